@@ -1,0 +1,171 @@
+//! The catalog: everything we were told.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::{Coordinates, CountryCode, Gateway, Probe, Zone};
+
+//----------- Ids ------------------------------------------------------------
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(u32);
+
+        impl $name {
+            /// The id of the item at this index of the catalog's list.
+            ///
+            /// # Panics
+            /// Over 2³² − 1 items, far above what a catalog may hold.
+            #[must_use]
+            pub fn from_index(index: usize) -> Self {
+                Self(u32::try_from(index).expect("a catalog has fewer than 2^32 items"))
+            }
+
+            /// The index in the catalog's list.
+            #[must_use]
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+id! {
+    /// A cluster, by its place in [`Catalog::clusters`].
+    ClusterId
+}
+id! {
+    /// A probe, by its place in [`Catalog::probes`].
+    ProbeId
+}
+id! {
+    /// A zone, by its place in [`Catalog::zones`].
+    ZoneId
+}
+id! {
+    /// A gateway, by its place in [`Catalog::gateways`].
+    GatewayId
+}
+id! {
+    /// A target, by its place in [`Catalog::targets`].
+    TargetId
+}
+
+//----------- Cluster --------------------------------------------------------
+
+/// A Kubernetes cluster, or any site that serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Unique in the catalog.
+    pub name: Box<str>,
+    /// Where it is.
+    pub coordinates: Coordinates,
+    /// The country it is in.
+    pub country: Option<CountryCode>,
+    /// Jurisdictions beyond those that its country implies.
+    pub jurisdictions: Vec<Box<str>>,
+}
+
+//----------- Target ---------------------------------------------------------
+
+/// One address under one probe: checked once, however many gateways use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// How it is checked.
+    pub probe: ProbeId,
+    /// What is checked.
+    pub address: IpAddr,
+}
+
+//----------- Catalog --------------------------------------------------------
+
+/// Everything we were told, resolved: names have become ids, and all ids are valid.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    parts: CatalogParts,
+    targets: Vec<Target>,
+}
+
+/// What a catalog is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatalogParts {
+    /// In the file's order, which decides between equally near clusters.
+    pub clusters: Vec<Cluster>,
+    /// In the file's order.
+    pub probes: Vec<Probe>,
+    /// No two with the same name.
+    pub zones: Vec<Zone>,
+    /// Every hostname lies within one of the zones.
+    pub gateways: Vec<Gateway>,
+}
+
+impl Catalog {
+    /// Numbers the targets and links every endpoint address to its own.
+    #[must_use]
+    pub fn new(mut parts: CatalogParts) -> Self {
+        let mut targets = Vec::new();
+        let mut ids = HashMap::new();
+        for gateway in &mut parts.gateways {
+            for address in gateway.endpoints.iter_mut().flat_map(|endpoint| &mut endpoint.addresses) {
+                address.target = gateway.probe.map(|probe| {
+                    let target = Target { probe, address: address.ip };
+                    *ids.entry(target).or_insert_with(|| {
+                        targets.push(target);
+                        TargetId::from_index(targets.len() - 1)
+                    })
+                });
+            }
+        }
+        Self { parts, targets }
+    }
+
+    /// All clusters.
+    #[must_use]
+    pub fn clusters(&self) -> &[Cluster] {
+        &self.parts.clusters
+    }
+
+    /// All probes.
+    #[must_use]
+    pub fn probes(&self) -> &[Probe] {
+        &self.parts.probes
+    }
+
+    /// All zones.
+    #[must_use]
+    pub fn zones(&self) -> &[Zone] {
+        &self.parts.zones
+    }
+
+    /// All gateways.
+    #[must_use]
+    pub fn gateways(&self) -> &[Gateway] {
+        &self.parts.gateways
+    }
+
+    /// All targets, each once.
+    #[must_use]
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// One cluster.
+    #[must_use]
+    pub fn cluster(&self, id: ClusterId) -> &Cluster {
+        &self.parts.clusters[id.index()]
+    }
+
+    /// One probe.
+    #[must_use]
+    pub fn probe(&self, id: ProbeId) -> &Probe {
+        &self.parts.probes[id.index()]
+    }
+
+    /// One gateway.
+    #[must_use]
+    pub fn gateway(&self, id: GatewayId) -> &Gateway {
+        &self.parts.gateways[id.index()]
+    }
+}

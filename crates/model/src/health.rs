@@ -1,0 +1,97 @@
+//! Verdicts: what the probes found.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::TargetId;
+
+/// What is held of an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Never probed yet; not handed out while another is healthy.
+    #[default]
+    Unknown,
+    /// Serves.
+    Healthy,
+    /// Does not serve.
+    Unhealthy,
+}
+
+impl Verdict {
+    /// The word for logs and tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// What a view holds of one target: all that an answer needs of its health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TargetHealth {
+    /// The effective verdict.
+    pub verdict: Verdict,
+    /// A contrary outcome is being counted, or the verdict changed within the probe's `hold_down`.
+    pub in_doubt: bool,
+    /// When it last stopped being healthy, as a count that grows with every such event of any
+    /// target; 0: never was healthy.
+    pub lost: u64,
+}
+
+/// The health of every target of a catalog, by [`TargetId`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdicts(Vec<TargetHealth>);
+
+impl Verdicts {
+    /// Takes one entry a target, in the catalog's order.
+    #[must_use]
+    pub fn new(targets: Vec<TargetHealth>) -> Self {
+        Self(targets)
+    }
+
+    /// The health of a target; unknown for one that the table does not have.
+    #[must_use]
+    pub fn get(&self, target: TargetId) -> TargetHealth {
+        self.0.get(target.index()).copied().unwrap_or_default()
+    }
+
+    /// How many targets there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A change of verdict, with all that a log line or a person needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Which target of the catalog then in force.
+    pub target: TargetId,
+    /// The first endpoint that uses it, as `gateway/cluster/address`.
+    pub endpoint: Box<str>,
+    /// How many gateways use it.
+    pub gateways: usize,
+    /// The probe's name.
+    pub probe: Box<str>,
+    /// The address that was checked.
+    pub address: IpAddr,
+    /// The effective verdict before.
+    pub from: Verdict,
+    /// What the probes say now.
+    pub observed: Verdict,
+    /// What counts now: the observed verdict together with what an operator said.
+    pub effective: Verdict,
+    /// Why, in words to act on: `GET http://192.0.2.10:8080/healthz: 503, wanted 200-299 (3rd of 3)`.
+    pub cause: String,
+    /// How long the verdict before had held; `None` for the first.
+    pub held: Option<Duration>,
+}

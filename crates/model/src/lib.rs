@@ -1,0 +1,25 @@
+//! The nouns of Meridian and their invariants.
+//!
+//! A [`Catalog`] is everything we were told: clusters, probes, zones and gateways. [`Verdicts`] are
+//! what the probes found. A [`Place`] is where a client is. Every other crate speaks in these words.
+//!
+//! # What this crate does not do
+//! It knows no runtime, no Kubernetes and no message format. RDATA is opaque octets (RFC 3597 §4:
+//! uncompressed) that `config` makes and `dns` reads. Nothing here is `Serialize`: the edges own
+//! their formats and convert.
+
+mod catalog;
+mod gateway;
+mod health;
+mod name;
+mod place;
+mod probe;
+mod zone;
+
+pub use catalog::{Catalog, CatalogParts, Cluster, ClusterId, GatewayId, ProbeId, Target, TargetId, ZoneId};
+pub use gateway::{AllDown, Endpoint, EndpointAddress, Gateway, Policy, Tier, Track};
+pub use health::{TargetHealth, Transition, Verdict, Verdicts};
+pub use name::{DomainName, Hostname, NameError};
+pub use place::{Continent, Coordinates, CoordinatesError, CountryCode, CountryCodeError, Network, Place};
+pub use probe::{Check, Probe};
+pub use zone::{RecordSet, Zone};
