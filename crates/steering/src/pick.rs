@@ -1,0 +1,85 @@
+//! From a decision to the addresses of one answer.
+
+use std::net::IpAddr;
+
+use meridian_model::{Endpoint, EndpointAddress, Gateway, Verdict, Verdicts};
+
+use crate::standing::verdict_of;
+use crate::{Decision, Family};
+
+/// Puts the addresses of one answer into `into`, which is emptied first.
+///
+/// Endpoints are drawn by weight without replacement, each contributing its addresses of the family
+/// (healthy ones only, unless the decision is a fallback) until `answers` are there. The same
+/// `random` gives the same answer.
+pub fn pick(
+    gateway: &Gateway,
+    decision: &Decision,
+    family: Family,
+    verdicts: &Verdicts,
+    random: u64,
+    into: &mut Vec<IpAddr>,
+) {
+    into.clear();
+    let most = gateway.answers.map_or(usize::MAX, usize::from);
+    let mut draws = Draws(random);
+    let mut give = |endpoint: &Endpoint, draws: &mut Draws| {
+        let usable = |address: &&EndpointAddress| {
+            family.has(address.ip)
+                && (!decision.basis.obeys_health() || verdict_of(address, verdicts) == Verdict::Healthy)
+        };
+        let count = endpoint.addresses.iter().filter(usable).count();
+        // Start anywhere, so that the addresses of one endpoint share its clients.
+        let start = draws.below(count as u64).try_into().unwrap_or(0);
+        let rotated = endpoint.addresses.iter().filter(usable).cycle().skip(start).take(count);
+        into.extend(rotated.map(|address| address.ip).take(most - into.len()));
+        into.len() >= most
+    };
+    if let [only] = decision.candidates[..] {
+        if let Some(endpoint) = gateway.endpoints.get(usize::from(only)) {
+            give(endpoint, &mut draws);
+        }
+        return;
+    }
+    let mut left: Vec<&Endpoint> =
+        decision.candidates.iter().filter_map(|&index| gateway.endpoints.get(usize::from(index))).collect();
+    while !left.is_empty() {
+        let chosen = left.swap_remove(draw_by_weight(&left, &mut draws));
+        if give(chosen, &mut draws) {
+            return;
+        }
+    }
+}
+
+/// The index of one endpoint, each with odds in proportion to its weight; all alike when all are 0.
+fn draw_by_weight(endpoints: &[&Endpoint], draws: &mut Draws) -> usize {
+    let total: u64 = endpoints.iter().map(|endpoint| u64::from(endpoint.weight)).sum();
+    if total == 0 {
+        return draws.below(endpoints.len() as u64).try_into().unwrap_or(0);
+    }
+    let mut ticket = draws.below(total);
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        let weight = u64::from(endpoint.weight);
+        if ticket < weight {
+            return index;
+        }
+        ticket -= weight;
+    }
+    0
+}
+
+/// Numbers drawn one after the other from a single random number (Steele et al., SplitMix64).
+struct Draws(u64);
+
+impl Draws {
+    /// A number below `bound`, each as likely up to one part in 2⁶⁴ / bound; 0 for a bound of 0.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        // The high half of a 128-bit product: below `bound`, without a division.
+        ((u128::from(z) * u128::from(bound)) >> 64) as u64
+    }
+}
