@@ -1,0 +1,54 @@
+//! What the engine counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since the start, written by the engine and read by anybody at any time.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub(crate) probes: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) late: AtomicU64,
+    pub(crate) skipped: AtomicU64,
+    pub(crate) transitions: AtomicU64,
+    pub(crate) snapshots: AtomicU64,
+}
+
+/// The values of [`Counters`] at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Probes that ended.
+    pub probes: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Probes that waited because [`crate::limits::PROBES_UNDER_WAY_MAX`] were under way.
+    pub late: u64,
+    /// Beats without a probe, because the beat before, a wait or a stopped process took longer
+    /// than an interval.
+    pub skipped: u64,
+    /// Changes of verdict that were reported, the first verdicts included.
+    pub transitions: u64,
+    /// Snapshots published.
+    pub snapshots: u64,
+}
+
+impl Counters {
+    /// The values now. Each is exact; a reader may see one move before another.
+    #[must_use]
+    pub fn read(&self) -> Counts {
+        let Self { probes, failed, late, skipped, transitions, snapshots } = self;
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            probes: value(probes),
+            failed: value(failed),
+            late: value(late),
+            skipped: value(skipped),
+            transitions: value(transitions),
+            snapshots: value(snapshots),
+        }
+    }
+}
+
+/// Adds to one counter.
+pub(crate) fn count(counter: &AtomicU64, events: u64) {
+    counter.fetch_add(events, Ordering::Relaxed);
+}

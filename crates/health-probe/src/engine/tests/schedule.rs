@@ -1,0 +1,118 @@
+//! When probes start.
+
+use super::*;
+
+/// The most starts within any window of this length.
+fn most_within(window: Duration, starts: &[Instant]) -> usize {
+    let mut starts = starts.to_vec();
+    starts.sort();
+    let within =
+        |first: &Instant| starts.iter().filter(|at| **at >= *first && **at < *first + window).count();
+    starts.iter().map(within).max().unwrap_or(0)
+}
+
+fn between(run: &Run, from: Duration, to: Duration) -> Vec<Instant> {
+    let (from, to) = (run.started + from, run.started + to);
+    run.script.starts().into_iter().map(|(at, _)| at).filter(|at| (from..to).contains(at)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_targets_are_spread_over_the_interval() {
+    let targets = addresses(1000);
+    let run = Run::start(&catalog(probe(), &targets), &Script::default());
+    pass(SECOND * 5).await;
+
+    // The first round within 200 ms, the rest over the interval: 50 in 50 ms on average.
+    assert_eq!(between(&run, Duration::ZERO, MS * 202).len(), 1000);
+    let first_round = most_within(MS * 50, &between(&run, Duration::ZERO, MS * 202));
+    assert!(first_round <= 320, "{first_round}");
+    let later = most_within(MS * 50, &between(&run, MS * 500, SECOND * 5));
+    assert!(later <= 90, "{later}");
+
+    // Every target in every interval, if by up to twice the jitter early or late.
+    for target in &targets {
+        let starts = run.script.starts_of(*target);
+        for pair in starts[1..].windows(2) {
+            let apart = pair[1] - pair[0];
+            assert!((MS * 899..MS * 1102).contains(&apart), "{target}: {apart:?}");
+        }
+        let second = starts[1] - starts[0];
+        assert!((MS * 440..MS * 1560).contains(&second), "{target}: {second:?}");
+    }
+    assert_eq!(run.counts().late, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn beats_do_not_drift() {
+    let script = Script::default();
+    // Far from instant, one that takes nearly the interval, and one that takes all of it.
+    script.tell(address(1), Answer::Slow(MS * 900));
+    script.tell(address(2), Answer::Hangs);
+    let run = Run::start(&catalog(Probe { timeout: SECOND, ..probe() }, &addresses(3)), &script);
+    pass(SECOND * 600).await;
+    for target in addresses(3) {
+        let starts = script.starts_of(target);
+        assert!((599..=601).contains(&starts.len()), "{target}: {}", starts.len());
+        // The first probe does not wait for a beat. Each other is within 5 % of its own, the last as
+        // the second.
+        let phase = |at: &Instant| (*at - run.started).as_millis() % 1000;
+        let phases: Vec<u128> = starts[1..].iter().map(phase).collect();
+        let origin = phases[0];
+        for phase in phases {
+            let off = (phase + 1500 - origin) % 1000;
+            assert!((398..=602).contains(&off), "{target}: {off}");
+        }
+    }
+    assert_eq!(run.counts().skipped, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_with_other_seeds_do_not_march_in_step() {
+    let catalog = catalog(probe(), &addresses(1));
+    let mut seen = Vec::new();
+    for seed in [1, 2, 1] {
+        let run = Run::with_seed(&catalog, &Script::default(), seed);
+        pass(SECOND * 10).await;
+        let starts = run.script.starts_of(address(0));
+        seen.push(starts.iter().map(|at| *at - run.started).collect::<Vec<_>>());
+    }
+    assert_eq!(seen[0], seen[2], "the same seed, the same starts");
+    let apart = seen[0].iter().zip(&seen[1]).skip(1).filter(|(one, other)| one != other).count();
+    assert!(apart >= 8, "{apart} of 9 differ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_does_not_catch_up() {
+    let script = Script::default();
+    let run = Run::after_first_round(&catalog(probe(), &addresses(1000)), &script).await;
+    pass(SECOND * 3).await;
+    let before = script.starts().len();
+    tokio::time::advance(SECOND * 30).await;
+    let resumed = run.elapsed();
+    pass(SECOND * 3).await;
+    let after = between(&run, resumed, resumed + SECOND * 3);
+    assert_eq!(after.len(), script.starts().len() - before);
+    let most = most_within(MS * 50, &after);
+    assert!(most <= 120, "{most}");
+    assert!((2800..=3100).contains(&after.len()), "{}", after.len());
+    assert!((28_000..=32_000).contains(&run.counts().skipped), "{}", run.counts().skipped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn intervals_out_of_range_count_as_the_nearest_in_it() {
+    let script = Script::default();
+    let none = Probe { interval: Duration::ZERO, ..probe() };
+    let run = Run::start(&catalog(none, &addresses(1)), &script);
+    pass(SECOND).await;
+    let starts = script.starts_of(address(0)).len();
+    assert!((18..=22).contains(&starts), "{starts}");
+    drop(run);
+
+    let script = Script::default();
+    let endless =
+        Probe { interval: Duration::MAX, timeout: Duration::MAX, hold_down: Duration::MAX, ..probe() };
+    let _run = Run::after_first_round(&catalog(endless, &addresses(1)), &script).await;
+    pass(SECOND * 3600 * 49).await;
+    let starts = script.starts_of(address(0)).len();
+    assert!((2..=4).contains(&starts), "{starts}");
+}

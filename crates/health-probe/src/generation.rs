@@ -1,0 +1,66 @@
+//! A catalog as the engine sees it: which slot answers for which target, and who uses it.
+
+use std::sync::Arc;
+
+use meridian_model::{Catalog, TargetId};
+
+/// The name of a tracker and its timetable in the engine; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SlotId(pub(crate) u64);
+
+/// A catalog with the slots of its targets.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    pub(crate) catalog: Arc<Catalog>,
+    /// The slot of each target, in the catalog's order.
+    pub(crate) slots: Vec<SlotId>,
+    /// Who uses each target, in the catalog's order.
+    pub(crate) uses: Vec<Use>,
+}
+
+/// Who uses a target, for log lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Use {
+    /// The first endpoint that does, as `gateway/cluster/address`.
+    pub(crate) endpoint: Box<str>,
+    /// How many gateways do.
+    pub(crate) gateways: usize,
+}
+
+impl Generation {
+    /// Takes one slot a target, in the catalog's order.
+    pub(crate) fn new(catalog: Arc<Catalog>, slots: Vec<SlotId>) -> Self {
+        let uses = uses(&catalog);
+        Self { catalog, slots, uses }
+    }
+
+    /// Who uses a target; nobody, if it is not of this catalog.
+    pub(crate) fn used_by(&self, target: TargetId) -> Use {
+        self.uses.get(target.index()).cloned().unwrap_or_default()
+    }
+}
+
+fn uses(catalog: &Catalog) -> Vec<Use> {
+    let mut uses = vec![Use::default(); catalog.targets().len()];
+    let mut counted_for = vec![None; uses.len()];
+    for (number, gateway) in catalog.gateways().iter().enumerate() {
+        for endpoint in &gateway.endpoints {
+            for address in &endpoint.addresses {
+                let Some(target) = address.target else { continue };
+                let (Some(entry), Some(counted)) =
+                    (uses.get_mut(target.index()), counted_for.get_mut(target.index()))
+                else {
+                    continue;
+                };
+                if entry.gateways == 0 {
+                    let cluster = &catalog.cluster(endpoint.cluster).name;
+                    entry.endpoint = format!("{}/{cluster}/{}", gateway.name, address.ip).into();
+                }
+                if counted.replace(number) != Some(number) {
+                    entry.gateways += 1;
+                }
+            }
+        }
+    }
+    uses
+}

@@ -1,0 +1,116 @@
+//! What the rest of the program holds of the probes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_model::{Catalog, Transition, Verdicts};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+
+use crate::engine::Engine;
+use crate::{Checker, Counters, limits};
+
+//----------- Settings -------------------------------------------------------
+
+/// What the engine is told beside the catalog.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The longest that a catalog waits for the first outcomes of its new targets; at most
+    /// [`limits::FIRST_ROUND_MAX`]. Those that have none by then are unknown.
+    pub first_round: Duration,
+    /// Where the jitter begins; another for each server.
+    pub seed: u64,
+}
+
+//----------- Snapshot -------------------------------------------------------
+
+/// A catalog and the verdicts on its targets, which always belong together.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The catalog.
+    pub catalog: Arc<Catalog>,
+    /// The health of each of its targets.
+    pub verdicts: Verdicts,
+}
+
+//----------- Handle ---------------------------------------------------------
+
+/// Starts probing the targets of a catalog. To be called inside a tokio runtime with its clock
+/// and its sockets enabled.
+///
+/// The first snapshot comes when every target has an outcome or `settings.first_round` has
+/// passed; at once if there is no target.
+pub fn start<C: Checker>(catalog: Arc<Catalog>, settings: Settings, checker: C) -> Handle {
+    let (catalogs, catalogs_in) = watch::channel(catalog);
+    let (snapshots_out, snapshots) = watch::channel(None);
+    let (transitions, _) = broadcast::channel(limits::TRANSITIONS_KEPT);
+    let counters = Arc::new(Counters::default());
+    let engine = Engine::new(
+        checker,
+        settings,
+        catalogs_in,
+        snapshots_out,
+        transitions.clone(),
+        Arc::clone(&counters),
+    );
+    Handle { catalogs, snapshots, transitions, counters, engine: tokio::spawn(engine.run()) }
+}
+
+/// The running probes. They stop when it is dropped.
+#[derive(Debug)]
+pub struct Handle {
+    catalogs: watch::Sender<Arc<Catalog>>,
+    snapshots: watch::Receiver<Option<Snapshot>>,
+    transitions: broadcast::Sender<Transition>,
+    counters: Arc<Counters>,
+    engine: JoinHandle<()>,
+}
+
+impl Handle {
+    /// The newest snapshot; `None` until the first round has ended. One is sent when something in
+    /// it changed, at most every [`limits::COALESCE`], and whenever the catalog switches.
+    ///
+    /// A doubt that ends by `hold_down` shows with the next outcome of its target, at most one
+    /// interval late. The channel closes only when the probes stop.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Option<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Every change of verdict from now on, first verdicts included, in the order they came; the
+    /// snapshot that has it follows within [`limits::COALESCE`]. A receiver that falls
+    /// [`limits::TRANSITIONS_KEPT`] behind loses the oldest and is told how many.
+    #[must_use]
+    pub fn transitions(&self) -> broadcast::Receiver<Transition> {
+        self.transitions.subscribe()
+    }
+
+    /// Goes over to another catalog.
+    ///
+    /// Targets whose address and [`meridian_model::Probe`] are as before keep their history. New
+    /// ones have their first round first, capped by [`Settings::first_round`]; until it ends,
+    /// snapshots go on with the catalog in force. Targets that are gone stop at the switch.
+    /// A catalog given during such a round waits until it ends; of several, the last counts.
+    pub fn replace(&self, catalog: Arc<Catalog>) {
+        self.catalogs.send_replace(catalog);
+    }
+
+    /// What was done since the start.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Stops all probes, and returns when the last of them has been dropped.
+    pub async fn stop(mut self) {
+        self.engine.abort();
+        // Cancelled, as was just asked for; a panic has been reported by its hook.
+        let _ended = (&mut self.engine).await;
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.engine.abort();
+    }
+}

@@ -1,0 +1,38 @@
+//! Runs probes and turns their outcomes into verdicts.
+//!
+//! [`start`] takes a catalog and probes each of its targets once an interval: one address under one
+//! probe is checked once, however many gateways use it. A [`Tracker`] a target counts the outcomes;
+//! what it concludes leaves as a [`Snapshot`] (a catalog with the verdict of each of its targets)
+//! and as [`meridian_model::Transition`]s, one a change.
+//!
+//! # What this crate does not do
+//! It does not know that DNS exists: it resolves no names and has no idea what a verdict is used
+//! for. It does not read the configuration or choose defaults, keeps nothing on disk, and does not
+//! hear other servers' verdicts. Nobody forces a verdict yet: the effective one is the observed one.
+//!
+//! # Invariants
+//! - A snapshot's verdicts are those of its own catalog, one a target, in its order.
+//! - A target has at most one probe under way, and all targets together at most
+//!   [`limits::PROBES_UNDER_WAY_MAX`].
+//! - No probe costs more than its timeout, whatever the other side does.
+//! - One task owns every tracker, so nothing here needs a lock.
+//! - The cost of a snapshot depends on the number of targets, never on how many changed.
+//! - All time is tokio's clock, which tests pause.
+
+mod check;
+mod counters;
+mod engine;
+mod generation;
+mod handle;
+pub mod limits;
+mod network;
+mod runner;
+mod slot;
+mod timetable;
+mod tracker;
+
+pub use check::{Checker, Outcome};
+pub use counters::{Counters, Counts};
+pub use handle::{Handle, Settings, Snapshot, start};
+pub use network::{NetworkChecker, NetworkCheckerError};
+pub use tracker::{Change, Tracker};

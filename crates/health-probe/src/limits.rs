@@ -1,0 +1,46 @@
+//! Every limit of this crate, with its reason.
+
+use std::time::Duration;
+
+/// Probes under way at once. Each holds a socket, and 1,024 file descriptors is the usual soft
+/// limit of a process: half is left for whoever shares it. A probe beyond waits its turn and is counted.
+pub const PROBES_UNDER_WAY_MAX: usize = 512;
+
+/// The shortest interval that is kept; one below counts as this. Keeps a wrong catalog from
+/// turning the probes into a flood.
+pub const INTERVAL_MIN: Duration = Duration::from_millis(50);
+
+/// The longest interval that is kept; one above counts as this. Keeps sums of times in range.
+pub const INTERVAL_MAX: Duration = Duration::from_hours(24);
+
+/// The longest a first round is waited for, whatever the settings say: a server that waits longer
+/// looks dead.
+pub const FIRST_ROUND_MAX: Duration = Duration::from_mins(10);
+
+/// The first probes of new targets are spread over this, or over the interval if that is shorter:
+/// soon enough to answer with facts, and not all at once.
+pub const FIRST_ROUND_SPREAD: Duration = Duration::from_millis(200);
+
+/// A start is moved from its beat by at most the interval divided by this (5 %): enough that two
+/// servers do not march in step, and little beside the time that detection takes.
+pub const JITTER_DIVISOR: u32 = 20;
+
+/// How long a change waits for others before they leave together as one snapshot; so at most a
+/// hundred snapshots a second, and detection is this much later.
+pub const COALESCE: Duration = Duration::from_millis(10);
+
+/// Transitions that a slow receiver may fall behind before it loses the oldest.
+pub const TRANSITIONS_KEPT: usize = 1024;
+
+/// From one warning that probes wait for their turn to the next.
+pub const LATE_WARNING_EVERY: Duration = Duration::from_mins(1);
+
+/// Octets of a cause's first part, which names what was done: a path may be long.
+pub const CAUSE_ACTION_OCTETS_MAX: usize = 256;
+
+/// Octets of a cause's second part, which says what was found.
+pub const CAUSE_FINDING_OCTETS_MAX: usize = 256;
+
+/// Header fields of a response. hyper's own default; set here so that it is ours. The head's
+/// octets are limited by hyper alone (417,792, which reqwest has no setting for).
+pub const RESPONSE_HEADERS_MAX: usize = 100;
