@@ -1,0 +1,268 @@
+//! What the reading has found so far, and where: spots, positions and the bounded list of issues.
+
+use std::cell::RefCell;
+use std::fmt::{self, Display};
+use std::path::Path;
+use std::rc::Rc;
+
+use crate::issue::{Issue, Issues, Located, Matter, Position};
+use crate::limits;
+
+//----------- Spot, Spotted --------------------------------------------------
+
+/// A place in the file, before anyone asks for its line: an offset in octets and the key's path.
+#[derive(Clone, Debug)]
+pub(crate) struct Spot {
+    pub(crate) offset: usize,
+    pub(crate) path: KeyPath,
+}
+
+impl Spot {
+    /// The same place under the path of one of its keys, for what is wrong by its absence.
+    pub(crate) fn key(&self, key: &'static str) -> Self {
+        Self { offset: self.offset, path: self.path.child(Step::Key(key)) }
+    }
+}
+
+/// A value that remembers its place, for checks that come after reading.
+#[derive(Clone, Debug)]
+pub(crate) struct Spotted<T> {
+    pub(crate) value: T,
+    pub(crate) spot: Spot,
+}
+
+/// The path of a key from the root of the file: `gateways[2].hostnames[0]`. Cheap to extend.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyPath(Option<Rc<(KeyPath, Step)>>);
+
+/// One step of a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Key(&'static str),
+    Index(usize),
+}
+
+impl KeyPath {
+    pub(crate) fn child(&self, step: Step) -> Self {
+        Self(Some(Rc::new((self.clone(), step))))
+    }
+
+    /// The path of a key that is not one of ours.
+    pub(crate) fn stranger(&self, key: &str) -> String {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let quoted = key.is_empty() || !key.chars().all(plain) || key.len() > limits::NAME_CHARACTERS;
+        let key = if quoted { crate::issue::quote(key) } else { key.into() };
+        if self.0.is_none() { key } else { format!("{self}.{key}") }
+    }
+}
+
+impl Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(node) = &self.0 else { return Ok(()) };
+        let (parent, step) = &**node;
+        parent.fmt(f)?;
+        match step {
+            Step::Index(index) => write!(f, "[{index}]"),
+            Step::Key(key) if parent.0.is_none() => f.write_str(key),
+            Step::Key(key) => write!(f, ".{key}"),
+        }
+    }
+}
+
+//----------- Source ---------------------------------------------------------
+
+/// A text with its name and where its lines begin.
+pub(crate) struct Source<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) text: &'a str,
+    line_starts: Vec<usize>,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(file: &'a Path, text: &'a str) -> Self {
+        // A byte order mark is not a character of the first line.
+        let first = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let rest = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n').map(|(at, _)| at + 1);
+        Self { file, text, line_starts: std::iter::once(first).chain(rest).collect() }
+    }
+
+    /// The position of an offset; one past the end is the end.
+    pub(crate) fn position(&self, offset: usize) -> Position {
+        let line = self.line(offset);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let end = self.text.floor_char_boundary(offset);
+        let column = self.text.get(start..end).map_or(0, |before| before.chars().count()) + 1;
+        Position { line, column }
+    }
+
+    /// The line of an offset, from 1.
+    pub(crate) fn line(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset).max(1)
+    }
+}
+
+//----------- Findings -------------------------------------------------------
+
+/// The issues and warnings found so far.
+pub(crate) struct Findings<'a> {
+    pub(crate) source: &'a Source<'a>,
+    mistakes: RefCell<Kept>,
+    warnings: RefCell<Kept>,
+    /// Where the text is no TOML: what follows from a broken line is withheld.
+    broken: Option<Broken>,
+}
+
+/// Lines that are no TOML. The tree around them is a guess, so an absent key may only be hidden.
+struct Broken {
+    first_offset: usize,
+    lines: Vec<usize>,
+}
+
+/// Why a mistake is reported, which decides whether a broken line elsewhere may be its cause.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The text is no TOML.
+    Syntax,
+    /// A value is wrong by itself.
+    Value,
+    /// A key does not belong into its table.
+    UnknownKey,
+    /// Something is not there, or does not fit to something elsewhere.
+    Absence,
+}
+
+impl<'a> Findings<'a> {
+    pub(crate) fn new(source: &'a Source<'a>) -> Self {
+        Self { source, mistakes: RefCell::default(), warnings: RefCell::default(), broken: None }
+    }
+
+    /// Withholds from now on what broken lines at these offsets may have caused.
+    pub(crate) fn distrust(&mut self, offsets: &[usize]) {
+        let Some(first_offset) = offsets.iter().copied().min() else { return };
+        let mut lines: Vec<usize> = offsets.iter().map(|offset| self.source.line(*offset)).collect();
+        lines.sort_unstable();
+        self.broken = Some(Broken { first_offset, lines });
+    }
+
+    /// A value that is wrong by itself.
+    pub(crate) fn mistake(&self, spot: &Spot, expected: impl Display, found: impl Display) {
+        self.report(Cause::Value, spot.offset, || spot.path.to_string(), expected, found);
+    }
+
+    /// A mistake for any cause; the key is rendered only if it is kept.
+    pub(crate) fn report(
+        &self,
+        cause: Cause,
+        offset: usize,
+        key: impl FnOnce() -> String,
+        expected: impl Display,
+        found: impl Display,
+    ) {
+        if self.withheld(cause, offset) {
+            return;
+        }
+        self.mistakes.borrow_mut().push(offset, || {
+            (key(), Matter::Mistake { expected: expected.to_string(), found: found.to_string() })
+        });
+    }
+
+    /// Something that is allowed and may not be wanted.
+    pub(crate) fn warn(&self, spot: &Spot, text: impl Display) {
+        self.warnings
+            .borrow_mut()
+            .push(spot.offset, || (spot.path.to_string(), Matter::Warning(text.to_string())));
+    }
+
+    fn withheld(&self, cause: Cause, offset: usize) -> bool {
+        let Some(broken) = &self.broken else { return false };
+        match cause {
+            Cause::Syntax => false,
+            Cause::Absence => true,
+            Cause::UnknownKey => offset >= broken.first_offset,
+            Cause::Value => broken.lines.binary_search(&self.source.line(offset)).is_ok(),
+        }
+    }
+
+    /// The line of a spot, to point at from elsewhere.
+    pub(crate) fn line(&self, spot: &Spot) -> usize {
+        self.source.line(spot.offset)
+    }
+
+    /// The value with its place as the outside sees it.
+    pub(crate) fn located<T>(&self, spotted: Spotted<T>) -> Located<T> {
+        let Spotted { value, spot } = spotted;
+        Located { value, key: spot.path.to_string(), position: self.source.position(spot.offset) }
+    }
+
+    /// Whether lines are no TOML.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// The value with the warnings if there was no mistake, else the mistakes.
+    pub(crate) fn conclude<T>(self, value: Option<T>) -> Result<(T, Vec<Issue>), Issues> {
+        let file = self.source.file;
+        let (mistakes, dropped) = self.mistakes.into_inner().finish(self.source);
+        let value = match value {
+            Some(value) if mistakes.is_empty() => value,
+            None if mistakes.is_empty() => {
+                let reason = "a value was lost without an issue; this is a fault of the loader";
+                return Err(Issues::unreadable(file, reason.into()));
+            }
+            _ => return Err(Issues::new(mistakes, dropped)),
+        };
+        let (mut warnings, dropped) = self.warnings.into_inner().finish(self.source);
+        if dropped > 0 {
+            warnings.push(Issue {
+                file: file.to_path_buf(),
+                position: Some(Position { line: 1, column: 1 }),
+                key: String::new(),
+                matter: Matter::Warning(format!("and {dropped} more warnings")),
+            });
+        }
+        Ok((value, warnings))
+    }
+}
+
+/// The first issues of the file among all that were found, in bounded memory.
+#[derive(Default)]
+struct Kept {
+    list: Vec<(usize, String, Matter)>,
+    dropped: usize,
+    /// The offset from which on nothing is kept any more.
+    full_from: Option<usize>,
+}
+
+impl Kept {
+    fn push(&mut self, offset: usize, render: impl FnOnce() -> (String, Matter)) {
+        if self.full_from.is_some_and(|from| offset >= from) {
+            self.dropped += 1;
+            return;
+        }
+        let (key, matter) = render();
+        self.list.push((offset, key, matter));
+        if self.list.len() > 2 * limits::ISSUES {
+            self.trim();
+        }
+    }
+
+    fn trim(&mut self) {
+        self.list.sort_by_key(|(offset, ..)| *offset);
+        if self.list.len() > limits::ISSUES {
+            self.dropped += self.list.len() - limits::ISSUES;
+            self.list.truncate(limits::ISSUES);
+            self.full_from = self.list.last().map(|(offset, ..)| *offset);
+        }
+    }
+
+    fn finish(mut self, source: &Source<'_>) -> (Vec<Issue>, usize) {
+        self.trim();
+        let issue = |(offset, key, matter)| Issue {
+            file: source.file.to_path_buf(),
+            position: Some(source.position(offset)),
+            key,
+            matter,
+        };
+        (self.list.into_iter().map(issue).collect(), self.dropped)
+    }
+}

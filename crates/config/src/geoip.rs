@@ -1,0 +1,116 @@
+//! `[geoip]`: where clients are.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use meridian_model::{Continent, Coordinates, CountryCode, Network, Place};
+
+use crate::findings::{Findings, Spotted};
+use crate::issue::Located;
+use crate::kinds::{At, FilePath, List, Parsed, Section, Sections, Whole};
+use crate::limits;
+use crate::places::{CONTINENT, COUNTRY, LATITUDE, LONGITUDE, SUBDIVISION};
+use crate::reader::Table;
+use crate::settings::Geoip;
+
+const PREFIX: Parsed<IpNet> = Parsed { what: "a prefix, such as \"10.20.0.0/16\"", parse: parse_prefix };
+
+//----------- GeoipSpec ------------------------------------------------------
+
+/// `[geoip]` as written.
+#[derive(Default)]
+pub(crate) struct GeoipSpec {
+    databases: Vec<Spotted<PathBuf>>,
+    networks: Vec<NetworkSpec>,
+}
+
+/// A network as written.
+struct NetworkSpec {
+    prefix: Option<Spotted<IpNet>>,
+    country: Option<CountryCode>,
+    continent: Option<Continent>,
+    subdivision: Option<Box<str>>,
+    latitude: Option<f64>,
+    longitude: Option<f64>,
+    asn: Option<u32>,
+}
+
+/// Reads `[geoip]`; relative paths begin at the folder of `file`.
+pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> GeoipSpec {
+    let read = |table: &mut Table<'_>| {
+        let path = At(FilePath { file, what: "the path of an MMDB file" });
+        let databases = List { of: path, what: "paths", min: 0, max: limits::DATABASES };
+        let networks =
+            Sections { header: "[[geoip.networks]]", min: 0, max: limits::NETWORKS, read: read_network };
+        GeoipSpec {
+            databases: table.or("databases", Vec::new(), &databases),
+            networks: table.or("networks", Vec::new(), &networks),
+        }
+    };
+    root.or("geoip", GeoipSpec::default(), &Section { header: "[geoip]", read })
+}
+
+fn read_network(table: &mut Table<'_>) -> NetworkSpec {
+    const PLACES: [&str; 6] = ["country", "continent", "subdivision", "latitude", "longitude", "asn"];
+    if !PLACES.iter().any(|key| table.has(key)) {
+        table.missing("country", "a country, coordinates, a continent or an asn for the prefix");
+    }
+    if table.has("latitude") && !table.has("longitude") {
+        table.missing("longitude", "a longitude beside the latitude");
+    }
+    if table.has("longitude") && !table.has("latitude") {
+        table.missing("latitude", "a latitude beside the longitude");
+    }
+    if table.has("subdivision") && !table.has("country") {
+        table.missing("country", "the country of the subdivision");
+    }
+    NetworkSpec {
+        prefix: table.required("prefix", &At(PREFIX)),
+        country: table.optional("country", &COUNTRY),
+        continent: table.optional("continent", &CONTINENT),
+        subdivision: table.optional("subdivision", &SUBDIVISION),
+        latitude: table.optional("latitude", &LATITUDE),
+        longitude: table.optional("longitude", &LONGITUDE),
+        // RFC 7607: 0 is no autonomous system.
+        asn: table.optional("asn", &Whole { min: 1, max: u32::MAX, unit: "" }),
+    }
+}
+
+fn parse_prefix(text: &str) -> Result<IpNet, String> {
+    let prefix: IpNet = text.parse().map_err(|_| String::new())?;
+    if prefix != prefix.trunc() {
+        return Err(format!("its host bits are not zero; write {}", prefix.trunc()));
+    }
+    Ok(prefix)
+}
+
+//----------- Geoip ----------------------------------------------------------
+
+/// Builds the section and checks that no prefix stands twice.
+pub(crate) fn build(spec: GeoipSpec, findings: &Findings<'_>) -> Option<Geoip> {
+    let GeoipSpec { databases, networks } = spec;
+    let mut first_spots = HashMap::new();
+    let mut built = Vec::with_capacity(networks.len());
+    for network in networks {
+        let Some(prefix) = network.prefix.as_ref() else { continue };
+        if let Some(first) = first_spots.insert(prefix.value, prefix.spot.clone()) {
+            let found = format_args!("{}: line {} has it already", prefix.value, findings.line(&first));
+            findings.mistake(&prefix.spot, "each prefix once", found);
+        }
+        built.push(build_network(network));
+    }
+    let databases: Vec<Located<PathBuf>> =
+        databases.into_iter().map(|database| findings.located(database)).collect();
+    Some(Geoip { databases, networks: built.into_iter().collect::<Option<_>>()? })
+}
+
+fn build_network(spec: NetworkSpec) -> Option<Network> {
+    let NetworkSpec { prefix, country, continent, subdivision, latitude, longitude, asn } = spec;
+    let coordinates = match (latitude, longitude) {
+        (Some(latitude), Some(longitude)) => Some(Coordinates::new(latitude, longitude).ok()?),
+        _ => None,
+    };
+    let place = Place { continent, country, subdivision, coordinates, asn };
+    Some(Network { prefix: prefix?.value, place })
+}

@@ -1,0 +1,174 @@
+//! The configuration file: TOML to a [`Catalog`] and [`Settings`], or every issue with its position.
+//!
+//! [`load`] reads a file and [`parse`] a text, in three steps. `syntax` makes a tree of bounded size
+//! and depth. The modules named after the sections read it into specs: what the user wrote, typed,
+//! with defaults, each value knowing its place. The same modules then build the catalog from the
+//! specs: names become ids, and what belongs together is held against each other. Every step goes
+//! on after a mistake, so one run reports them all, in the order of the file.
+//!
+//! `meridian check`, `serve` and a reload are the same call.
+//!
+//! # What this crate does not do
+//! It opens no file but the one it is given: that a database exists is for who opens it, through
+//! [`Issue::mistake`] at the same line. It binds no socket, resolves no hostname, and keeps nothing
+//! between two calls. It writes no configuration.
+//!
+//! # Invariants
+//! - A catalog comes only out of a file without any mistake; a warning never stops it.
+//! - [`Issues`] is never empty, and its order is the file's.
+//! - Every default stands once, beside the key it belongs to.
+//! - Nothing is unlimited: see `limits.rs`.
+//! - After a line that is no TOML only issues that line cannot have caused are reported beside it.
+
+mod clusters;
+mod findings;
+mod gateways;
+mod geoip;
+mod issue;
+mod kinds;
+mod limits;
+mod names;
+mod places;
+mod policy;
+mod probes;
+mod reader;
+mod server;
+mod settings;
+mod syntax;
+mod zones;
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use meridian_model::{Catalog, CatalogParts};
+
+use crate::clusters::{ClusterSpec, Clusters};
+use crate::findings::{Findings, KeyPath, Source, Spot, Spotted};
+use crate::gateways::GatewaySpec;
+use crate::geoip::GeoipSpec;
+use crate::kinds::Whole;
+use crate::probes::{ProbeSpec, Probes};
+use crate::reader::Table;
+use crate::server::ServerSpec;
+use crate::zones::{ZoneSpec, Zones};
+
+pub use issue::{Issue, Issues, Located, Matter, Position};
+pub use settings::{Geoip, Server, Settings};
+
+//----------- Loading --------------------------------------------------------
+
+/// What a file without mistakes says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Zones, clusters, probes and gateways.
+    pub catalog: Catalog,
+    /// What the process needs beside it.
+    pub settings: Settings,
+    /// What its author may not want, in the order of the file; all [`Issue::is_warning`].
+    pub warnings: Vec<Issue>,
+}
+
+/// Reads a file of at most 64 MiB.
+///
+/// # Errors
+/// Every mistake in it, or the one reason it cannot be read.
+pub fn load(path: &Path) -> Result<Loaded, Issues> {
+    let octets = read(path).map_err(|reason| Issues::unreadable(path, reason))?;
+    match String::from_utf8(octets) {
+        Ok(text) => parse(&text, path),
+        Err(error) => Err(not_utf8(path, error.as_bytes(), error.utf8_error().valid_up_to())),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut octets = Vec::new();
+    // One more than allowed tells a file at the limit from one above it.
+    file.take(limits::FILE_OCTETS + 1).read_to_end(&mut octets).map_err(|error| error.to_string())?;
+    if octets.len() as u64 > limits::FILE_OCTETS {
+        return Err(format!("larger than {} MiB", limits::FILE_OCTETS >> 20));
+    }
+    Ok(octets)
+}
+
+/// Says where a file stops being text.
+fn not_utf8(path: &Path, octets: &[u8], valid_up_to: usize) -> Issues {
+    let (valid, rest) = octets.split_at_checked(valid_up_to).unwrap_or_default();
+    let source = Source::new(path, str::from_utf8(valid).unwrap_or(""));
+    let found = rest.first().map_or_else(String::new, |octet| format!("the octet 0x{octet:02x}"));
+    Issues::from(Issue {
+        file: path.to_path_buf(),
+        position: Some(source.position(valid_up_to)),
+        key: "syntax".into(),
+        matter: Matter::Mistake { expected: "text in UTF-8".into(), found },
+    })
+}
+
+/// Reads a text as the content of `file`; relative paths in it begin at that file's folder.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn parse(text: &str, file: &Path) -> Result<Loaded, Issues> {
+    let source = Source::new(file, text);
+    let mut findings = Findings::new(&source);
+    let built = syntax::parse(&source, &mut findings).and_then(|tree| {
+        let root = Spot { offset: 0, path: KeyPath::default() };
+        let spec = Table::read(&tree, root.clone(), &findings, |root| read_root(root, file));
+        // What refers to other lines cannot be judged while some of them are no TOML.
+        if findings.is_broken() { None } else { build(spec, &root, &findings) }
+    });
+    let ((catalog, settings), warnings) = findings.conclude(built)?;
+    Ok(Loaded { catalog, settings, warnings })
+}
+
+//----------- Spec -----------------------------------------------------------
+
+/// The whole file as written.
+struct Spec {
+    server: ServerSpec,
+    admin: Option<Spotted<SocketAddr>>,
+    geoip: GeoipSpec,
+    zones: Vec<ZoneSpec>,
+    clusters: Vec<ClusterSpec>,
+    probes: Vec<ProbeSpec>,
+    gateways: Vec<GatewaySpec>,
+}
+
+fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
+    // Only checked: there is one version yet.
+    root.required("version", &Whole { min: 1_u32, max: 1, unit: "" });
+    Spec {
+        server: server::read(root, file),
+        admin: server::read_admin(root),
+        geoip: geoip::read(root, file),
+        zones: zones::read(root),
+        clusters: clusters::read(root),
+        probes: probes::read(root),
+        gateways: gateways::read(root),
+    }
+}
+
+/// Builds everything, also after a mistake; `None` where an issue says why.
+fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, Settings)> {
+    let Spec { server, admin, geoip, zones, clusters, probes, gateways } = spec;
+    if zones.is_empty() {
+        findings.warn(&root.key("zones"), "no zone is served");
+    }
+    let server = server::build(server, admin, findings);
+    let geoip = geoip::build(geoip, findings);
+    let zones = Zones::build(zones, findings);
+    let mut clusters = Clusters::build(clusters, findings);
+    let mut probes = Probes::build(probes, findings);
+    let gateways = gateways::build(gateways, &zones, &mut clusters, &mut probes, findings);
+    clusters.names.warn_unused(findings);
+    probes.names.warn_unused(findings);
+    let parts = CatalogParts {
+        clusters: clusters.clusters?,
+        probes: probes.probes?,
+        zones: zones.zones?,
+        gateways: gateways?,
+    };
+    Some((Catalog::new(parts), Settings { server, geoip: geoip? }))
+}

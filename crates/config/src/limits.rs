@@ -1,0 +1,119 @@
+//! Every limit of the loader, with its reason. Reaching one is an issue, never growth.
+
+use std::time::Duration;
+
+/// The file. 10,000 gateways with 100,000 hostnames are about 12 MiB.
+pub(crate) const FILE_OCTETS: u64 = 64 << 20;
+
+/// Tokens of TOML in a file: each is 24 octets while the tree is made, so this bounds the memory.
+/// 10,000 gateways with 100,000 hostnames are about 2 million.
+pub(crate) const TOKENS: usize = 16_000_000;
+
+/// Parts of one dotted key or table header; the format needs two. With the parser's own limit of 80
+/// nested values it bounds the depth of the tree, and so the stack that walks and frees it.
+pub(crate) const KEY_PARTS: usize = 8;
+
+/// Issues kept of one file: more than anyone reads in one sitting.
+pub(crate) const ISSUES: usize = 200;
+
+/// Characters of a wrong value repeated in a message.
+pub(crate) const QUOTED_CHARACTERS: usize = 100;
+
+/// Characters of a word that a spelling is proposed for: the work is quadratic.
+pub(crate) const SPELLED_CHARACTERS: usize = 64;
+
+/// Names listed in one message.
+pub(crate) const LISTED_NAMES: usize = 20;
+
+/// Characters of a name of ours and of other short texts: a DNS label, since names become labels
+/// of metrics and could become names.
+pub(crate) const NAME_CHARACTERS: usize = 63;
+
+/// Characters of a file's path: Linux' PATH_MAX less the final NUL.
+pub(crate) const PATH_CHARACTERS: usize = 4095;
+
+/// Octets of a probe's path: the request of a check is one packet.
+pub(crate) const PROBE_TEXT_OCTETS: usize = 1024;
+
+/// Sockets to listen on: each costs one worker thread a core.
+pub(crate) const LISTEN: usize = 64;
+
+/// UDP workers: above the cores of any machine.
+pub(crate) const WORKERS: usize = 1024;
+
+/// The longest wait for the first probe round: a server that has not answered for a minute after
+/// its start is worse than one that guesses.
+pub(crate) const FIRST_ROUND_MAX: Duration = Duration::from_secs(60);
+
+/// GeoIP databases, asked one after the other.
+pub(crate) const DATABASES: usize = 16;
+
+/// Networks of the operator's own.
+pub(crate) const NETWORKS: usize = 1_000_000;
+
+/// Zones.
+pub(crate) const ZONES: usize = 100_000;
+
+/// Name servers of a zone: their NS set and glue should fit into 1232 octets.
+pub(crate) const NAMESERVERS: usize = 32;
+
+/// Entries of `[[zones.records]]` in a zone.
+pub(crate) const RECORDS: usize = 1_000_000;
+
+/// Records in one entry, and octets in one RRset: it must fit into a message of 65,535 octets
+/// beside the header, the question and the OPT record.
+pub(crate) const RECORD_SET_OCTETS: usize = 65_000;
+
+/// Records in one entry; 12 octets is the smallest a record takes in a message.
+pub(crate) const RECORD_SET_RECORDS: usize = RECORD_SET_OCTETS / 12;
+
+/// A TTL: a week. RFC 2181 §8 allows 2³¹ − 1, but a longer one is a slip of the keyboard that
+/// nobody can take back from the resolvers.
+pub(crate) const TTL_SECONDS: u32 = 604_800;
+
+/// Clusters.
+pub(crate) const CLUSTERS: usize = 10_000;
+
+/// Jurisdictions of a cluster.
+pub(crate) const JURISDICTIONS: usize = 64;
+
+/// Probes.
+pub(crate) const PROBES: usize = 10_000;
+
+/// The shortest and the longest interval between two checks of an address.
+pub(crate) const INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// See [`INTERVAL_MIN`].
+pub(crate) const INTERVAL_MAX: Duration = Duration::from_secs(3600);
+
+/// The shortest timeout of a check: below a millisecond no timer is exact.
+pub(crate) const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+
+/// Outcomes in a row that change a verdict.
+pub(crate) const IN_A_ROW: u32 = 100;
+
+/// How long a changed verdict may count as in doubt.
+pub(crate) const HOLD_DOWN_MAX: Duration = Duration::from_secs(3600);
+
+/// Gateways.
+pub(crate) const GATEWAYS: usize = 1_000_000;
+
+/// Hostnames of a gateway.
+pub(crate) const HOSTNAMES: usize = 10_000;
+
+/// Endpoints of a gateway.
+pub(crate) const ENDPOINTS: usize = 1000;
+
+/// Addresses of an endpoint.
+pub(crate) const ADDRESSES: usize = 64;
+
+/// Addresses in an answer, so that it fits into 1232 octets: 32 AAAA records take 896.
+pub(crate) const ANSWERS: u16 = 32;
+
+/// The weight of an endpoint; a thousand of them still sum within 32 bits.
+pub(crate) const WEIGHT: u32 = 1_000_000;
+
+/// Tiers of a failover policy, and globs of a tier.
+pub(crate) const TIERS: usize = 64;
+
+/// Policies within policies: one walk of the answer path each.
+pub(crate) const POLICY_DEPTH: usize = 8;

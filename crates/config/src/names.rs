@@ -1,0 +1,104 @@
+//! Names of clusters, probes and gateways: their form, each once, and found again.
+
+use std::collections::HashMap;
+
+use crate::findings::{Findings, Spotted};
+use crate::issue::{any_of, did_you_mean, quote};
+use crate::kinds::Text;
+use crate::limits;
+
+/// A name as written; [`Names`] checks its form, so that a malformed name is still found by those
+/// who refer to it and only one issue comes of it.
+pub(crate) const NAME: Text =
+    Text { what: "a name of lower-case letters, digits and hyphens", characters: limits::NAME_CHARACTERS };
+
+/// The names of all clusters, or all probes, or all gateways.
+pub(crate) struct Names {
+    /// `cluster`, `probe` or `gateway`.
+    what: &'static str,
+    list: Vec<Option<Spotted<Box<str>>>>,
+    by_name: HashMap<Box<str>, usize>,
+    used: Vec<bool>,
+    /// Spellings still to be proposed: each costs a walk over all names.
+    hints_left: usize,
+}
+
+impl Names {
+    /// Numbers the names in order, and reports those of a wrong form and those that stand twice.
+    pub(crate) fn new(
+        what: &'static str,
+        list: Vec<Option<Spotted<Box<str>>>>,
+        findings: &Findings<'_>,
+    ) -> Self {
+        let mut by_name: HashMap<Box<str>, usize> = HashMap::new();
+        for (index, name) in list.iter().enumerate() {
+            let Some(name) = name else { continue };
+            if !is_label(&name.value) {
+                findings.mistake(&name.spot, NAME.what, quote(&name.value));
+            }
+            let first = *by_name.entry(name.value.clone()).or_insert(index);
+            if let Some(Some(first)) = list.get(first).filter(|_| first != index) {
+                let line = findings.line(&first.spot);
+                let expected = format_args!("a name that no other {what} has");
+                let found = format_args!("{}: the {what} in line {line} has it", quote(&name.value));
+                findings.mistake(&name.spot, expected, found);
+            }
+        }
+        let used = vec![false; list.len()];
+        Self { what, list, by_name, used, hints_left: limits::ISSUES }
+    }
+
+    /// The number of a name that someone refers to, now used; reports one that nothing has.
+    pub(crate) fn find(&mut self, name: &Spotted<Box<str>>, findings: &Findings<'_>) -> Option<usize> {
+        if let Some(index) = self.by_name.get(&name.value).copied() {
+            self.mark_used(index);
+            return Some(index);
+        }
+        // A table without a readable name may be the one that is meant.
+        if self.list.iter().all(Option::is_some) {
+            let expected = match self.some_names().as_slice() {
+                [] => format!("the name of a {0}, and there is no [[{0}s]]", self.what),
+                names => format!("the name of a {} ({})", self.what, any_of(names)),
+            };
+            let hint = self.hint(&name.value);
+            findings.mistake(&name.spot, expected, format_args!("{}{hint}", quote(&name.value)));
+        }
+        None
+    }
+
+    /// Notes that something refers to the one of this number.
+    fn mark_used(&mut self, index: usize) {
+        if let Some(used) = self.used.get_mut(index) {
+            *used = true;
+        }
+    }
+
+    /// Warns of every name that nothing referred to.
+    pub(crate) fn warn_unused(&self, findings: &Findings<'_>) {
+        for (name, used) in self.list.iter().zip(&self.used) {
+            if let (Some(name), false) = (name, used) {
+                let text = format_args!("no gateway uses the {} {}", self.what, quote(&name.value));
+                findings.warn(&name.spot, text);
+            }
+        }
+    }
+
+    /// One name more than a message lists, so that it can say there are more.
+    fn some_names(&self) -> Vec<&str> {
+        self.list.iter().flatten().map(|name| &*name.value).collect()
+    }
+
+    fn hint(&mut self, wrong: &str) -> String {
+        if self.hints_left == 0 {
+            return String::new();
+        }
+        self.hints_left -= 1;
+        did_you_mean(wrong, self.list.iter().flatten().map(|name| &*name.value))
+    }
+}
+
+/// A DNS label (RFC 1123 §2.1) in lower case, so that a name fits everywhere.
+fn is_label(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+}

@@ -1,0 +1,169 @@
+//! The typed reader over the TOML tree: a cursor on one value, a table that knows its keys.
+//!
+//! Everything here returns `Option`: `None` means absent, or that an issue already says why. So a
+//! reader goes on after a mistake, and one pass finds all of them.
+
+use std::fmt::Display;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::findings::{Cause, Findings, Spot, Step};
+use crate::issue::{any_of, did_you_mean, quote};
+
+//----------- Kind -----------------------------------------------------------
+
+/// What a value must be: how it is read, and in which words it is asked for.
+pub(crate) trait Kind {
+    /// What is read.
+    type Value;
+
+    /// For messages, after "expected": `a whole number from 1 to 100`.
+    fn expected(&self) -> String;
+
+    /// The value, or `None` after reporting what is wrong with it.
+    fn read(&self, cursor: &Cursor<'_>) -> Option<Self::Value>;
+}
+
+//----------- Cursor ---------------------------------------------------------
+
+/// One value of the tree, with its place.
+#[derive(Clone)]
+pub(crate) struct Cursor<'a> {
+    pub(crate) value: &'a DeValue<'a>,
+    pub(crate) spot: Spot,
+    pub(crate) findings: &'a Findings<'a>,
+}
+
+impl<'a> Cursor<'a> {
+    /// Reports that the value is none of what a kind takes.
+    pub(crate) fn wrong<T>(&self, expected: impl Display) -> Option<T> {
+        self.findings.mistake(&self.spot, expected, describe(self.value));
+        None
+    }
+
+    /// As [`Cursor::wrong`], with the reason where the value alone does not show it.
+    pub(crate) fn wrong_because<T>(&self, expected: impl Display, reason: impl Display) -> Option<T> {
+        self.findings.mistake(&self.spot, expected, format_args!("{}: {reason}", describe(self.value)));
+        None
+    }
+
+    /// The elements, if this is an array.
+    pub(crate) fn elements(&self) -> Option<impl ExactSizeIterator<Item = Cursor<'a>>> {
+        let DeValue::Array(array) = self.value else { return None };
+        let (path, findings) = (self.spot.path.clone(), self.findings);
+        Some(array.iter().enumerate().map(move |(index, element)| Cursor {
+            value: element.get_ref(),
+            spot: Spot { offset: element.span().start, path: path.child(Step::Index(index)) },
+            findings,
+        }))
+    }
+
+    /// Reads the value as a table and reports the keys that `read` did not ask for.
+    pub(crate) fn table<T>(&self, read: impl FnOnce(&mut Table<'a>) -> T) -> Option<T> {
+        let DeValue::Table(entries) = self.value else { return None };
+        Some(Table::read(entries, self.spot.clone(), self.findings, read))
+    }
+}
+
+/// A value in the words of a message: texts in quotes, numbers as written, the rest by its kind.
+fn describe(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => quote(text),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(value) => format!("the date or time {value}"),
+        DeValue::Array(array) if array.is_empty() => "an empty list".into(),
+        DeValue::Array(array) => format!("a list of {}", array.len()),
+        DeValue::Table(_) => "a table".into(),
+    }
+}
+
+//----------- Table ----------------------------------------------------------
+
+/// A table being read: hands out keys and remembers which ones it was asked for.
+pub(crate) struct Table<'a> {
+    entries: &'a DeTable<'a>,
+    /// Where the table begins.
+    pub(crate) spot: Spot,
+    pub(crate) findings: &'a Findings<'a>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Table<'a> {
+    /// Runs `read` over a table, then reports every key it did not ask for.
+    pub(crate) fn read<T>(
+        entries: &'a DeTable<'a>,
+        spot: Spot,
+        findings: &'a Findings<'a>,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let mut table = Self { entries, spot, findings, known: Vec::new() };
+        let value = read(&mut table);
+        table.report_unknown_keys();
+        value
+    }
+
+    /// The value of a key that must be there.
+    pub(crate) fn required<K: Kind>(&mut self, key: &'static str, kind: &K) -> Option<K::Value> {
+        match self.take(key) {
+            Some(cursor) => kind.read(&cursor),
+            None => {
+                self.missing(key, kind.expected());
+                None
+            }
+        }
+    }
+
+    /// The value of a key that may be absent.
+    pub(crate) fn optional<K: Kind>(&mut self, key: &'static str, kind: &K) -> Option<K::Value> {
+        self.take(key).and_then(|cursor| kind.read(&cursor))
+    }
+
+    /// The value of a key, or its default.
+    pub(crate) fn or<K: Kind>(&mut self, key: &'static str, default: K::Value, kind: &K) -> K::Value {
+        self.optional(key, kind).unwrap_or(default)
+    }
+
+    /// Reports a key that another key's value leaves without meaning.
+    pub(crate) fn refused(&mut self, key: &'static str, expected: &str) {
+        if let Some(cursor) = self.take(key) {
+            cursor.wrong::<()>(expected);
+        }
+    }
+
+    /// Reports the absence of a key, at the beginning of the table.
+    pub(crate) fn missing(&self, key: &'static str, expected: impl Display) {
+        let path = || self.spot.path.child(Step::Key(key)).to_string();
+        self.findings.report(Cause::Absence, self.spot.offset, path, expected, "nothing");
+    }
+
+    /// Whether the key is there, right or wrong.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Marks the key as one of ours; its value, if there is one.
+    fn take(&mut self, key: &'static str) -> Option<Cursor<'a>> {
+        self.known.push(key);
+        let value = self.entries.get(key)?;
+        Some(Cursor {
+            value: value.get_ref(),
+            spot: Spot { offset: value.span().start, path: self.spot.path.child(Step::Key(key)) },
+            findings: self.findings,
+        })
+    }
+
+    fn report_unknown_keys(&self) {
+        for key in self.entries.keys() {
+            let name: &str = key.get_ref();
+            if !self.known.contains(&name) {
+                let path = || self.spot.path.stranger(name);
+                let hint = did_you_mean(name, self.known.iter().copied());
+                let found = format_args!("an unknown key{hint}");
+                let expected = format_args!("one of the keys {}", any_of(&self.known));
+                self.findings.report(Cause::UnknownKey, key.span().start, path, expected, found);
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `[server]` and `[admin]`: sockets, threads and files.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::findings::{Findings, Spotted};
+use crate::kinds::{At, FilePath, List, Parsed, Section, Span, Whole};
+use crate::limits;
+use crate::reader::Table;
+use crate::settings::Server;
+
+/// Loopback and a port that needs no privilege: a first try is open to nobody else.
+const LISTEN_DEFAULT: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 5300),
+];
+const DATA_DIR_DEFAULT: &str = "/var/lib/meridian";
+/// One worker a core.
+const WORKERS_DEFAULT: usize = 0;
+/// Longer than a check of the default probe takes to fail.
+const FIRST_ROUND_DEFAULT: Duration = Duration::from_secs(5);
+
+const SOCKET: Parsed<SocketAddr> = Parsed {
+    what: "an address with a port, such as \"192.0.2.53:53\" or \"[2001:db8::53]:53\"",
+    parse: |text| text.parse().map_err(|_| String::new()),
+};
+
+/// `[server]` as written.
+#[derive(Default)]
+pub(crate) struct ServerSpec {
+    listen: Option<Vec<Spotted<SocketAddr>>>,
+    data_dir: Option<Spotted<PathBuf>>,
+    workers: Option<usize>,
+    first_round: Option<Duration>,
+}
+
+/// Reads `[server]`; relative paths begin at the folder of `file`.
+pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> ServerSpec {
+    let listen = List { of: At(SOCKET), what: "addresses with ports", min: 1, max: limits::LISTEN };
+    let read = |table: &mut Table<'_>| ServerSpec {
+        listen: table.optional("listen", &listen),
+        data_dir: table.optional("data_dir", &At(FilePath { file, what: "the path of a folder" })),
+        workers: table.optional("workers", &Whole { min: 0, max: limits::WORKERS, unit: "" }),
+        first_round: table
+            .optional("first_round", &Span { min: Duration::ZERO, max: limits::FIRST_ROUND_MAX }),
+    };
+    root.or("server", ServerSpec::default(), &Section { header: "[server]", read })
+}
+
+/// Reads `[admin]`: where the API will listen.
+pub(crate) fn read_admin(root: &mut Table<'_>) -> Option<Spotted<SocketAddr>> {
+    let read = |table: &mut Table<'_>| table.optional("listen", &At(SOCKET));
+    root.optional("admin", &Section { header: "[admin]", read }).flatten()
+}
+
+/// Builds the section, checks that no socket stands twice, and warns of keys without effect.
+pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findings: &Findings<'_>) -> Server {
+    let ServerSpec { listen, data_dir, workers, first_round } = spec;
+    let mut seen = HashSet::new();
+    for socket in listen.iter().flatten() {
+        // Port 0 asks for any free one, which two sockets can do.
+        if socket.value.port() != 0 && !seen.insert(socket.value) {
+            findings.mistake(
+                &socket.spot,
+                "each address with its port once",
+                format_args!("{} again", socket.value),
+            );
+        }
+    }
+    if let Some(data_dir) = &data_dir {
+        findings.warn(&data_dir.spot, "nothing is kept there yet");
+    }
+    if let Some(admin) = &admin {
+        findings.warn(&admin.spot, "nothing listens there yet in this version");
+    }
+    let listen = listen.map(|sockets| sockets.into_iter().map(|socket| socket.value).collect());
+    Server {
+        listen: listen.unwrap_or_else(|| LISTEN_DEFAULT.to_vec()),
+        data_dir: data_dir.map_or_else(|| DATA_DIR_DEFAULT.into(), |data_dir| data_dir.value),
+        workers: workers.unwrap_or(WORKERS_DEFAULT),
+        first_round: first_round.unwrap_or(FIRST_ROUND_DEFAULT),
+    }
+}

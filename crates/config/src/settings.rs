@@ -1,0 +1,40 @@
+//! What the process needs to know beside the catalog.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use meridian_model::Network;
+
+use crate::Located;
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `[server]`.
+    pub server: Server,
+    /// `[geoip]`.
+    pub geoip: Geoip,
+}
+
+/// `[server]`: sockets, threads and files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where UDP and TCP queries are received; at least one, none twice unless with port 0.
+    pub listen: Vec<SocketAddr>,
+    /// For what must survive a restart.
+    pub data_dir: PathBuf,
+    /// How many threads receive UDP; 0: one a core.
+    pub workers: usize,
+    /// How long the first answers wait for the first round of probes, at most.
+    pub first_round: Duration,
+}
+
+/// `[geoip]`: where clients are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Geoip {
+    /// MMDB files, the first that knows an address wins; empty: the embedded country database.
+    pub databases: Vec<Located<PathBuf>>,
+    /// The operator's own networks, before every database; no prefix twice.
+    pub networks: Vec<Network>,
+}

@@ -1,0 +1,228 @@
+//! `[[zones]]`: reading, and building with every check that needs more than one key.
+
+mod contents;
+mod parameters;
+mod presentation;
+mod rdata;
+mod records;
+mod rules;
+mod types;
+
+use std::collections::HashMap;
+
+use meridian_model::{DomainName, Hostname, Zone};
+use toml::de::DeValue;
+
+use crate::findings::{Findings, Spotted};
+use crate::issue::{any_of, quote};
+use crate::kinds::{At, List, Parsed, Sections, Whole};
+use crate::limits;
+use crate::reader::{Cursor, Kind, Table};
+
+use contents::Contents;
+use records::RecordSpec;
+use types::RecordType;
+
+/// Seconds of the SOA and NS records: a day would outlive a mistake, an hour costs little.
+const TTL_DEFAULT: u32 = 3600;
+/// Seconds of negative answers: a name that appears should be seen within a minute.
+const NEGATIVE_TTL_DEFAULT: u32 = 60;
+
+/// A domain name; absolute with or without its final dot.
+pub(crate) const DOMAIN_NAME: Parsed<DomainName> = Parsed {
+    what: "a domain name",
+    parse: |text| DomainName::parse(text).map_err(|error| error.to_string()),
+};
+
+const HOSTMASTER: Parsed<DomainName> = Parsed {
+    what: "a mailbox as a domain name",
+    parse: |text| {
+        if text.contains('@') {
+            return Err("write a dot for the @, as in hostmaster.example".into());
+        }
+        DomainName::parse(text).map_err(|error| error.to_string())
+    },
+};
+
+/// A TTL in seconds.
+pub(crate) const TTL: Whole<u32> = Whole { min: 0, max: limits::TTL_SECONDS, unit: "seconds" };
+
+//----------- ZoneSpec -------------------------------------------------------
+
+/// A zone as written.
+pub(crate) struct ZoneSpec {
+    name: Option<Spotted<DomainName>>,
+    nameservers: Option<Vec<Spotted<DomainName>>>,
+    hostmaster: Option<DomainName>,
+    ttl: u32,
+    negative_ttl: u32,
+    serial: Option<u32>,
+    records: Vec<RecordSpec>,
+}
+
+/// Reads `[[zones]]`.
+pub(crate) fn read(root: &mut Table<'_>) -> Vec<ZoneSpec> {
+    root.or(
+        "zones",
+        Vec::new(),
+        &Sections { header: "[[zones]]", min: 0, max: limits::ZONES, read: read_zone },
+    )
+}
+
+fn read_zone(table: &mut Table<'_>) -> ZoneSpec {
+    let nameservers =
+        List { of: At(DOMAIN_NAME), what: "names of servers", min: 1, max: limits::NAMESERVERS };
+    let records = Sections { header: "[[zones.records]]", min: 0, max: limits::RECORDS, read: records::read };
+    ZoneSpec {
+        name: table.required("name", &At(DOMAIN_NAME)),
+        nameservers: table.required("nameservers", &nameservers),
+        hostmaster: table.required("hostmaster", &HOSTMASTER),
+        ttl: table.or("ttl", TTL_DEFAULT, &TTL),
+        negative_ttl: table.or("negative_ttl", NEGATIVE_TTL_DEFAULT, &TTL),
+        serial: table.optional("serial", &Whole { min: 0, max: u32::MAX, unit: "" }),
+        records: table.or("records", Vec::new(), &records),
+    }
+}
+
+//----------- Zones ----------------------------------------------------------
+
+/// All zones, with what the checks of gateways need of them.
+pub(crate) struct Zones {
+    /// `None` where an issue says why.
+    pub(crate) zones: Option<Vec<Zone>>,
+    /// What is in each, in the same order; `None` for one without a name.
+    contents: Vec<Option<Contents>>,
+    by_name: HashMap<DomainName, usize>,
+    /// Every zone has a name, so that a name outside all of them is outside for sure.
+    complete: bool,
+}
+
+impl Zones {
+    /// Builds every zone and checks it by itself and beside the others.
+    pub(crate) fn build(specs: Vec<ZoneSpec>, findings: &Findings<'_>) -> Self {
+        let by_name = number_zones(&specs, findings);
+        let complete = specs.iter().all(|spec| spec.name.is_some());
+        let mut all = Self { zones: None, contents: Vec::new(), by_name, complete };
+        let zones: Vec<Option<Zone>> = specs.into_iter().map(|spec| all.add(spec, findings)).collect();
+        all.zones = zones.into_iter().collect();
+        rules::check(&all, findings);
+        all
+    }
+
+    fn add(&mut self, spec: ZoneSpec, findings: &Findings<'_>) -> Option<Zone> {
+        let index = self.contents.len();
+        let ZoneSpec { name, nameservers, hostmaster, ttl, negative_ttl, serial, records } = spec;
+        let Some(name) = name else {
+            // Without its name nothing in it has an owner.
+            self.contents.push(None);
+            return None;
+        };
+        let mut contents = Contents::new(name.value.clone(), nameservers.clone().unwrap_or_default());
+        for record in records {
+            contents.add(record, ttl, |owner| self.of(owner) == Some(index), findings);
+        }
+        let records = contents.record_sets();
+        self.contents.push(Some(contents));
+        Some(Zone {
+            name: name.value,
+            nameservers: nameservers?.into_iter().map(|server| server.value).collect(),
+            hostmaster: hostmaster?,
+            ttl,
+            negative_ttl,
+            serial,
+            records,
+        })
+    }
+
+    /// The zone that a name belongs to: of those it lies within, the one furthest down.
+    pub(crate) fn of(&self, name: &DomainName) -> Option<usize> {
+        let mut name = Some(name.clone());
+        while let Some(candidate) = name {
+            if let Some(index) = self.by_name.get(&candidate) {
+                return Some(*index);
+            }
+            name = candidate.parent();
+        }
+        None
+    }
+
+    /// Checks that a hostname can be steered where it is: within a zone, above every delegation and
+    /// without addresses of its own.
+    pub(crate) fn check_hostname(
+        &self,
+        hostname: &Spotted<Hostname>,
+        gateway: &str,
+        findings: &Findings<'_>,
+    ) {
+        let Spotted { value: hostname, spot } = hostname;
+        let Some(zone) = self.of(hostname.name()) else {
+            if self.complete {
+                let found = format_args!("{}, outside every zone", quote(&hostname.to_string()));
+                findings.mistake(spot, self.expected_zone(), found);
+            }
+            return;
+        };
+        let Some(Some(contents)) = self.contents.get(zone) else { return };
+        if let Some(cut) = contents.cut_above(hostname.name()) {
+            let line = findings.line(&cut.spot);
+            let expected = format_args!("a hostname above {}, delegated in line {line}", cut.owner);
+            findings.mistake(spot, expected, quote(&hostname.to_string()));
+        }
+        let owner = match hostname {
+            Hostname::Exact(name) => Some(name.clone()),
+            Hostname::Wildcard(suffix) => suffix.prepend("*").ok(),
+        };
+        for set in owner.iter().flat_map(|owner| contents.at(owner)) {
+            if matches!(set.record_type, RecordType::A | RecordType::AAAA | RecordType::CNAME) {
+                let line = findings.line(spot);
+                let expected = format_args!("no {} record at a name that a gateway steers", set.record_type);
+                let found = format_args!("{hostname}, a hostname of the gateway {gateway:?} (line {line})");
+                findings.mistake(&set.spot, expected, found);
+            }
+        }
+    }
+
+    fn expected_zone(&self) -> String {
+        let zones = self.contents.iter().flatten();
+        let names: Vec<&str> = zones.take(limits::LISTED_NAMES).map(|zone| zone.apex.as_str()).collect();
+        match names.as_slice() {
+            [] => "a hostname within a zone, and there is no [[zones]]".into(),
+            names => format!("a hostname within a zone ({})", any_of(names)),
+        }
+    }
+}
+
+/// The zones by name, reporting names that stand twice.
+fn number_zones(specs: &[ZoneSpec], findings: &Findings<'_>) -> HashMap<DomainName, usize> {
+    let mut by_name: HashMap<DomainName, usize> = HashMap::new();
+    for (index, spec) in specs.iter().enumerate() {
+        let Some(name) = &spec.name else { continue };
+        let first = *by_name.entry(name.value.clone()).or_insert(index);
+        if let Some(first) = specs.get(first).and_then(|spec| spec.name.as_ref()).filter(|_| first != index) {
+            let line = findings.line(&first.spot);
+            let found = format_args!("{}: the zone in line {line} has it", quote(name.value.as_str()));
+            findings.mistake(&name.spot, "a name that no other zone has", found);
+        }
+    }
+    by_name
+}
+
+//----------- Data -----------------------------------------------------------
+
+/// The data of a record: a list of texts.
+pub(crate) struct Data;
+
+impl Kind for Data {
+    type Value = Spotted<Box<str>>;
+
+    fn expected(&self) -> String {
+        "record data as a text, such as \"192.0.2.1\" or \"10 mail.example.\"".into()
+    }
+
+    fn read(&self, cursor: &Cursor<'_>) -> Option<Self::Value> {
+        match cursor.value {
+            DeValue::String(text) => Some(Spotted { value: Box::from(&**text), spot: cursor.spot.clone() }),
+            _ => cursor.wrong(self.expected()),
+        }
+    }
+}

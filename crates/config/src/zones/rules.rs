@@ -1,0 +1,137 @@
+//! What the records of zones need of each other: CNAME, delegation, glue, size.
+
+use std::collections::HashSet;
+
+use meridian_model::DomainName;
+
+use super::Zones;
+use super::contents::{Contents, Set};
+use super::types::RecordType;
+use crate::findings::Findings;
+use crate::issue::quote;
+use crate::limits;
+
+/// What a record takes in a message beside its data: a pointer to its owner, type, class, TTL and
+/// length (RFC 1035 §4.1.3).
+const RECORD_HEAD_OCTETS: usize = 12;
+
+/// Checks every zone.
+pub(crate) fn check(zones: &Zones, findings: &Findings<'_>) {
+    for (index, contents) in zones.contents.iter().enumerate() {
+        let Some(contents) = contents else { continue };
+        check_nameservers(contents, zones, findings);
+        let glue = glue_names(contents);
+        for set in &contents.sets {
+            check_size(set, findings);
+            if set.record_type == RecordType::CNAME {
+                check_cname(set, contents, findings);
+            }
+            match contents.cut_above(&set.owner) {
+                Some(cut) => check_under_cut(set, cut, &glue, findings),
+                None if set.record_type == RecordType::DS => {
+                    let found = format!("no NS records of {}", set.owner);
+                    findings.mistake(&set.spot, "NS records at a name with DS (RFC 4035 §2.4)", found);
+                }
+                None => {}
+            }
+            if set.record_type == RecordType::NS {
+                check_delegation(set, contents, |name| zones.of(name) == Some(index), findings);
+            }
+        }
+    }
+}
+
+/// The zone's own servers: each once, and with an address where it is ours to give.
+fn check_nameservers(contents: &Contents, zones: &Zones, findings: &Findings<'_>) {
+    let mut seen = HashSet::new();
+    for server in &contents.nameservers {
+        let name = &server.value;
+        if !seen.insert(name) {
+            findings.mistake(
+                &server.spot,
+                "each name server once",
+                format_args!("{} again", quote(name.as_str())),
+            );
+        }
+        let Some(home) = zones.of(name).and_then(|index| zones.contents.get(index)?.as_ref()) else {
+            continue;
+        };
+        if !home.has_address(name) {
+            let expected = format_args!("an A or AAAA record of {name} in the zone {}", home.apex);
+            findings.mistake(&server.spot, expected, "none");
+        }
+    }
+}
+
+/// The names whose addresses may stand at or below a delegation.
+fn glue_names(contents: &Contents) -> HashSet<DomainName> {
+    let delegations = contents.sets.iter().filter(|set| set.record_type == RecordType::NS);
+    let targets = delegations.flat_map(|set| set.names().map(|(name, _)| name));
+    targets.chain(contents.nameservers.iter().map(|server| server.value.clone())).collect()
+}
+
+fn check_size(set: &Set, findings: &Findings<'_>) {
+    let octets: usize = set.data.iter().map(|(wire, _)| wire.len() + RECORD_HEAD_OCTETS).sum();
+    if octets > limits::RECORD_SET_OCTETS {
+        let expected = format!(
+            "{} records of {} that fit into a message ({} octets)",
+            set.record_type,
+            set.owner,
+            limits::RECORD_SET_OCTETS
+        );
+        findings.mistake(&set.spot, expected, format_args!("{octets} octets"));
+    }
+}
+
+/// "If a CNAME RR is present at a node, no other data should be present" (RFC 1034 §3.6.2).
+fn check_cname(set: &Set, contents: &Contents, findings: &Findings<'_>) {
+    if set.owner == contents.apex {
+        let expected = "a name below the apex for a CNAME: the apex has SOA and NS (RFC 1912 §2.4)";
+        findings.mistake(&set.spot, expected, format_args!("the apex {}", contents.apex));
+    }
+    if let Some((_, second)) = set.data.get(1) {
+        let expected = format_args!("one CNAME of {} (RFC 2181 §10.1)", set.owner);
+        findings.mistake(second, expected, "a second");
+    }
+    if let Some(other) = contents.at(&set.owner).find(|other| other.record_type != RecordType::CNAME) {
+        let (kind, line) = (other.record_type, findings.line(&other.spot));
+        let expected = format_args!("no other records beside the CNAME of {} (RFC 2181 §10.1)", set.owner);
+        findings.mistake(&set.spot, expected, format_args!("{kind} in line {line}"));
+    }
+}
+
+/// Below a delegation the zone says nothing but where the servers are.
+fn check_under_cut(set: &Set, cut: &Set, glue: &HashSet<DomainName>, findings: &Findings<'_>) {
+    let allowed = match set.record_type {
+        RecordType::NS | RecordType::DS => set.owner == cut.owner,
+        RecordType::A | RecordType::AAAA => glue.contains(&set.owner),
+        _ => false,
+    };
+    if !allowed {
+        let line = findings.line(&cut.spot);
+        let expected = format_args!(
+            "only DS, and addresses of its name servers, at or below {}, delegated in line {line}",
+            cut.owner
+        );
+        findings.mistake(&set.spot, expected, format_args!("{} of {}", set.record_type, set.owner));
+    }
+}
+
+/// Servers that only this zone can find need their addresses in it.
+fn check_delegation(
+    set: &Set,
+    contents: &Contents,
+    belongs: impl Fn(&DomainName) -> bool,
+    findings: &Findings<'_>,
+) {
+    for (name, spot) in set.names() {
+        if !belongs(&name) {
+            continue;
+        }
+        // Below another delegation its servers know the address.
+        let elsewhere = contents.cut_above(&name).is_some_and(|cut| cut.owner != set.owner);
+        if !elsewhere && !contents.has_address(&name) {
+            findings.mistake(spot, format_args!("an A or AAAA record of {name} in this zone (glue)"), "none");
+        }
+    }
+}
