@@ -1,0 +1,19 @@
+//! How much of anything is taken from outside.
+
+/// The largest database file, in bytes. GeoIP2 Enterprise, the largest in common use, is under
+/// 400 MiB; a file is held in memory whole while it is compiled.
+pub(crate) const MOST_DATABASE_BYTES: u64 = 1 << 30;
+
+/// Databases beside each other. A city, a country and an ASN database for each address family are
+/// six; each costs a pass over all ranges.
+pub(crate) const MOST_DATABASES: usize = 16;
+
+/// How often, on average, the walk may come through a node of a search tree. In a sound tree every
+/// node has one parent, so that one visit is enough (the aliases of the IPv4 tree are not entered);
+/// some slack is left for writers that share branches. Without a limit, a few dozen nodes that
+/// point to each other are a walk of 2¹²⁸ steps.
+pub(crate) const MOST_VISITS_PER_NODE: u64 = 4;
+
+/// The most bits of an address that the index in front of a range search takes: 2¹⁶ entries are
+/// 256 KiB, and leave a handful of ranges to search.
+pub(crate) const MOST_INDEX_BITS: u32 = 16;

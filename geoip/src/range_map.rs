@@ -1,0 +1,225 @@
+//! One value for every address of a family, as sorted ranges.
+
+use crate::limits::MOST_INDEX_BITS;
+
+//----------- RangeMap -------------------------------------------------------
+
+/// A value for every address; ranges cover the whole space, and neighbours differ.
+///
+/// Each range is its first address; it ends before the next one's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RangeMap<K> {
+    /// Ascending; the first is zero.
+    starts: Vec<K>,
+    /// As many as `starts`.
+    values: Vec<u32>,
+    /// For each leading-bits bucket, the first range that starts in it or later; one more at the end.
+    index: Vec<u32>,
+    /// How many leading bits make a bucket; at least 1.
+    index_bits: u32,
+}
+
+impl<K: Key> RangeMap<K> {
+    /// The value of an address, and the length of the widest prefix around it that has this value
+    /// throughout: 0 when the whole space has it.
+    pub(crate) fn lookup(&self, address: K) -> (u32, u8) {
+        let position = self.position(address);
+        let (Some(&start), Some(&value)) = (self.starts.get(position), self.values.get(position)) else {
+            // Not reached: a map always has the range that starts at zero.
+            return (0, K::BITS);
+        };
+        // A prefix leaves the range as soon as it holds the address before or the one after it, so
+        // it must be one bit longer than what the address has in common with either.
+        let before = start.before().map_or(0, |last| address.common_bits(last) + 1);
+        let after = self.starts.get(position + 1).map_or(0, |&next| address.common_bits(next) + 1);
+        (value, before.max(after))
+    }
+
+    /// The index of the range that holds an address.
+    fn position(&self, address: K) -> usize {
+        let bucket = address.leading(self.index_bits);
+        let (Some(&first), Some(&end)) = (self.index.get(bucket), self.index.get(bucket + 1)) else {
+            return 0;
+        };
+        let (first, end) = (first as usize, end as usize);
+        let in_bucket = self.starts.get(first..end).unwrap_or_default();
+        // The range may begin in an earlier bucket: then none here starts at or before the address.
+        (first + in_bucket.partition_point(|&start| start <= address)).saturating_sub(1)
+    }
+
+    /// How many ranges there are; at least one.
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The bytes of memory it takes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        size_of_val(&*self.starts) + size_of_val(&*self.values) + size_of_val(&*self.index)
+    }
+
+    /// The value, when all addresses have the same.
+    pub(crate) fn single_value(&self) -> Option<u32> {
+        match *self.values {
+            [value] => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The ranges with other values; those that become equal are merged.
+    pub(crate) fn map(&self, mut value_of: impl FnMut(u32) -> u32) -> Self {
+        let mut builder = Builder::default();
+        for (&start, &value) in self.starts.iter().zip(&self.values) {
+            builder.push(start, value_of(value));
+        }
+        builder.finish()
+    }
+
+    /// Both maps laid over each other, in one pass.
+    pub(crate) fn zip(&self, other: &Self, mut value_of: impl FnMut(u32, u32) -> u32) -> Self {
+        let mut builder = Builder::default();
+        let mut ours = self.ranges().peekable();
+        let mut theirs = other.ranges().peekable();
+        let (mut our_value, mut their_value) = (0, 0);
+        loop {
+            let start = match (ours.peek(), theirs.peek()) {
+                (None, None) => return builder.finish(),
+                (Some(&(start, _)), None) | (None, Some(&(start, _))) => start,
+                (Some(&(our_start, _)), Some(&(their_start, _))) => our_start.min(their_start),
+            };
+            if let Some((_, value)) = ours.next_if(|range| range.0 == start) {
+                our_value = value;
+            }
+            if let Some((_, value)) = theirs.next_if(|range| range.0 == start) {
+                their_value = value;
+            }
+            builder.push(start, value_of(our_value, their_value));
+        }
+    }
+
+    /// The map with one value from `first` up to `last`, both included.
+    pub(crate) fn overlay(&self, first: K, last: K, value: u32) -> Self {
+        let mut builder = Builder::default();
+        builder.push(K::ZERO, 0);
+        builder.push(first, 1);
+        if let Some(next) = last.after() {
+            builder.push(next, 0);
+        }
+        self.zip(&builder.finish(), |outside, inside| if inside == 1 { value } else { outside })
+    }
+
+    fn ranges(&self) -> impl Iterator<Item = (K, u32)> {
+        self.starts.iter().copied().zip(self.values.iter().copied())
+    }
+}
+
+//----------- Builder --------------------------------------------------------
+
+/// Ranges in the making, from the lowest address up.
+#[derive(Debug)]
+pub(crate) struct Builder<K> {
+    starts: Vec<K>,
+    values: Vec<u32>,
+}
+
+impl<K> Default for Builder<K> {
+    fn default() -> Self {
+        Self { starts: Vec::new(), values: Vec::new() }
+    }
+}
+
+impl<K: Key> Builder<K> {
+    /// From `start` on, the value is this. Starts come in ascending order, the first is zero; the
+    /// last word for the same start counts.
+    pub(crate) fn push(&mut self, start: K, value: u32) {
+        if self.starts.last() == Some(&start) {
+            self.starts.pop();
+            self.values.pop();
+        }
+        if self.values.last() != Some(&value) {
+            self.starts.push(start);
+            self.values.push(value);
+        }
+    }
+
+    /// The map; value 0 everywhere if nothing was pushed.
+    pub(crate) fn finish(mut self) -> RangeMap<K> {
+        if self.starts.is_empty() {
+            self.push(K::ZERO, 0);
+        }
+        self.starts.shrink_to_fit();
+        self.values.shrink_to_fit();
+        let index_bits = self.starts.len().ilog2().clamp(1, MOST_INDEX_BITS);
+        let mut index = Vec::with_capacity((1 << index_bits) + 1);
+        for (position, start) in (0..).zip(&self.starts) {
+            // Every bucket up to this one that has no earlier range begins here.
+            while index.len() <= start.leading(index_bits) {
+                index.push(position);
+            }
+        }
+        let end = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
+        index.resize((1 << index_bits) + 1, end);
+        RangeMap { starts: self.starts, values: self.values, index, index_bits }
+    }
+}
+
+//----------- Key ------------------------------------------------------------
+
+/// An address as a number: `u32` for IPv4, `u128` for IPv6.
+pub(crate) trait Key: Copy + Ord + std::fmt::Debug {
+    /// The lowest address.
+    const ZERO: Self;
+    /// How many bits an address has.
+    const BITS: u8;
+
+    /// How many leading bits two addresses share.
+    fn common_bits(self, other: Self) -> u8;
+    /// The first bits as a number; `bits` from 1 to 16.
+    fn leading(self, bits: u32) -> usize;
+    /// The address before; none before the lowest.
+    fn before(self) -> Option<Self>;
+    /// The address after; none after the highest.
+    fn after(self) -> Option<Self>;
+    /// The address with the bit at `depth` set, counted from the left from 0.
+    fn with_bit(self, depth: u8) -> Self;
+    /// The last address of the prefix of this length that begins here.
+    fn last_of(self, prefix_len: u8) -> Self;
+}
+
+macro_rules! key {
+    ($type:ty) => {
+        impl Key for $type {
+            const ZERO: Self = 0;
+            #[expect(clippy::cast_possible_truncation, reason = "32 and 128")]
+            const BITS: u8 = Self::BITS as u8;
+
+            fn common_bits(self, other: Self) -> u8 {
+                #[expect(clippy::cast_possible_truncation, reason = "at most 128")]
+                let bits = (self ^ other).leading_zeros() as u8;
+                bits
+            }
+
+            fn leading(self, bits: u32) -> usize {
+                (self >> (Self::BITS - bits)) as usize
+            }
+
+            fn before(self) -> Option<Self> {
+                self.checked_sub(1)
+            }
+
+            fn after(self) -> Option<Self> {
+                self.checked_add(1)
+            }
+
+            fn with_bit(self, depth: u8) -> Self {
+                self | (1 as Self).rotate_right(1).checked_shr(depth.into()).unwrap_or(0)
+            }
+
+            fn last_of(self, prefix_len: u8) -> Self {
+                self | Self::MAX.checked_shr(prefix_len.into()).unwrap_or(0)
+            }
+        }
+    };
+}
+
+key!(u32);
+key!(u128);
