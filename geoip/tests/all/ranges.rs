@@ -1,0 +1,175 @@
+//! What must hold for every address, against an implementation that tries everything.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use meridian_geoip::{ClassMap, Locality, PlaceId};
+use meridian_model::{Network, Place};
+use proptest::prelude::*;
+
+use crate::mmdb::{Mmdb, Value};
+
+//----------- The naive implementation ---------------------------------------
+
+/// The ASN of the longest prefix that holds the address; of equal ones, the last.
+fn naive(networks: &[(IpNet, u32)], address: IpAddr) -> Option<u32> {
+    let address = match address {
+        IpAddr::V6(ipv6) => ipv6.to_ipv4_mapped().map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    };
+    let holding = networks.iter().filter(|(net, _)| net.contains(&address));
+    holding.max_by_key(|(net, _)| net.prefix_len()).map(|&(_, asn)| asn)
+}
+
+fn block(address: IpAddr, prefix_len: u8) -> IpNet {
+    IpNet::new(address, prefix_len).unwrap().trunc()
+}
+
+/// Enough addresses of a block to find every value in it: values change only where a network (or the
+/// IPv4-mapped space) begins or ends.
+fn probes(block: IpNet, networks: &[(IpNet, u32)]) -> Vec<IpAddr> {
+    let mapped = |address: IpAddr| match (block, address) {
+        (IpNet::V6(_), IpAddr::V4(ipv4)) => IpAddr::V6(ipv4.to_ipv6_mapped()),
+        _ => address,
+    };
+    let after = |address: IpAddr| match address {
+        IpAddr::V4(ipv4) => ipv4.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
+        IpAddr::V6(ipv6) => ipv6.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
+    };
+    let all_mapped: IpNet = "::ffff:0:0/96".parse().unwrap();
+    let nets = networks.iter().map(|(net, _)| *net).chain([all_mapped]);
+    let edges = nets.flat_map(|net| [Some(mapped(net.network())), after(mapped(net.broadcast()))]);
+    [block.network()].into_iter().chain(edges.flatten()).filter(|address| block.contains(address)).collect()
+}
+
+//----------- Strategies -----------------------------------------------------
+
+/// Prefixes close together, so that they nest and touch.
+fn networks() -> impl Strategy<Value = Vec<(IpNet, u32)>> {
+    let ipv4 = (any::<u32>(), 0..=32_u8, any::<bool>()).prop_map(|(bits, prefix_len, narrow)| {
+        let bits = if narrow { 0x0a00_0000 | bits & 0x0000_ff0f } else { bits };
+        IpNet::V4(Ipv4Net::new(Ipv4Addr::from_bits(bits), prefix_len).unwrap().trunc())
+    });
+    let ipv6 = (any::<u128>(), 0..=128_u8, 0..3_u8).prop_map(|(bits, prefix_len, near)| {
+        let bits = match near {
+            0 => bits,
+            1 => 0x2001_0db8 << 96 | bits & (0xff0f << 80),
+            // Around the IPv4-mapped space, not in it: a prefix of at most 95.
+            _ => bits & 0x1_ffff_0000_0000,
+        };
+        let prefix_len = if bits >> 32 == 0xffff { prefix_len.min(95) } else { prefix_len };
+        IpNet::V6(Ipv6Net::new(Ipv6Addr::from_bits(bits), prefix_len).unwrap().trunc())
+    });
+    proptest::collection::vec((prop_oneof![ipv4, ipv6], 1..5_u32), 0..24)
+}
+
+/// An address near one of the networks, or anywhere.
+fn address(networks: &[(IpNet, u32)], pick: usize, bits: u128, mapped: bool) -> IpAddr {
+    let anywhere: IpAddr = if bits.is_multiple_of(2) {
+        Ipv4Addr::from_bits(u32::try_from(bits >> 96).unwrap()).into()
+    } else {
+        Ipv6Addr::from_bits(bits).into()
+    };
+    let near = networks.get(pick % (networks.len() + 1)).map(|(net, _)| match bits % 3 {
+        0 => net.network(),
+        1 => net.broadcast(),
+        _ => net.hosts().nth(usize::try_from(bits % 1000).unwrap()).unwrap_or(net.network()),
+    });
+    match near.unwrap_or(anywhere) {
+        IpAddr::V4(ipv4) if mapped => ipv4.to_ipv6_mapped().into(),
+        address => address,
+    }
+}
+
+//----------- Compiled localities --------------------------------------------
+
+fn with_networks(networks: &[(IpNet, u32)]) -> Locality {
+    let empty = Value::Map(vec![("country_code", Value::Text("ZZ"))]);
+    // One record that no test address is in: databases must say where something is.
+    static DATABASE: OnceLock<PathBuf> = OnceLock::new();
+    let database = DATABASE
+        .get_or_init(|| Mmdb::new("country", vec![("255.255.255.255/32", empty)]).write("one-record.mmdb"));
+    let networks: Vec<Network> = networks
+        .iter()
+        .map(|&(prefix, asn)| Network { prefix, place: Place { asn: Some(asn), ..Place::default() } })
+        .collect();
+    Locality::load(std::slice::from_ref(database), &networks).unwrap()
+}
+
+fn asn(locality: &Locality, id: PlaceId) -> u32 {
+    locality.places()[id.index()].asn.unwrap_or(0)
+}
+
+fn asns(locality: &Locality) -> ClassMap {
+    locality.classify(|id| asn(locality, id))
+}
+
+proptest! {
+    #[test]
+    fn classes_are_those_of_the_longest_prefix(
+        networks in networks(), picks in proptest::collection::vec((any::<usize>(), any::<u128>(), any::<bool>()), 40),
+    ) {
+        let locality = with_networks(&networks);
+        let classes = asns(&locality);
+        for (pick, bits, mapped) in picks {
+            let address = address(&networks, pick, bits, mapped);
+            let wanted = naive(&networks, address).unwrap_or(0);
+            prop_assert_eq!(classes.lookup(address).0, wanted, "{}", address);
+            prop_assert_eq!(asn(&locality, locality.lookup(address).0), wanted, "{}", address);
+        }
+    }
+
+    #[test]
+    fn a_prefix_has_one_class_and_the_next_wider_has_not(
+        networks in networks(), picks in proptest::collection::vec((any::<usize>(), any::<u128>(), any::<bool>()), 40),
+    ) {
+        let classes = asns(&with_networks(&networks));
+        for (pick, bits, mapped) in picks {
+            let address = address(&networks, pick, bits, mapped);
+            let (class, prefix_len) = classes.lookup(address);
+            let block_of = |prefix_len| block(address, prefix_len);
+            for other in probes(block_of(prefix_len), &networks) {
+                let found = naive(&networks, other).unwrap_or(0);
+                prop_assert_eq!(found, class, "{} in {}", other, block_of(prefix_len));
+                prop_assert_eq!(classes.lookup(other), (class, prefix_len), "{} in {}", other, block_of(prefix_len));
+            }
+            if let Some(shorter) = prefix_len.checked_sub(1) {
+                let others = probes(block_of(shorter), &networks);
+                let differs = others.iter().any(|&other| naive(&networks, other).unwrap_or(0) != class);
+                prop_assert!(differs, "{} is all {}", block_of(shorter), class);
+            }
+        }
+    }
+
+    #[test]
+    fn merging_is_classifying_by_the_composed_function(
+        networks in networks(), coarse in proptest::array::uniform5(0..3_u32),
+    ) {
+        let locality = with_networks(&networks);
+        let coarse_of = |class: u32| coarse[usize::try_from(class).unwrap()];
+        let merged = asns(&locality).merge(coarse_of);
+        let direct = locality.classify(|id| coarse_of(asn(&locality, id)));
+        prop_assert_eq!(merged.range_count(), direct.range_count());
+        prop_assert_eq!(merged, direct);
+    }
+}
+
+#[test]
+fn thousands_of_networks_are_flattened() {
+    let networks: Vec<(IpNet, u32)> = (0..8192_u32)
+        .map(|number| {
+            let net = Ipv4Net::new(Ipv4Addr::from_bits(0x0a00_0000 | number << 8), 24 + (number % 9) as u8)
+                .unwrap();
+            (net.trunc().into(), 1 + number % 4)
+        })
+        .chain([("10.0.0.0/8".parse().unwrap(), 9)])
+        .collect();
+    let classes = asns(&with_networks(&networks));
+    for (net, asn) in &networks[..8192] {
+        assert_eq!(classes.lookup(net.network()).0, *asn, "{net}");
+    }
+    assert_eq!(classes.lookup("10.255.0.1".parse().unwrap()).0, 9);
+    assert_eq!(classes.lookup("11.0.0.1".parse().unwrap()), (0, 8));
+}
