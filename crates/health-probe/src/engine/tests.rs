@@ -8,6 +8,9 @@ use meridian_model::{
     ProbeId, TargetHealth, TargetId, Track,
 };
 
+use tracing::subscriber::DefaultGuard;
+
+use self::logs::Lines;
 use super::*;
 use crate::{Counts, Handle, start};
 
@@ -173,6 +176,8 @@ struct Run {
     snapshots: watch::Receiver<Option<Snapshot>>,
     transitions: broadcast::Receiver<Transition>,
     started: Instant,
+    lines: Lines,
+    _logs_go_there: DefaultGuard,
 }
 
 impl Run {
@@ -181,11 +186,17 @@ impl Run {
     }
 
     fn with_seed(catalog: &Arc<Catalog>, script: &Script, seed: u64) -> Self {
+        Self::with(catalog, script, Settings { first_round: SECOND * 2, seed })
+    }
+
+    /// Every run captures its log, wanted or not: tracing asks the subscriber of the thread that
+    /// comes by a line first whether any will want it, and then asks no other.
+    fn with(catalog: &Arc<Catalog>, script: &Script, settings: Settings) -> Self {
+        let (lines, guard) = Lines::capture();
         let started = Instant::now();
-        let settings = Settings { first_round: SECOND * 2, seed };
         let handle = start(Arc::clone(catalog), settings, script.clone());
         let (snapshots, transitions) = (handle.snapshots(), handle.transitions());
-        Self { handle, script: script.clone(), snapshots, transitions, started }
+        Self { handle, script: script.clone(), snapshots, transitions, started, lines, _logs_go_there: guard }
     }
 
     /// Starts, and waits for the first snapshot.
@@ -222,7 +233,7 @@ impl Run {
     }
 }
 
-/// Lets time pass, in steps small enough that the engine keeps up with it.
+/// Lets time pass, from one timer to the next.
 async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }

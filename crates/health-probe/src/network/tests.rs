@@ -1,5 +1,7 @@
 //! Checks against real sockets on the loopback.
 
+use std::env;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,6 +206,20 @@ async fn each_probe_opens_and_closes_its_own_connection() {
         assert_eq!(check::run(&checker, &probe, server.address.ip()).await.result, Ok(()));
         server.closed.recv().await.unwrap();
     }
+}
+
+/// This process cannot change its environment while others read it, so another runs one of these
+/// tests with a proxy that nobody could reach.
+#[test]
+fn a_proxy_in_the_environment_is_not_used() {
+    let mut tests = Command::new(env::current_exe().unwrap());
+    tests.args(["--exact", "network::tests::a_status_from_200_to_299_is_a_success"]);
+    for name in ["http_proxy", "HTTP_PROXY", "ALL_PROXY"] {
+        tests.env(name, "http://127.0.0.1:1");
+    }
+    let output = tests.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 #[tokio::test]

@@ -2,18 +2,17 @@
 
 use std::io;
 
-use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 
 /// What was logged at INFO and above, a line an event.
 #[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
     /// Logs of this thread go here until the guard is dropped.
-    fn capture() -> (Self, DefaultGuard) {
+    pub(super) fn capture() -> (Self, DefaultGuard) {
         let lines = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(lines.clone())
@@ -25,7 +24,7 @@ impl Lines {
     }
 
     /// The lines since the last call.
-    fn take(&self) -> Vec<String> {
+    pub(super) fn take(&self) -> Vec<String> {
         let text = std::mem::take(&mut *self.0.lock().unwrap());
         String::from_utf8(text).unwrap().lines().map(|line| line.trim().to_owned()).collect()
     }
@@ -51,7 +50,6 @@ impl<'a> MakeWriter<'a> for Lines {
 
 #[tokio::test(start_paused = true)]
 async fn a_first_round_is_one_line_and_one_for_each_that_is_not_healthy() {
-    let (lines, _guard) = Lines::capture();
     let script = Script::default();
     script.tell(address(3), Answer::Down);
     script.tell(address(4), Answer::Hangs);
@@ -59,7 +57,7 @@ async fn a_first_round_is_one_line_and_one_for_each_that_is_not_healthy() {
     let mut run = Run::after_first_round(&catalog(slow, &addresses(5)), &script).await;
     pass(MS).await;
     assert_eq!(
-        lines.take(),
+        run.lines.take(),
         [
             "INFO first round: 3 healthy, 1 unhealthy, 1 unknown",
             "INFO transition endpoint=shop/eu-west/10.0.0.3 gateways=1 probe=web from=\"unknown\" \
@@ -71,7 +69,7 @@ async fn a_first_round_is_one_line_and_one_for_each_that_is_not_healthy() {
     );
     script.tell(address(4), Answer::Up);
     run.next_snapshot().await;
-    let late = lines.take();
+    let late = run.lines.take();
     assert_eq!(late.len(), 1, "{late:?}");
     assert!(
         late[0].contains("endpoint=shop/eu-west/10.0.0.4") && late[0].contains("first probe"),
@@ -81,14 +79,13 @@ async fn a_first_round_is_one_line_and_one_for_each_that_is_not_healthy() {
 
 #[tokio::test(start_paused = true)]
 async fn a_transition_is_one_line_and_a_probe_is_none() {
-    let (lines, _guard) = Lines::capture();
     let script = Script::default();
     let run = Run::after_first_round(&catalog(probe(), &addresses(1)), &script).await;
     pass(SECOND * 60).await;
-    assert_eq!(lines.take(), ["INFO first round: 1 healthy, 0 unhealthy, 0 unknown"]);
+    assert_eq!(run.lines.take(), ["INFO first round: 1 healthy, 0 unhealthy, 0 unknown"]);
     script.tell(address(0), Answer::Down);
     pass(SECOND * 60).await;
-    let logged = lines.take();
+    let logged = run.lines.take();
     assert_eq!(logged.len(), 1, "{logged:?}");
     let (line, held_ms) = logged[0].rsplit_once(" held_ms=").unwrap();
     assert_eq!(
@@ -103,12 +100,11 @@ async fn a_transition_is_one_line_and_a_probe_is_none() {
 
 #[tokio::test(start_paused = true)]
 async fn probes_that_wait_are_warned_of_once_a_minute() {
-    let (lines, _guard) = Lines::capture();
     let script = Script::default();
     script.tell_all(&addresses(1500), Answer::Hangs);
     let run = Run::start(&catalog(probe(), &addresses(1500)), &script);
     pass(SECOND * 150).await;
-    let warnings = lines.take().into_iter().filter(|line| line.starts_with("WARN")).collect::<Vec<_>>();
+    let warnings = run.lines.take().into_iter().filter(|line| line.starts_with("WARN")).collect::<Vec<_>>();
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings[0].ends_with("waiting=1 limit=512"), "{}", warnings[0]);
     assert!(run.counts().late > 10_000);

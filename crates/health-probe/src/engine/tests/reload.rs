@@ -157,3 +157,45 @@ async fn a_target_that_comes_back_is_new_and_never_probed_twice_at_once() {
     assert_eq!(script.starts_of(address(0)).len(), 2);
     assert_eq!(script.under_way(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_same_catalog_again_is_no_news() {
+    let catalog = catalog(probe(), &addresses(3));
+    let run = Run::after_first_round(&catalog, &Script::default()).await;
+    run.handle.replace(catalog);
+    pass(SECOND * 3).await;
+    assert_eq!(run.counts().snapshots, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_its_turn_goes_with_its_catalog() {
+    let script = Script::default();
+    script.tell_all(&addresses(1500), Answer::Hangs);
+    let slow = Probe { interval: SECOND * 10, timeout: SECOND * 10, ..probe() };
+    let mut run = Run::after_first_round(&catalog(slow, &addresses(1500)), &script).await;
+    let started = script.starts().len();
+    assert_eq!((started, script.under_way()), (512, 512));
+    run.handle.replace(catalog(probe(), &[]));
+    run.next_snapshot().await;
+    pass(SECOND * 30).await;
+    assert_eq!((script.starts().len(), script.under_way()), (started, 0));
+    assert_eq!(run.counts().probes, 0, "an outcome that nobody waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reloads_leave_nothing_behind() {
+    let _logs = Lines::capture();
+    let (_catalogs, catalogs) = watch::channel(Arc::default());
+    let settings = Settings { first_round: Duration::ZERO, seed: 1 };
+    let (snapshots, _) = watch::channel(None);
+    let (transitions, _) = broadcast::channel(1);
+    let mut engine =
+        Engine::new(Script::default(), settings, catalogs, snapshots, transitions, Arc::default());
+    for reload in 0..100 {
+        let targets: Vec<IpAddr> = (0..10).map(|number| address(reload * 10 + number)).collect();
+        engine.prepare(catalog(probe(), &targets), Instant::now());
+        engine.switch_if_ready(Instant::now());
+    }
+    assert_eq!((engine.slots.len(), engine.slot_of.len(), engine.due.len()), (10, 10, 10));
+    assert!(engine.coming.is_none());
+}

@@ -59,6 +59,18 @@ async fn a_target_that_hangs_is_waited_for_up_to_the_cap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_setting_makes_the_first_round_endless() {
+    let script = Script::default();
+    script.tell(address(0), Answer::Hangs);
+    let endless = Probe { interval: SECOND * 3600, timeout: SECOND * 3600, ..probe() };
+    let settings = Settings { first_round: Duration::MAX, seed: 1 };
+    let mut run = Run::with(&catalog(endless, &addresses(1)), &script, settings);
+    run.next_snapshot().await;
+    assert_eq!(run.elapsed().as_millis(), FIRST_ROUND_MAX.as_millis());
+    assert_eq!(run.verdict(0), Verdict::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_targets_the_snapshot_comes_at_once() {
     let mut run = Run::start(&catalog(probe(), &[]), &Script::default());
     let snapshot = run.next_snapshot().await;
@@ -167,7 +179,10 @@ async fn a_check_that_panics_is_a_failure_and_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_target_of_two_gateways_is_probed_once() {
-    let gateways = vec![gateway("shop", &addresses(1)), gateway("blog", &addresses(2))];
+    // In the first of them by two of its endpoints.
+    let mut gateways = vec![gateway("shop", &addresses(1)), gateway("blog", &addresses(2))];
+    let twice = gateways[0].endpoints[0].clone();
+    gateways[0].endpoints.push(twice);
     let catalog = catalog_of(probe(), gateways);
     assert_eq!(catalog.targets().len(), 2);
     let script = Script::default();
