@@ -77,8 +77,9 @@ impl Handle {
         self.snapshots.clone()
     }
 
-    /// Every change of verdict from now on, first verdicts included, in the order they came; the
-    /// snapshot that has it follows within [`limits::COALESCE`]. A receiver that falls
+    /// Every change of verdict from now on, first verdicts included, in the order they came. The
+    /// snapshot that has it follows within [`limits::COALESCE`]; for the first verdicts of a new
+    /// catalog it is the catalog's first. A receiver that falls
     /// [`limits::TRANSITIONS_KEPT`] behind loses the oldest and is told how many.
     #[must_use]
     pub fn transitions(&self) -> broadcast::Receiver<Transition> {

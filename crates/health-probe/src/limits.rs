@@ -42,5 +42,6 @@ pub const CAUSE_ACTION_OCTETS_MAX: usize = 256;
 pub const CAUSE_FINDING_OCTETS_MAX: usize = 256;
 
 /// Header fields of a response. hyper's own default; set here so that it is ours. The head's
-/// octets are limited by hyper alone (417,792, which reqwest has no setting for).
+/// octets are limited by hyper alone (417,792, which reqwest has no setting for): a server that
+/// sends nearly as many and then stops holds half a megabyte until the timeout.
 pub const RESPONSE_HEADERS_MAX: usize = 100;
