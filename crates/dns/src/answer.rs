@@ -1,0 +1,271 @@
+//! From octets to octets: the one way that every query is answered.
+
+use std::net::IpAddr;
+
+use hickory_proto::rr::rdata::{A, AAAA, HINFO};
+use hickory_proto::rr::{Name, RData, RecordType};
+use meridian_model::GatewayId;
+use meridian_steering::{Basis, Family, pick};
+
+use crate::limits::CNAME_DEPTH;
+use crate::message::{Query, Rcode, Received, receive};
+use crate::name::QueryName;
+use crate::reply::{CLASS_IN, Ending, ExtendedError, Section, Writer, header_only};
+use crate::view::View;
+use crate::zone::{Apex, Found, RrSet};
+
+//----------- answer ---------------------------------------------------------
+
+/// Who asks, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The other end's address: a resolver as a rule.
+    pub address: IpAddr,
+    /// What carries the message, which decides the size limit.
+    pub transport: Transport,
+}
+
+/// What carries a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Replies of at most 1232 octets.
+    Udp,
+    /// Replies of at most 65,535 octets.
+    Tcp,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing is sent.
+    None,
+    /// The octets in `out` are sent.
+    Sent {
+        /// The response code in them.
+        rcode: Rcode,
+        /// Whether TC is set.
+        truncated: bool,
+    },
+}
+
+/// Answers one packet from one view, into `out`, which is emptied first.
+///
+/// Total: every input gives a result. The same view, packet, peer and `random` give the same octets;
+/// `random` decides only between candidates that the policy holds for equal.
+pub fn answer(view: &View, packet: &[u8], peer: Peer, random: u64, out: &mut Vec<u8>) -> Reply {
+    match receive(packet) {
+        Received::Ignore => {
+            out.clear();
+            Reply::None
+        }
+        Received::HeaderOnly(header, rcode) => {
+            header_only(header, rcode, out);
+            Reply::Sent { rcode, truncated: false }
+        }
+        Received::Query(query) => {
+            let writer = Writer::new(&query, peer.transport == Transport::Udp, out);
+            let mut answering = Answering { view, query: &query, peer, random, writer };
+            let (rcode, ending) = answering.all();
+            let truncated = answering.writer.finish(rcode, &ending);
+            Reply::Sent { rcode, truncated }
+        }
+    }
+}
+
+//----------- Answering ------------------------------------------------------
+
+/// AXFR and IXFR (RFC 5936, RFC 1995).
+const TRANSFERS: [u16; 2] = [251, 252];
+/// How long the answer to a question for all types may be kept, in seconds (RFC 8482 §4.2).
+const ANY_TTL: u32 = 3600;
+
+/// RFC 8914 §4.21.
+const NOT_AUTHORITATIVE: ExtendedError = ExtendedError { code: 20, text: "" };
+/// RFC 8914 §4.1: no registered code says that health left nothing.
+const ALL_DOWN: ExtendedError = ExtendedError { code: 0, text: "no healthy endpoint" };
+
+/// One answer under way.
+struct Answering<'a> {
+    view: &'a View,
+    query: &'a Query,
+    peer: Peer,
+    random: u64,
+    writer: Writer<'a>,
+}
+
+type Ended = (Rcode, Ending);
+
+impl<'a> Answering<'a> {
+    fn all(&mut self) -> Ended {
+        if let Some(fault) = self.query.fault {
+            return (fault, Ending::default());
+        }
+        if TRANSFERS.contains(&self.query.question_type) {
+            // RFC 5936 §4.2: AXFR over UDP is not defined.
+            let udp = self.peer.transport == Transport::Udp && self.query.question_type == TRANSFERS[1];
+            return (if udp { Rcode::FormErr } else { Rcode::Refused }, Ending::default());
+        }
+        if self.query.class != CLASS_IN {
+            return (Rcode::Refused, Ending::default());
+        }
+        self.chain()
+    }
+
+    /// Follows aliases from the asked name to the end of the chain (RFC 1034 §4.3.2).
+    fn chain(&mut self) -> Ended {
+        let question_type = RecordType::from(self.query.question_type);
+        let mut name = self.query.name.clone();
+        let mut owner = self.query.name_as_asked.clone();
+        for depth in 0..=CNAME_DEPTH {
+            let found = self.view.zones().find(&name, question_type);
+            let Found::Alias { set } = found else {
+                return self.last(found, &owner, depth);
+            };
+            if !self.answer(&owner, set) {
+                break;
+            }
+            let Some(RData::CNAME(target)) = set.data.first() else {
+                break;
+            };
+            owner = target.0.clone();
+            let Some(next) = QueryName::from_name(&owner) else {
+                break;
+            };
+            name = next;
+        }
+        // Too long a chain, a loop, or no room: what is there is true.
+        (Rcode::NoError, authoritative())
+    }
+
+    /// Writes what stands at the end of a chain of `depth` aliases.
+    fn last(&mut self, found: Found<'_>, owner: &Name, depth: usize) -> Ended {
+        match found {
+            // The chain leaves our zones; the resolver goes on from there.
+            Found::NotOurs if depth > 0 => (Rcode::NoError, authoritative()),
+            Found::NotOurs => {
+                (Rcode::Refused, Ending { error: Some(NOT_AUTHORITATIVE), ..Ending::default() })
+            }
+            Found::NoName { zone } => {
+                self.negative(zone, owner, zone.negative_ttl);
+                // RFC 6604 §3: the rcode of the last name.
+                (Rcode::NxDomain, authoritative())
+            }
+            Found::NoData { zone } => {
+                self.negative(zone, owner, zone.negative_ttl);
+                (Rcode::NoError, authoritative())
+            }
+            Found::Static { set } => {
+                if self.answer(owner, set) {
+                    self.server_addresses(set, Need::Wanted);
+                }
+                (Rcode::NoError, authoritative())
+            }
+            Found::AnyType => {
+                let data = RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()));
+                let set = RrSet { record_type: RecordType::HINFO, ttl: ANY_TTL, data: vec![data] };
+                self.answer(owner, &set);
+                (Rcode::NoError, authoritative())
+            }
+            Found::Delegated { owner_labels, set } => {
+                let cut = owner.trim_to(owner_labels);
+                if self.writer.set(Section::Authority, &cut, set) {
+                    self.server_addresses(set, Need::Below(&cut));
+                } else {
+                    self.writer.truncate();
+                }
+                (Rcode::NoError, Ending { authoritative: depth > 0, ..Ending::default() })
+            }
+            Found::Steered { zone, gateway } => self.steered(zone, gateway, owner),
+            // `chain` follows aliases.
+            Found::Alias { .. } => (Rcode::ServFail, Ending::default()),
+        }
+    }
+
+    /// Steps 4 and 5: the client's place, the selection.
+    fn steered(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name) -> Ended {
+        let a = self.query.question_type == u16::from(RecordType::A);
+        let family = if a { Family::V4 } else { Family::V6 };
+        let subnet = self.query.edns.and_then(|edns| edns.subnet);
+        let disclosed = subnet.and_then(|subnet| subnet.network());
+        let client = disclosed.unwrap_or(self.peer.address);
+        let Some((decision, widest)) = self.view.plan(gateway, family).and_then(|plan| plan.decide(client))
+        else {
+            return (Rcode::ServFail, Ending::default());
+        };
+        // RFC 7871 §7.2.1: a scope only for what the client disclosed.
+        let scope = if disclosed.is_some() { widest } else { 0 };
+        let gateway = self.view.gateway(gateway);
+        let mut addresses = Vec::with_capacity(gateway.answers.map_or(8, usize::from));
+        pick(gateway, decision, family, self.view.verdicts(), self.random, &mut addresses);
+        if addresses.is_empty() {
+            let all_down = decision.basis == Basis::AllDown;
+            let ttl = if all_down { zone.negative_ttl.min(gateway.min_ttl) } else { zone.negative_ttl };
+            self.negative(zone, owner, ttl);
+            let error = all_down.then_some(ALL_DOWN);
+            return (Rcode::NoError, Ending { authoritative: true, scope, error });
+        }
+        let ttl = if decision.short_ttl { gateway.min_ttl } else { gateway.ttl };
+        let data: Vec<RData> = addresses.into_iter().map(address_data).collect();
+        let record_type = RecordType::from(self.query.question_type);
+        if !self.writer.records(Section::Answer, owner, record_type, ttl, data.iter()) {
+            self.writer.truncate();
+        }
+        (Rcode::NoError, Ending { authoritative: true, scope, error: None })
+    }
+
+    /// Puts an RRset into the answer, or truncates.
+    fn answer(&mut self, owner: &Name, set: &RrSet) -> bool {
+        let fits = self.writer.set(Section::Answer, owner, set);
+        if !fits {
+            self.writer.truncate();
+        }
+        fits
+    }
+
+    /// RFC 2308 §3: the zone's SOA in the authority section.
+    fn negative(&mut self, zone: &Apex, owner: &Name, ttl: u32) {
+        // Taken from the name in the message where it can be, so that it compresses whatever its case.
+        let apex = owner.trim_to(zone.labels);
+        let soa = &zone.soa;
+        let apex = if zone.name.zone_of(owner) { &apex } else { &zone.name };
+        if !self.writer.records(Section::Authority, apex, soa.record_type, ttl, soa.data.iter()) {
+            self.writer.truncate();
+        }
+    }
+
+    /// Adds our addresses of the name servers in an NS RRset.
+    fn server_addresses(&mut self, set: &RrSet, need: Need<'_>) {
+        for data in &set.data {
+            let RData::NS(server) = data else {
+                continue;
+            };
+            for addresses in self.view.zones().addresses(&server.0) {
+                let fits = self.writer.set(Section::Additional, &server.0, addresses);
+                // RFC 9471 §3.1: a referral without all glue inside the delegated zone is truncated.
+                if !fits && matches!(need, Need::Below(cut) if cut.zone_of(&server.0)) {
+                    self.writer.truncate();
+                }
+            }
+        }
+    }
+}
+
+/// How much an address in the additional section matters.
+#[derive(Clone, Copy)]
+enum Need<'n> {
+    /// Saves a query.
+    Wanted,
+    /// Cannot be had otherwise for a name server within this zone.
+    Below(&'n Name),
+}
+
+fn authoritative() -> Ending {
+    Ending { authoritative: true, ..Ending::default() }
+}
+
+fn address_data(address: IpAddr) -> RData {
+    match address {
+        IpAddr::V4(address) => RData::A(A(address)),
+        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+    }
+}

@@ -1,0 +1,241 @@
+//! From a catalog to the table of names.
+
+use std::collections::HashMap;
+
+use hickory_proto::rr::rdata::{NS, SOA};
+use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::serialize::binary::{BinDecoder, Restrict};
+use meridian_model::{Catalog, DomainName, Gateway, GatewayId, Hostname, RecordSet, Zone};
+use thiserror::Error;
+
+use crate::name::wire;
+use crate::zone::{Apex, Node, RrSet, ZoneTable};
+
+/// SOA timers for secondaries (RIPE-203), in seconds. Without zone transfer nobody acts on them.
+const SOA_REFRESH: i32 = 86400;
+const SOA_RETRY: i32 = 7200;
+const SOA_EXPIRE: i32 = 3_600_000;
+
+/// Why a catalog cannot be served. `config` lets no such catalog through.
+#[derive(Debug, Error)]
+pub enum CompileError {
+    /// RDATA that does not decode as its type.
+    #[error("{owner} TYPE{record_type}: RDATA does not decode: {cause}")]
+    Rdata {
+        /// The owner of the record.
+        owner: DomainName,
+        /// The RR type's number.
+        record_type: u16,
+        /// What the decoder says.
+        cause: String,
+    },
+    /// A name that the message library does not take.
+    #[error("{name}: not a name: {cause}")]
+    Name {
+        /// The name.
+        name: DomainName,
+        /// What the library says.
+        cause: String,
+    },
+    /// A hostname or record outside of all zones.
+    #[error("{name}: in none of the zones")]
+    NoZone {
+        /// The name.
+        name: DomainName,
+    },
+}
+
+impl ZoneTable {
+    /// Puts every name of a catalog into one table.
+    pub(crate) fn compile(catalog: &Catalog) -> Result<Self, CompileError> {
+        let mut table = Self { names: HashMap::new(), nodes: Vec::new(), zones: Vec::new() };
+        // Parents before children, so that a child zone's names end at its own apex.
+        let mut zones: Vec<&Zone> = catalog.zones().iter().collect();
+        zones.sort_by_key(|zone| zone.name.labels().count());
+        let apexes: HashMap<&DomainName, u32> =
+            zones.iter().zip(0..).map(|(zone, i)| (&zone.name, i)).collect();
+        let hostnames = hostnames_by_zone(catalog, &apexes)?;
+        for (zone, index) in zones.iter().zip(0..) {
+            table.zone(zone, index, hostnames.get(&index).map_or(&[], Vec::as_slice))?;
+        }
+        for zone in &zones {
+            for set in &zone.records {
+                let node = table.insert(&set.owner, &apexes)?;
+                table.nodes[node].sets.push(rr_set(set)?);
+            }
+        }
+        for (gateway, id) in catalog.gateways().iter().zip(0..) {
+            for hostname in &gateway.hostnames {
+                let node = table.insert(hostname.name(), &apexes)?;
+                match hostname {
+                    Hostname::Exact(_) => table.nodes[node].gateway = Some(GatewayId::from_index(id)),
+                    Hostname::Wildcard(_) => table.nodes[node].below = Some(GatewayId::from_index(id)),
+                }
+            }
+        }
+        table.inherit();
+        Ok(table)
+    }
+
+    /// Adds a zone's apex with its SOA and NS.
+    fn zone(
+        &mut self,
+        zone: &Zone,
+        index: u32,
+        hostnames: &[(&Gateway, &Hostname)],
+    ) -> Result<(), CompileError> {
+        let name = to_name(&zone.name)?;
+        let nameservers = zone.nameservers.iter().map(to_name).collect::<Result<Vec<_>, _>>()?;
+        let soa = SOA::new(
+            nameservers.first().cloned().unwrap_or_else(|| name.clone()),
+            to_name(&zone.hostmaster)?,
+            zone.serial.unwrap_or_else(|| content_serial(zone, hostnames)),
+            SOA_REFRESH,
+            SOA_RETRY,
+            SOA_EXPIRE,
+            zone.negative_ttl,
+        );
+        let soa = RrSet { record_type: RecordType::SOA, ttl: zone.ttl, data: vec![RData::SOA(soa)] };
+        let servers = nameservers.into_iter().map(|server| RData::NS(NS(server))).collect();
+        let servers = RrSet { record_type: RecordType::NS, ttl: zone.ttl, data: servers };
+        let node = self.node_index(&zone.name);
+        self.nodes[node].zone = index;
+        self.nodes[node].sets.extend([soa.clone(), servers]);
+        self.zones.push(Apex {
+            name,
+            labels: zone.name.labels().count(),
+            soa,
+            negative_ttl: zone.ttl.min(zone.negative_ttl),
+        });
+        Ok(())
+    }
+
+    /// The node of a name, made with all names between it and its apex where they are missing.
+    fn insert(
+        &mut self,
+        name: &DomainName,
+        apexes: &HashMap<&DomainName, u32>,
+    ) -> Result<usize, CompileError> {
+        let mut chain = vec![name.clone()];
+        let zone = loop {
+            let last = &chain[chain.len() - 1];
+            if let Some(zone) = apexes.get(last) {
+                break *zone;
+            }
+            let parent = last.parent().ok_or_else(|| CompileError::NoZone { name: name.clone() })?;
+            chain.push(parent);
+        };
+        let mut node = 0;
+        for ancestor in chain.iter().rev() {
+            node = self.node_index(ancestor);
+            self.nodes[node].zone = zone;
+        }
+        Ok(node)
+    }
+
+    fn node_index(&mut self, name: &DomainName) -> usize {
+        let nodes = &mut self.nodes;
+        let index = *self.names.entry(wire(name)).or_insert_with(|| {
+            nodes.push(Node::default());
+            u32::try_from(nodes.len() - 1).unwrap_or(u32::MAX)
+        });
+        index as usize
+    }
+
+    /// Gives every node what holds for it because of its ancestors: cuts and wildcard gateways.
+    fn inherit(&mut self) {
+        let mut order: Vec<(Box<[u8]>, usize)> =
+            self.names.iter().map(|(name, index)| (name.clone(), *index as usize)).collect();
+        order.sort_by_key(|(name, _)| name.len());
+        for (name, index) in order {
+            let rest = name.first().map_or(0, |length| usize::from(*length) + 1);
+            let parent = self.names.get(&name[rest.min(name.len())..]).map(|parent| *parent as usize);
+            if &name[..rest.min(name.len())] == b"\x01*"
+                && let Some(parent) = parent
+            {
+                self.nodes[parent].wildcard = u32::try_from(index).ok();
+            }
+            let is_apex = self.nodes[index].set(RecordType::SOA).is_some();
+            let above = parent.filter(|_| !is_apex).map(|parent| &self.nodes[parent]);
+            let (covered_by, cut) = above.map_or((None, None), |above| (above.below, above.cut));
+            let node = &mut self.nodes[index];
+            node.covered_by = covered_by;
+            node.below = node.below.or(covered_by);
+            let is_cut = !is_apex && node.set(RecordType::NS).is_some();
+            node.cut = cut.or(if is_cut { u32::try_from(index).ok() } else { None });
+        }
+    }
+}
+
+type HostnamesByZone<'c> = HashMap<u32, Vec<(&'c Gateway, &'c Hostname)>>;
+
+fn hostnames_by_zone<'c>(
+    catalog: &'c Catalog,
+    apexes: &HashMap<&DomainName, u32>,
+) -> Result<HostnamesByZone<'c>, CompileError> {
+    let mut by_zone = HostnamesByZone::new();
+    for gateway in catalog.gateways() {
+        for hostname in &gateway.hostnames {
+            let mut name = hostname.name().clone();
+            let zone = loop {
+                if let Some(zone) = apexes.get(&name) {
+                    break *zone;
+                }
+                name = name.parent().ok_or_else(|| CompileError::NoZone { name: hostname.name().clone() })?;
+            };
+            by_zone.entry(zone).or_default().push((gateway, hostname));
+        }
+    }
+    Ok(by_zone)
+}
+
+/// A serial that depends on the zone's content alone: every server of one configuration has the
+/// same. FNV-1a, folded to 32 bits.
+fn content_serial(zone: &Zone, hostnames: &[(&Gateway, &Hostname)]) -> u32 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |octets: &[u8]| {
+        // The end mark keeps "ab","c" from "a","bc".
+        for octet in octets.iter().chain(&[0xff]) {
+            hash = (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    for name in zone.nameservers.iter().chain([&zone.name, &zone.hostmaster]) {
+        add(name.as_str().as_bytes());
+    }
+    for number in [zone.ttl, zone.negative_ttl] {
+        add(&number.to_be_bytes());
+    }
+    for set in &zone.records {
+        add(set.owner.as_str().as_bytes());
+        add(&set.record_type.to_be_bytes());
+        add(&set.ttl.to_be_bytes());
+        set.data.iter().for_each(|data| add(data));
+    }
+    for (gateway, hostname) in hostnames {
+        add(hostname.to_string().as_bytes());
+        for address in gateway.endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
+            add(address.ip.to_string().as_bytes());
+        }
+    }
+    u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).unwrap_or(1)
+}
+
+fn rr_set(set: &RecordSet) -> Result<RrSet, CompileError> {
+    let record_type = RecordType::from(set.record_type);
+    let decode = |octets: &[u8]| {
+        let length = u16::try_from(octets.len()).map_err(|_| "over 65,535 octets".to_owned())?;
+        RData::read(&mut BinDecoder::new(octets), record_type, Restrict::new(length))
+            .map_err(|error| error.to_string())
+    };
+    let data = set.data.iter().map(|octets| decode(octets)).collect::<Result<_, _>>().map_err(|cause| {
+        CompileError::Rdata { owner: set.owner.clone(), record_type: set.record_type, cause }
+    })?;
+    Ok(RrSet { record_type, ttl: set.ttl, data })
+}
+
+fn to_name(name: &DomainName) -> Result<Name, CompileError> {
+    let mut made = Name::from_labels(name.labels().map(str::as_bytes))
+        .map_err(|error| CompileError::Name { name: name.clone(), cause: error.to_string() })?;
+    made.set_fqdn(true);
+    Ok(made)
+}

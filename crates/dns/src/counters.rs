@@ -1,0 +1,96 @@
+//! What the server counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::answer::Reply;
+use crate::message::Rcode;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counters of one server, added to by all its workers.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $(pub(crate) $name: AtomicU64,)*
+        }
+
+        /// The counters at one moment.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Totals {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Reads all of them. Each is exact, they are not read at one instant.
+            #[must_use]
+            pub fn totals(&self) -> Totals {
+                Totals { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages read from UDP.
+    udp_received,
+    /// Messages read from TCP.
+    tcp_received,
+    /// Messages that got no reply: too short, or replies themselves.
+    ignored,
+    /// Replies with NOERROR.
+    noerror,
+    /// Replies with NXDOMAIN.
+    nxdomain,
+    /// Replies with REFUSED.
+    refused,
+    /// Replies with FORMERR.
+    formerr,
+    /// Replies with NOTIMP.
+    notimp,
+    /// Replies with BADVERS.
+    badvers,
+    /// Replies with SERVFAIL.
+    servfail,
+    /// Replies with TC.
+    truncated,
+    /// Panics while answering; each cost that one answer.
+    panics,
+    /// Replies that the kernel did not take.
+    send_failed,
+    /// TCP connections accepted.
+    tcp_accepted,
+    /// TCP connections closed at once: too many in all.
+    tcp_over_total,
+    /// TCP connections closed at once: too many from that client.
+    tcp_over_client,
+    /// TCP connections closed for taking too long.
+    tcp_timed_out,
+    /// Failures of `accept`.
+    accept_failed,
+}
+
+impl Counters {
+    /// Counts what became of one message.
+    pub(crate) fn count(&self, reply: Reply) {
+        let Reply::Sent { rcode, truncated } = reply else {
+            add(&self.ignored);
+            return;
+        };
+        add(match rcode {
+            Rcode::NoError => &self.noerror,
+            Rcode::NxDomain => &self.nxdomain,
+            Rcode::Refused => &self.refused,
+            Rcode::FormErr => &self.formerr,
+            Rcode::NotImp => &self.notimp,
+            Rcode::BadVers => &self.badvers,
+            Rcode::ServFail => &self.servfail,
+        });
+        if truncated {
+            add(&self.truncated);
+        }
+    }
+}
+
+/// Adds one.
+pub(crate) fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,35 @@
+//! The authoritative server: messages, zones, answers, transports.
+//!
+//! [`answer`] turns the octets of a query into the octets of a reply, from one immutable [`View`]. It
+//! is the only way an answer is made: UDP, TCP, tests and benches call it. [`Server`] owns the
+//! sockets, which know nothing of DNS beyond the length prefix of TCP.
+//!
+//! # What this crate does not do
+//! It does not know that probes exist: it sees verdicts. It does not choose: `steering` does. It
+//! reads no file. Nothing in it logs at the pace of a stranger's packets.
+//!
+//! # Invariants
+//! - Reading and answering are total: no packet panics or loops.
+//! - A reply holds no half RRset and is never over its limit; TC says that something is missing.
+//! - Two clients inside one returned ECS scope get the same candidates.
+//! - Between receive and send there is no await, lock, log line or clock.
+
+mod answer;
+mod compile;
+mod counters;
+mod ecs;
+mod limits;
+mod message;
+mod name;
+mod plan;
+mod reply;
+mod server;
+mod view;
+mod zone;
+
+pub use answer::{Peer, Reply, Transport, answer};
+pub use compile::CompileError;
+pub use counters::{Counters, Totals};
+pub use message::Rcode;
+pub use server::{BindError, Bound, Server};
+pub use view::{Ground, Live, View};

@@ -1,0 +1,44 @@
+//! Every bound of this crate, with its reason.
+
+use std::time::Duration;
+
+/// The largest UDP reply, and the size we advertise: fits the IPv6 minimum MTU, so that no reply is
+/// ever fragmented (DNS flag day 2020, RFC 9715 §3.1).
+pub(crate) const UDP_PAYLOAD_SIZE: u16 = 1232;
+
+/// The UDP reply size without EDNS, and the least that a requestor's size counts as (RFC 6891 §6.2.3).
+pub(crate) const UDP_PAYLOAD_SIZE_MIN: u16 = 512;
+
+/// The largest UDP query read. Queries are small; what is longer is cut by the kernel and so FORMERR.
+pub(crate) const UDP_QUERY_SIZE: usize = 4096;
+
+/// How many datagrams one worker answers from one load of the view.
+pub(crate) const UDP_BATCH: usize = 64;
+
+/// CNAMEs followed inside our zones before the chain is answered as it stands.
+pub(crate) const CNAME_DEPTH: usize = 8;
+
+/// TCP connections at once on one server; RFC 9210 §4.2 asks for at least 150.
+pub(crate) const TCP_CONNECTIONS: usize = 1024;
+
+/// TCP connections at once from one address; RFC 9210 §4.2 starts at 25.
+pub(crate) const TCP_CONNECTIONS_PER_CLIENT: usize = 64;
+
+/// How long a TCP connection may take for a whole query, and how long it may idle (RFC 9210 §4.3).
+pub(crate) const TCP_IDLE: Duration = Duration::from_secs(10);
+
+/// How long a client may take to read one reply.
+pub(crate) const TCP_WRITE: Duration = Duration::from_secs(5);
+
+/// The whole life of a TCP connection, however busy.
+pub(crate) const TCP_LIFETIME: Duration = Duration::from_secs(120);
+
+/// A pause after `accept` fails, so that a full descriptor table costs no spin.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Ports tried when port 0 was asked for and TCP cannot have the one that UDP was given.
+pub(crate) const EPHEMERAL_TRIES: usize = 16;
+
+/// Ranges kept in all merged scope maps of one view (8 to 20 octets each). Beyond it, gateways share
+/// the map of their clusters' order: scopes are narrower then, never wrong.
+pub(crate) const SCOPE_RANGES: usize = 16 << 20;

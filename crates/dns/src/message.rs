@@ -1,0 +1,184 @@
+//! Step 2 of a query: from octets to a [`Query`], or to an early reply.
+
+use hickory_proto::rr::Name;
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+
+use crate::ecs::{self, ClientSubnet};
+use crate::name::QueryName;
+
+/// A message begins with twelve octets of header (RFC 1035 §4.1.1).
+pub(crate) const HEADER_SIZE: usize = 12;
+/// The OPT pseudo-RR's type (RFC 6891 §6.1.1).
+pub(crate) const TYPE_OPT: u16 = 41;
+
+//----------- Received -------------------------------------------------------
+
+/// What a packet turned out to be.
+pub(crate) enum Received {
+    /// No reply: too short for a header, or itself a reply (RFC 1035 §4.1.1).
+    Ignore,
+    /// A reply of nothing but a header: what follows the query's own cannot be trusted.
+    HeaderOnly(Header, Rcode),
+    /// A question, to be answered, or refused with `fault`.
+    Query(Box<Query>),
+}
+
+/// What a reply copies from the header of a query.
+#[derive(Clone, Copy)]
+pub(crate) struct Header {
+    pub(crate) id: u16,
+    pub(crate) opcode: u8,
+    pub(crate) recursion_desired: bool,
+}
+
+/// A well-formed question with its EDNS.
+pub(crate) struct Query {
+    pub(crate) header: Header,
+    /// The name for look-ups.
+    pub(crate) name: QueryName,
+    /// The name as it was written, for the reply.
+    pub(crate) name_as_asked: Name,
+    pub(crate) question_type: u16,
+    pub(crate) class: u16,
+    /// Present when the query had an OPT record.
+    pub(crate) edns: Option<Edns>,
+    /// Why it is not answered, when something beside the question is wrong.
+    pub(crate) fault: Option<Rcode>,
+}
+
+/// What a query's OPT record says (RFC 6891 §6.1).
+#[derive(Clone, Copy)]
+pub(crate) struct Edns {
+    /// The requestor's UDP payload size, as it came.
+    pub(crate) payload_size: u16,
+    pub(crate) dnssec_ok: bool,
+    pub(crate) subnet: Option<ClientSubnet>,
+}
+
+/// The response codes we give (RFC 1035 §4.1.1, RFC 6891 §9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rcode {
+    /// An answer, perhaps empty.
+    NoError = 0,
+    /// The query is not understood.
+    FormErr = 1,
+    /// Answering failed.
+    ServFail = 2,
+    /// No such name.
+    NxDomain = 3,
+    /// The kind of query is not served.
+    NotImp = 4,
+    /// Not for us.
+    Refused = 5,
+    /// An EDNS version we do not speak.
+    BadVers = 16,
+}
+
+//----------- receive --------------------------------------------------------
+
+/// Reads a packet. Total: every input gives a result, in time linear in its length.
+pub(crate) fn receive(packet: &[u8]) -> Received {
+    let Some((head, body)) = packet.split_first_chunk::<HEADER_SIZE>() else {
+        return Received::Ignore;
+    };
+    let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+    if head[2] & 0x80 != 0 {
+        return Received::Ignore;
+    }
+    let header = Header { id: word(0), opcode: (head[2] >> 3) & 0xf, recursion_desired: head[2] & 1 != 0 };
+    if header.opcode != 0 {
+        return Received::HeaderOnly(header, Rcode::NotImp);
+    }
+    // RFC 9619: a QUERY has exactly one question.
+    if word(4) != 1 {
+        return Received::HeaderOnly(header, Rcode::FormErr);
+    }
+    let Some(((name, name_as_asked, question_type, class), records)) = read_question(body) else {
+        return Received::HeaderOnly(header, Rcode::FormErr);
+    };
+    let (edns, fault) = match read_edns(records, usize::from(word(6)) + usize::from(word(8)), word(10)) {
+        Ok(Some((edns, fault))) => (Some(edns), fault),
+        Ok(None) => (None, None),
+        Err(()) => (None, Some(Rcode::FormErr)),
+    };
+    Received::Query(Box::new(Query { header, name, name_as_asked, question_type, class, edns, fault }))
+}
+
+type Question = (QueryName, Name, u16, u16);
+
+fn read_question(body: &[u8]) -> Option<(Question, &[u8])> {
+    let (name, read) = QueryName::read(body)?;
+    let (type_and_class, rest) = body.get(read..)?.split_first_chunk::<4>()?;
+    let [t0, t1, c0, c1] = *type_and_class;
+    let name_as_asked = Name::read(&mut BinDecoder::new(body.get(..read)?)).ok()?;
+    Some(((name, name_as_asked, u16::from_be_bytes([t0, t1]), u16::from_be_bytes([c0, c1])), rest))
+}
+
+/// Finds the OPT record among the records after the question.
+///
+/// `Ok(None)`: there is none. The fault is what an otherwise readable OPT is answered with.
+fn read_edns(
+    mut records: &[u8],
+    skipped: usize,
+    additional: u16,
+) -> Result<Option<(Edns, Option<Rcode>)>, ()> {
+    let mut found = None;
+    for index in 0..skipped + usize::from(additional) {
+        let (root, after_name) = skip_name(records)?;
+        let (fixed, after) = after_name.split_first_chunk::<10>().ok_or(())?;
+        let [t0, t1, c0, c1, _extended_rcode, version, flags, _, l0, l1] = *fixed;
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        let (data, rest) = after.split_at_checked(length).ok_or(())?;
+        records = rest;
+        if index < skipped || u16::from_be_bytes([t0, t1]) != TYPE_OPT {
+            continue;
+        }
+        // RFC 6891 §6.1.1 and §6.1.2: one OPT, its owner the root.
+        if found.is_some() || !root {
+            return Err(());
+        }
+        let edns =
+            Edns { payload_size: u16::from_be_bytes([c0, c1]), dnssec_ok: flags & 0x80 != 0, subnet: None };
+        found = Some(if version != 0 {
+            (edns, Some(Rcode::BadVers))
+        } else {
+            match read_options(data) {
+                Ok(subnet) => (Edns { subnet, ..edns }, None),
+                Err(()) => (edns, Some(Rcode::FormErr)),
+            }
+        });
+    }
+    Ok(found)
+}
+
+/// Walks the options; those we do not know are skipped (RFC 6891 §6.1.2).
+fn read_options(mut data: &[u8]) -> Result<Option<ClientSubnet>, ()> {
+    let mut subnet = None;
+    while !data.is_empty() {
+        let (&[c0, c1, l0, l1], after) = data.split_first_chunk::<4>().ok_or(())?;
+        let (value, rest) = after.split_at_checked(usize::from(u16::from_be_bytes([l0, l1]))).ok_or(())?;
+        data = rest;
+        if u16::from_be_bytes([c0, c1]) == ecs::OPTION_CODE {
+            // Two subnets could only be answered for one of them.
+            if subnet.replace(ClientSubnet::read(value)?).is_some() {
+                return Err(());
+            }
+        }
+    }
+    Ok(subnet)
+}
+
+/// Passes an owner name, which may end in a pointer; says whether it was the root.
+fn skip_name(mut from: &[u8]) -> Result<(bool, &[u8]), ()> {
+    let mut root = true;
+    loop {
+        let (&length, after) = from.split_first().ok_or(())?;
+        match length {
+            0 => return Ok((root, after)),
+            1..=63 => from = after.get(usize::from(length)..).ok_or(())?,
+            0xc0.. => return Ok((false, after.get(1..).ok_or(())?)),
+            _ => return Err(()),
+        }
+        root = false;
+    }
+}

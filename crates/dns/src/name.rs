@@ -1,0 +1,110 @@
+//! A queried name, ready for look-ups.
+
+use hickory_proto::rr::Name;
+use meridian_model::DomainName;
+
+/// A name is at most 255 octets on the wire (RFC 1035 §2.3.4).
+const NAME_OCTETS: usize = 255;
+/// So it has at most 127 labels beside the root.
+const LABELS: usize = 127;
+
+/// A name in wire form and lower case, with the place of each label: every ancestor is a slice.
+#[derive(Clone)]
+pub(crate) struct QueryName {
+    octets: [u8; NAME_OCTETS],
+    length: usize,
+    starts: [u8; LABELS],
+    labels: usize,
+}
+
+impl QueryName {
+    /// Reads a name from the start of `from`; returns it with the number of octets read.
+    ///
+    /// `None` for what no question may hold: a compression pointer (nothing stands before it), a
+    /// label type 01 or 10 (RFC 6891 §5), a name over 255 octets, an end too early.
+    pub(crate) fn read(from: &[u8]) -> Option<(Self, usize)> {
+        let mut name = Self { octets: [0; NAME_OCTETS], length: 0, starts: [0; LABELS], labels: 0 };
+        loop {
+            let label = usize::from(*from.get(name.length)?);
+            if label > 63 || name.length + 1 + label > NAME_OCTETS {
+                return None;
+            }
+            let end = name.length + 1 + label;
+            let source = from.get(name.length..end)?;
+            let target = &mut name.octets[name.length..end];
+            target.copy_from_slice(source);
+            // The length octet is at most 63 and so never taken for a letter.
+            target.make_ascii_lowercase();
+            if label == 0 {
+                name.length = end;
+                return Some((name, end));
+            }
+            *name.starts.get_mut(name.labels)? = u8::try_from(name.length).ok()?;
+            name.labels += 1;
+            name.length = end;
+        }
+    }
+
+    /// The look-up form of a name from our own records.
+    pub(crate) fn from_name(name: &Name) -> Option<Self> {
+        let mut wire = Vec::with_capacity(NAME_OCTETS);
+        for label in name.iter() {
+            wire.push(u8::try_from(label.len()).ok()?);
+            wire.extend_from_slice(label);
+        }
+        wire.push(0);
+        Self::read(&wire).map(|(name, _)| name)
+    }
+
+    /// How many labels there are beside the root.
+    pub(crate) fn label_count(&self) -> usize {
+        self.labels
+    }
+
+    /// The ancestor that lacks the first `skip` labels, in wire form with its root; 0: the name.
+    pub(crate) fn ancestor(&self, skip: usize) -> &[u8] {
+        let start = if skip < self.labels { usize::from(self.starts[skip]) } else { self.length - 1 };
+        &self.octets[start..self.length]
+    }
+}
+
+/// A name of the catalog in wire form, lower case.
+pub(crate) fn wire(name: &DomainName) -> Box<[u8]> {
+    let mut wire = Vec::with_capacity(name.as_str().len() + 2);
+    for label in name.labels() {
+        // DomainName bounds labels to 63 octets.
+        wire.push(u8::try_from(label.len()).unwrap_or(63));
+        wire.extend_from_slice(label.as_bytes());
+    }
+    wire.push(0);
+    wire.into_boxed_slice()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ancestors_are_slices() {
+        let (name, read) = QueryName::read(b"\x01A\x02bC\x00rest").unwrap();
+        assert_eq!(read, 6);
+        assert_eq!(name.label_count(), 2);
+        assert_eq!(name.ancestor(0), b"\x01a\x02bc\x00");
+        assert_eq!(name.ancestor(1), b"\x02bc\x00");
+        assert_eq!(name.ancestor(2), b"\x00");
+        assert_eq!(wire(&DomainName::parse("a.bc").unwrap()).as_ref(), name.ancestor(0));
+    }
+
+    #[test]
+    fn what_no_question_may_hold() {
+        assert!(QueryName::read(b"\xc0\x0c").is_none());
+        assert!(QueryName::read(b"\x41a\x00").is_none());
+        assert!(QueryName::read(b"\x80\x00").is_none());
+        assert!(QueryName::read(b"\x03ab").is_none());
+        assert!(QueryName::read(b"").is_none());
+        let longest: Vec<u8> = [b"\x01a".repeat(127), vec![0]].concat();
+        assert_eq!(QueryName::read(&longest).unwrap().0.label_count(), 127);
+        let too_long: Vec<u8> = [b"\x01a".repeat(128), vec![0]].concat();
+        assert!(QueryName::read(&too_long).is_none());
+    }
+}

@@ -1,0 +1,215 @@
+//! Step 6 of a query: a reply's octets.
+
+use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
+
+use crate::limits::{UDP_PAYLOAD_SIZE, UDP_PAYLOAD_SIZE_MIN};
+use crate::message::{Edns, HEADER_SIZE, Header, Query, Rcode, TYPE_OPT};
+use crate::zone::RrSet;
+
+/// Class IN.
+pub(crate) const CLASS_IN: u16 = 1;
+/// The Extended DNS Error option's code (RFC 8914 §2).
+const OPTION_EDE: u16 = 15;
+/// The fixed part of an OPT record: root, type, class, TTL, length.
+const OPT_FIXED_SIZE: u16 = 11;
+
+//----------- Section --------------------------------------------------------
+
+/// The sections after the question, in their order in a message.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Section {
+    Answer,
+    Authority,
+    Additional,
+}
+
+/// An Extended DNS Error (RFC 8914): why an answer is what it is, beside the rcode.
+#[derive(Clone, Copy)]
+pub(crate) struct ExtendedError {
+    pub(crate) code: u16,
+    pub(crate) text: &'static str,
+}
+
+/// What ends a reply.
+#[derive(Default)]
+pub(crate) struct Ending {
+    pub(crate) authoritative: bool,
+    pub(crate) scope: u8,
+    pub(crate) error: Option<ExtendedError>,
+}
+
+//----------- Writer ---------------------------------------------------------
+
+/// Writes one reply, never over its size limit and never half an RRset.
+pub(crate) struct Writer<'o> {
+    encoder: BinEncoder<'o>,
+    header: Header,
+    edns: Option<Edns>,
+    limit: u16,
+    questions: u16,
+    counts: [u16; 3],
+    truncated: bool,
+}
+
+impl<'o> Writer<'o> {
+    /// Begins a reply with the question of the query; `udp` says which size limit holds.
+    pub(crate) fn new(query: &Query, udp: bool, out: &'o mut Vec<u8>) -> Self {
+        out.clear();
+        let limit = match query.edns {
+            _ if !udp => u16::MAX,
+            None => UDP_PAYLOAD_SIZE_MIN,
+            Some(edns) => edns.payload_size.clamp(UDP_PAYLOAD_SIZE_MIN, UDP_PAYLOAD_SIZE),
+        };
+        let mut writer = Self {
+            encoder: BinEncoder::new(out),
+            header: query.header,
+            edns: query.edns,
+            limit,
+            questions: 1,
+            counts: [0; 3],
+            truncated: false,
+        };
+        // The space of the OPT record is kept free until the end.
+        writer.encoder.set_max_size(limit - writer.opt_size());
+        let written = writer.encoder.emit_vec(&[0; HEADER_SIZE]).and_then(|()| {
+            query.name_as_asked.emit(&mut writer.encoder)?;
+            writer.encoder.emit_u16(query.question_type)?;
+            writer.encoder.emit_u16(query.class)
+        });
+        // A header and a question always fit: 12 + 255 + 4 octets.
+        if written.is_err() {
+            writer.questions = 0;
+            writer.rewind(HEADER_SIZE);
+        }
+        writer
+    }
+
+    /// Adds an RRset whole, or not at all; says whether it is in. Sections come in order.
+    pub(crate) fn set(&mut self, section: Section, owner: &Name, set: &RrSet) -> bool {
+        self.records(section, owner, set.record_type, set.ttl, set.data.iter())
+    }
+
+    /// As [`Writer::set`], record by record.
+    pub(crate) fn records<'d>(
+        &mut self,
+        section: Section,
+        owner: &Name,
+        record_type: RecordType,
+        ttl: u32,
+        data: impl Iterator<Item = &'d RData>,
+    ) -> bool {
+        let start = self.encoder.offset();
+        let mut count = 0;
+        for data in data {
+            if self.record(owner, record_type, ttl, data).is_none() {
+                self.rewind(start);
+                return false;
+            }
+            count += 1;
+        }
+        self.counts[section as usize] += count;
+        true
+    }
+
+    /// Marks the reply as truncated: the client asks again over TCP (RFC 2181 §9).
+    pub(crate) fn truncate(&mut self) {
+        self.truncated = true;
+    }
+
+    /// Ends the reply with its OPT record and header; says whether it was truncated.
+    pub(crate) fn finish(mut self, rcode: Rcode, ending: &Ending) -> bool {
+        self.encoder.set_max_size(self.limit);
+        // The space was kept free, so this cannot fail; without it the reply would still be sound.
+        if let Some(opt) = self.opt(rcode, ending)
+            && self.encoder.emit_vec(&opt).is_ok()
+        {
+            self.counts[Section::Additional as usize] += 1;
+        }
+        let [answers, authorities, additionals] = self.counts;
+        let counts = [self.questions, answers, authorities, additionals];
+        let head = header_octets(self.header, rcode, ending.authoritative, self.truncated, counts);
+        self.encoder.set_offset(0);
+        // In place of the zeros that the reply began with.
+        let _overwritten = self.encoder.emit_vec(&head);
+        self.truncated
+    }
+
+    fn record(&mut self, owner: &Name, record_type: RecordType, ttl: u32, data: &RData) -> Option<()> {
+        let encoder = &mut self.encoder;
+        owner.emit(encoder).ok()?;
+        encoder.emit_u16(record_type.into()).ok()?;
+        encoder.emit_u16(CLASS_IN).ok()?;
+        encoder.emit_u32(ttl).ok()?;
+        let length = encoder.place::<u16>().ok()?;
+        data.emit(encoder).ok()?;
+        let written = u16::try_from(encoder.len_since_place(&length)).ok()?;
+        length.replace(encoder, written).ok()
+    }
+
+    fn rewind(&mut self, to: usize) {
+        self.encoder.set_offset(to);
+        self.encoder.trim();
+    }
+
+    /// How many octets the OPT record needs without an Extended DNS Error.
+    fn opt_size(&self) -> u16 {
+        let subnet = self.edns.and_then(|edns| edns.subnet).map_or(0, |subnet| subnet.option_size());
+        if self.edns.is_some() { OPT_FIXED_SIZE + subnet } else { 0 }
+    }
+
+    /// The OPT record (RFC 6891 §6.1.2): DO copied, unknown flags not. An Extended DNS Error is left
+    /// out where there is no room for it, without TC (RFC 8914 §3).
+    fn opt(&self, rcode: Rcode, ending: &Ending) -> Option<Vec<u8>> {
+        let edns = self.edns?;
+        let mut options = Vec::new();
+        if let Some(subnet) = edns.subnet {
+            subnet.write(ending.scope, &mut options);
+        }
+        let room = usize::from(self.limit).saturating_sub(self.encoder.len() + usize::from(OPT_FIXED_SIZE));
+        if let Some(ExtendedError { code, text }) = ending.error
+            && options.len() + 6 + text.len() <= room
+        {
+            options.extend_from_slice(&OPTION_EDE.to_be_bytes());
+            options.extend_from_slice(&u16::try_from(text.len() + 2).ok()?.to_be_bytes());
+            options.extend_from_slice(&code.to_be_bytes());
+            options.extend_from_slice(text.as_bytes());
+        }
+        let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
+        let mut opt = vec![0];
+        opt.extend_from_slice(&TYPE_OPT.to_be_bytes());
+        opt.extend_from_slice(&UDP_PAYLOAD_SIZE.to_be_bytes());
+        opt.extend_from_slice(&[(rcode as u16 >> 4) as u8, 0, dnssec_ok, 0]);
+        opt.extend_from_slice(&u16::try_from(options.len()).ok()?.to_be_bytes());
+        opt.extend_from_slice(&options);
+        Some(opt)
+    }
+}
+
+/// Makes a reply of a header alone.
+pub(crate) fn header_only(header: Header, rcode: Rcode, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(&header_octets(header, rcode, false, false, [0; 4]));
+}
+
+/// RFC 1035 §4.1.1: ID, opcode and RD as they came; RA, Z, AD and CD are 0.
+fn header_octets(
+    header: Header,
+    rcode: Rcode,
+    authoritative: bool,
+    truncated: bool,
+    counts: [u16; 4],
+) -> [u8; HEADER_SIZE] {
+    let mut head = [0; HEADER_SIZE];
+    head[..2].copy_from_slice(&header.id.to_be_bytes());
+    head[2] = 0x80
+        | header.opcode << 3
+        | u8::from(authoritative) << 2
+        | u8::from(truncated) << 1
+        | u8::from(header.recursion_desired);
+    head[3] = rcode as u8 & 0xf;
+    for (at, count) in counts.into_iter().enumerate() {
+        head[4 + 2 * at..6 + 2 * at].copy_from_slice(&count.to_be_bytes());
+    }
+    head
+}

@@ -1,0 +1,110 @@
+//! The sockets: UDP and TCP on every address.
+//!
+//! hickory-server serves neither: it spawns a task a datagram, has no limit on connections and takes
+//! the client's word for reply sizes. These loops are ours, with the bounds of `limits`.
+
+mod bind;
+mod tcp;
+mod udp;
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+pub use bind::{BindError, Bound};
+
+use crate::answer::{Peer, Reply, answer};
+use crate::counters::{Counters, add};
+use crate::message::{Rcode, Received, receive};
+use crate::reply::header_only;
+use crate::view::{Live, View};
+
+//----------- Server ---------------------------------------------------------
+
+/// A running server. Dropping it stops it without waiting.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    counters: Arc<Counters>,
+    stop: watch::Sender<bool>,
+    /// Closed when the last worker and connection has ended.
+    ended: mpsc::Receiver<()>,
+}
+
+impl Server {
+    /// Starts answering on bound sockets, from whatever view is live. Needs a tokio runtime.
+    ///
+    /// `seed` begins the random numbers that decide between equal candidates.
+    #[must_use]
+    pub fn start(bound: Bound, live: Arc<Live>, seed: u64) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let (alive, ended) = mpsc::channel(1);
+        let counters = Arc::new(Counters::default());
+        let addresses = bound.addresses();
+        let shared = Shared { live, counters: counters.clone(), stopped, _alive: alive };
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        let (workers, listeners) = bound.into_parts();
+        for (index, sockets) in workers.into_iter().enumerate() {
+            udp::start(index, sockets, shared.clone(), seeds.u64(..));
+        }
+        tcp::start(listeners, shared, seeds.u64(..));
+        Self { addresses, counters, stop, ended }
+    }
+
+    /// Where it listens; port 0 has become the port that was given.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What it has counted.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Stops: no new connection, what has arrived is answered, then all sockets close. Returns
+    /// whether all ended by the deadline; what has not ends with the runtime.
+    pub async fn stop(mut self, deadline: Duration) -> bool {
+        // Fails only when everything has ended already.
+        let _nobody_left = self.stop.send(true);
+        tokio::time::timeout(deadline, self.ended.recv()).await.is_ok()
+    }
+}
+
+/// What every worker and connection holds.
+#[derive(Clone)]
+struct Shared {
+    live: Arc<Live>,
+    counters: Arc<Counters>,
+    stopped: watch::Receiver<bool>,
+    /// The server has ended when the last of these is dropped.
+    _alive: mpsc::Sender<()>,
+}
+
+impl Shared {
+    /// Answers and counts one message. A panic costs this one answer: SERVFAIL goes out instead.
+    fn answer(&self, view: &View, packet: &[u8], peer: Peer, random: u64, out: &mut Vec<u8>) -> Reply {
+        let answered = catch_unwind(AssertUnwindSafe(|| answer(view, packet, peer, random, &mut *out)));
+        let reply = answered.unwrap_or_else(|_| {
+            add(&self.counters.panics);
+            let rcode = Rcode::ServFail;
+            match receive(packet) {
+                Received::Ignore => return Reply::None,
+                Received::HeaderOnly(header, _) => header_only(header, rcode, out),
+                Received::Query(query) => header_only(query.header, rcode, out),
+            }
+            Reply::Sent { rcode, truncated: false }
+        });
+        self.counters.count(reply);
+        reply
+    }
+
+    /// Ends when the server is to stop.
+    async fn stopped(&mut self) {
+        // An error means that the server was dropped: the same.
+        let _dropped = self.stopped.wait_for(|stop| *stop).await;
+    }
+}

@@ -1,0 +1,130 @@
+//! The view: all that an answer needs, immutable.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use meridian_geoip::Locality;
+use meridian_model::{Catalog, Gateway, GatewayId, Verdicts};
+use meridian_steering::{Family, standings};
+
+use crate::compile::CompileError;
+use crate::plan::{Plan, Plans, Shapes};
+use crate::zone::ZoneTable;
+
+//----------- Ground ---------------------------------------------------------
+
+/// The part of a view that verdicts do not change: made once a catalog and set of databases.
+pub struct Ground {
+    catalog: Arc<Catalog>,
+    pub(crate) zones: ZoneTable,
+    shapes: Shapes,
+}
+
+impl Ground {
+    /// Builds the table of names and, for every set of clusters, their orders over all places.
+    ///
+    /// # Errors
+    /// For a catalog that `config` would not let through.
+    pub fn new(catalog: Arc<Catalog>, locality: &Locality) -> Result<Self, CompileError> {
+        let zones = ZoneTable::compile(&catalog)?;
+        let shapes = Shapes::new(&catalog, locality);
+        Ok(Self { catalog, zones, shapes })
+    }
+
+    /// The catalog it was made from.
+    #[must_use]
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+}
+
+//----------- View -----------------------------------------------------------
+
+/// Catalog, verdicts and places as one value. An answer is made from exactly one view.
+pub struct View {
+    generation: u64,
+    ground: Arc<Ground>,
+    verdicts: Verdicts,
+    plans: Plans,
+    /// By gateway: the plan of each family, as [`Family::ALL`].
+    by_gateway: Vec<[Arc<Plan>; 2]>,
+}
+
+impl View {
+    /// Joins verdicts to their ground. `before` is the view that this one follows: its generation is
+    /// counted on, and its plans are taken over where the ground is the same.
+    #[must_use]
+    pub fn new(ground: Arc<Ground>, verdicts: Verdicts, before: Option<&Self>) -> Self {
+        let generation = before.map_or(1, |before| before.generation + 1);
+        let known = before.filter(|before| Arc::ptr_eq(&before.ground, &ground)).map(|before| &before.plans);
+        let mut plans = Plans::default();
+        let gateways = ground.catalog.gateways().iter().enumerate();
+        let by_gateway = gateways
+            .map(|(at, gateway)| {
+                Family::ALL.map(|family| {
+                    let standings = standings(gateway, family, &verdicts);
+                    plans.get((gateway, at), standings, &ground.shapes, known)
+                })
+            })
+            .collect();
+        Self { generation, ground, verdicts, plans, by_gateway }
+    }
+
+    /// How many views were published before this one, and itself.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn ground(&self) -> &Arc<Ground> {
+        &self.ground
+    }
+
+    /// The verdicts it was made from.
+    #[must_use]
+    pub fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
+    }
+
+    pub(crate) fn zones(&self) -> &ZoneTable {
+        &self.ground.zones
+    }
+
+    pub(crate) fn gateway(&self, id: GatewayId) -> &Gateway {
+        self.ground.catalog.gateway(id)
+    }
+
+    pub(crate) fn plan(&self, id: GatewayId, family: Family) -> Option<&Plan> {
+        let [v4, v6] = self.by_gateway.get(id.index())?;
+        Some(match family {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        })
+    }
+}
+
+//----------- Live -----------------------------------------------------------
+
+/// The view that is served now. One writer stores, every worker loads without a lock.
+pub struct Live(ArcSwap<View>);
+
+impl Live {
+    /// Begins with a view.
+    #[must_use]
+    pub fn new(view: View) -> Self {
+        Self(ArcSwap::from_pointee(view))
+    }
+
+    /// The view of this moment.
+    #[must_use]
+    pub fn load(&self) -> Arc<View> {
+        self.0.load_full()
+    }
+
+    /// Replaces the view; returns the one before, so that the writer and not a worker frees it.
+    pub fn store(&self, view: View) -> Arc<View> {
+        self.0.swap(Arc::new(view))
+    }
+}

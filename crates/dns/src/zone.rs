@@ -1,0 +1,195 @@
+//! Step 3 of a query: from a name and a type to what the zones hold there.
+//!
+//! All names of all zones stand in one table; every name between an owner and its apex is there too,
+//! perhaps empty (an empty non-terminal, RFC 4592 §2.2.2), so the first ancestor that the table has
+//! is the closest encloser.
+//!
+//! Gateway hostnames follow the Gateway API: a wildcard covers every depth below its suffix, the
+//! longest suffix wins, an exact hostname goes first. A static name that has no address of its own
+//! does not take A and AAAA from a wildcard gateway: a TXT record for domain validation must not
+//! turn a service off. Static records among themselves keep RFC 4592.
+
+use std::collections::HashMap;
+
+use hickory_proto::rr::{Name, RData, RecordType};
+use meridian_model::GatewayId;
+
+use crate::name::QueryName;
+
+//----------- ZoneTable ------------------------------------------------------
+
+/// The names of all zones.
+pub(crate) struct ZoneTable {
+    pub(crate) names: HashMap<Box<[u8]>, u32>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) zones: Vec<Apex>,
+}
+
+/// What a zone needs for its negative answers.
+pub(crate) struct Apex {
+    /// As written in replies that cannot take it from the question.
+    pub(crate) name: Name,
+    /// How many labels the apex has.
+    pub(crate) labels: usize,
+    pub(crate) soa: RrSet,
+    /// The TTL of the SOA in negative answers: min(SOA TTL, MINIMUM) (RFC 2308 §3).
+    pub(crate) negative_ttl: u32,
+}
+
+/// One name.
+#[derive(Default)]
+pub(crate) struct Node {
+    /// Index of its zone.
+    pub(crate) zone: u32,
+    pub(crate) sets: Vec<RrSet>,
+    /// The gateway that has this very name among its hostnames.
+    pub(crate) gateway: Option<GatewayId>,
+    /// The wildcard gateway that covers this name.
+    pub(crate) covered_by: Option<GatewayId>,
+    /// The wildcard gateway that covers the names below this one.
+    pub(crate) below: Option<GatewayId>,
+    /// The node of `*` below this name.
+    pub(crate) wildcard: Option<u32>,
+    /// The delegation that this name is at or below.
+    pub(crate) cut: Option<u32>,
+}
+
+/// The records of one owner and type.
+#[derive(Clone)]
+pub(crate) struct RrSet {
+    pub(crate) record_type: RecordType,
+    pub(crate) ttl: u32,
+    pub(crate) data: Vec<RData>,
+}
+
+/// What the zones hold for a question.
+#[derive(Clone, Copy)]
+pub(crate) enum Found<'t> {
+    /// The name is in none of our zones.
+    NotOurs,
+    /// The zone has no such name (NXDOMAIN).
+    NoName { zone: &'t Apex },
+    /// The name is there without this type (NODATA).
+    NoData { zone: &'t Apex },
+    /// Records that are the same for all.
+    Static { set: &'t RrSet },
+    /// The name is another name's alias.
+    Alias { set: &'t RrSet },
+    /// An address that depends on who asks.
+    Steered { zone: &'t Apex, gateway: GatewayId },
+    /// The name lies in a zone that is delegated away; with that zone's name and NS records.
+    Delegated { owner_labels: usize, set: &'t RrSet },
+    /// A question for all types (RFC 8482).
+    AnyType,
+}
+
+impl ZoneTable {
+    /// Looks a question up. Its cost grows with the labels of the name and with nothing else.
+    pub(crate) fn find(&self, name: &QueryName, question_type: RecordType) -> Found<'_> {
+        let Some((skipped, node)) = self.closest(name) else {
+            return Found::NotOurs;
+        };
+        let Some(zone) = self.zones.get(node.zone as usize) else {
+            return Found::NotOurs;
+        };
+        if let Some(found) = self.delegated(name, node, question_type) {
+            return found;
+        }
+        if skipped == 0 { self.at(node, zone, question_type) } else { self.below(node, zone, question_type) }
+    }
+
+    /// The node of the name itself, or of its closest encloser, with the labels skipped to get there.
+    fn closest(&self, name: &QueryName) -> Option<(usize, &Node)> {
+        (0..=name.label_count()).find_map(|skip| Some((skip, self.node(name.ancestor(skip))?)))
+    }
+
+    fn node(&self, wire: &[u8]) -> Option<&Node> {
+        self.nodes.get(*self.names.get(wire)? as usize)
+    }
+
+    /// Addresses that belong into the additional section for a name server's name.
+    pub(crate) fn addresses(&self, name: &Name) -> impl Iterator<Item = &RrSet> {
+        QueryName::from_name(name)
+            .and_then(|name| self.node(name.ancestor(0)))
+            .into_iter()
+            .flat_map(|node| &node.sets)
+            .filter(|set| is_address(set.record_type))
+    }
+
+    /// A referral, where the name is at or below a cut. The DS of a cut is the parent's own
+    /// (RFC 4035 §3.1.4.1).
+    fn delegated(&self, name: &QueryName, node: &Node, question_type: RecordType) -> Option<Found<'_>> {
+        let cut = self.nodes.get(node.cut? as usize)?;
+        if question_type == RecordType::DS
+            && self.node(name.ancestor(0)).is_some_and(|at| std::ptr::eq(at, cut))
+        {
+            return None;
+        }
+        let set = cut.set(RecordType::NS)?;
+        let owner_labels = (0..=name.label_count())
+            .find(|&skip| self.node(name.ancestor(skip)).is_some_and(|at| std::ptr::eq(at, cut)))
+            .map(|skip| name.label_count() - skip)?;
+        Some(Found::Delegated { owner_labels, set })
+    }
+
+    /// The name exists.
+    fn at<'t>(&'t self, node: &'t Node, zone: &'t Apex, question_type: RecordType) -> Found<'t> {
+        if question_type == RecordType::ANY {
+            let empty = node.sets.is_empty() && node.gateway.is_none() && node.covered_by.is_none();
+            return if empty { Found::NoData { zone } } else { Found::AnyType };
+        }
+        if let Some(found) = node.own(question_type) {
+            return found;
+        }
+        match (node.gateway, node.covered_by) {
+            (Some(gateway), _) if is_address(question_type) => Found::Steered { zone, gateway },
+            (_, Some(gateway)) if is_address(question_type) && !node.has_address() => {
+                Found::Steered { zone, gateway }
+            }
+            _ => Found::NoData { zone },
+        }
+    }
+
+    /// The name does not exist, `encloser` is its closest ancestor that does.
+    fn below<'t>(&'t self, encloser: &'t Node, zone: &'t Apex, question_type: RecordType) -> Found<'t> {
+        let wildcard = encloser.wildcard.and_then(|index| self.nodes.get(index as usize));
+        if wildcard.is_none() && encloser.below.is_none() {
+            return Found::NoName { zone };
+        }
+        if question_type == RecordType::ANY {
+            return Found::AnyType;
+        }
+        // RFC 4592 §3.3: the wildcard's own records, with the asked name as their owner.
+        if let Some(found) = wildcard.and_then(|node| node.own(question_type)) {
+            return found;
+        }
+        match encloser.below {
+            Some(gateway) if is_address(question_type) && !wildcard.is_some_and(Node::has_address) => {
+                Found::Steered { zone, gateway }
+            }
+            _ => Found::NoData { zone },
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn set(&self, record_type: RecordType) -> Option<&RrSet> {
+        self.sets.iter().find(|set| set.record_type == record_type)
+    }
+
+    /// The node's own static records for a question, or its alias (RFC 1034 §4.3.2 step 3a).
+    fn own(&self, question_type: RecordType) -> Option<Found<'_>> {
+        if let Some(set) = self.set(question_type) {
+            return Some(Found::Static { set });
+        }
+        self.set(RecordType::CNAME).map(|set| Found::Alias { set })
+    }
+
+    fn has_address(&self) -> bool {
+        self.sets.iter().any(|set| is_address(set.record_type))
+    }
+}
+
+fn is_address(record_type: RecordType) -> bool {
+    matches!(record_type, RecordType::A | RecordType::AAAA)
+}
