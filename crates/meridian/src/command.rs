@@ -1,0 +1,86 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::logs::{self, LogFormat};
+use crate::{check, demo, serve};
+
+/// The exit codes of every command.
+pub(crate) mod exit {
+    /// All went well.
+    pub(crate) const OK: u8 = 0;
+    /// Something at run time: a port in use, a thread that cannot start.
+    pub(crate) const FAILED: u8 = 1;
+    /// The configuration (`EX_USAGE` of sysexits).
+    pub(crate) const CONFIG: u8 = 64;
+}
+
+/// A DNS-based global load balancer: answers each hostname with the address of the nearest healthy
+/// cluster.
+#[derive(Debug, Parser)]
+#[command(name = "meridian", version, max_term_width = 100)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+
+    /// How log lines are written to standard error.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+
+    /// The least level that is logged: error, warn, info, debug or trace.
+    #[arg(long, global = true, default_value = "info", value_name = "LEVEL")]
+    log_level: tracing::Level,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve DNS from a configuration file. SIGHUP reloads it, SIGTERM drains and ends.
+    Serve {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Load a configuration file as serve does, print every issue, and end before opening sockets.
+    ///
+    /// Ends with 0 when the file can be served, with 64 when not.
+    Check {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// Run three small clusters and the DNS server for them on loopback addresses.
+    Demo {
+        /// Where the DNS server listens, UDP and TCP.
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5300")]
+        listen: std::net::SocketAddr,
+        /// The port of the three HTTP clusters, on 127.0.10.1, 127.0.20.1 and 127.0.30.1.
+        #[arg(long, value_name = "PORT", default_value_t = 8080)]
+        http_port: u16,
+    },
+}
+
+/// Runs the command of this process's arguments.
+pub fn run() -> ExitCode {
+    let line = Line::parse();
+    let result = match line.command {
+        Command::Check { file } => check::run(&file),
+        Command::Serve { config } => {
+            logs::init(line.log_format, line.log_level);
+            serve::run(&config)
+        }
+        Command::Demo { listen, http_port } => {
+            // The demo tells its story on standard output; only trouble is logged beside it.
+            logs::init(line.log_format, line.log_level.min(tracing::Level::WARN));
+            demo::run(listen, http_port)
+        }
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("meridian: {error:#}");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}

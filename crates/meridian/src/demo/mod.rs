@@ -1,0 +1,80 @@
+//! `meridian demo`: three clusters and the server for them, on loopback addresses.
+
+mod clusters;
+mod keys;
+mod story;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use meridian_dns::Bound;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+
+use crate::command::exit;
+use crate::load::load_text;
+use crate::serve::{Running, workers};
+use clusters::Clusters;
+use keys::Key;
+use story::Story;
+
+/// The demo's configuration; the ports are put in for `{listen}` and `{http_port}`.
+const CONFIG: &str = include_str!("demo.toml");
+
+pub(crate) fn run(listen: SocketAddr, http_port: u16) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(demo(listen, http_port))?;
+    Ok(exit::OK)
+}
+
+async fn demo(listen: SocketAddr, http_port: u16) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let bound = Bound::bind(&[listen], workers(0)).context("cannot listen; choose another with --listen")?;
+    let listen = bound.addresses().first().copied().unwrap_or(listen);
+    let clusters = Clusters::start(http_port).await?;
+    let text =
+        CONFIG.replace("{listen}", &listen.to_string()).replace("{http_port}", &clusters.port().to_string());
+    let loaded = load_text(&text, Path::new("demo.toml"))
+        .map_err(|issues| anyhow!("the demo's own configuration: {}", issues.join("\n")))?;
+    let running = Running::start(&loaded, bound).await?;
+    let mut transitions = running.probes.transitions();
+
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let raw = if terminal { Some(keys::RawTerminal::enter()?) } else { None };
+    let mut keys = if terminal { Some(keys::read()?) } else { None };
+    let story = Story::new(listen, Arc::clone(running.publisher.live()), terminal);
+    story.opening(&clusters);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            key = next(&mut keys) => match key {
+                Some(Key::Cluster(index)) => story.key(&clusters, index),
+                Some(Key::Quit) => break,
+                None => keys = None,
+            },
+            transition = transitions.recv() => match transition {
+                Ok(transition) => story.transition(&clusters, &transition).await,
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            },
+        }
+    }
+    drop(raw);
+    println!("stopping");
+    running.stop().await;
+    Ok(())
+}
+
+/// The next key; without a keyboard there never is one.
+async fn next(keys: &mut Option<mpsc::Receiver<Key>>) -> Option<Key> {
+    match keys {
+        Some(keys) => keys.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,22 @@
+//! The wiring of the one binary: commands, signals, logs, and the one function that publishes views.
+//!
+//! Files become a catalog (`config`) and places (`geoip`); probes (`health-probe`) add verdicts; the
+//! [`publish`] module joins them to a view, which the server (`dns`) answers from.
+//!
+//! # What this crate does not do
+//! It decides nothing about answers and parses nothing but the command line.
+//!
+//! # Invariants
+//! - Exactly one function publishes a view: [`publish::Publisher::publish`].
+//! - A failing reload leaves everything as it was.
+
+mod check;
+mod command;
+mod demo;
+mod load;
+mod logs;
+pub mod publish;
+mod serve;
+
+pub use command::run;
+pub use load::{Loaded, load, load_text};

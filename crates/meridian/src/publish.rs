@@ -1,0 +1,78 @@
+//! From snapshots of health to views.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use meridian_dns::{Ground, Live, View};
+use meridian_health_probe::Snapshot;
+use tokio::sync::watch;
+
+/// Joins what the probes say to the ground of the same catalog, and publishes the result.
+pub struct Publisher {
+    live: Arc<Live>,
+    /// The ground in force, and the one that a reload has prepared.
+    grounds: Mutex<Grounds>,
+    snapshots: watch::Receiver<Option<Snapshot>>,
+}
+
+struct Grounds {
+    now: Arc<Ground>,
+    next: Option<Arc<Ground>>,
+}
+
+impl Publisher {
+    /// Waits for the first snapshot, and begins with the view of it. `None` if the probes ended.
+    pub async fn first(
+        ground: Arc<Ground>,
+        mut snapshots: watch::Receiver<Option<Snapshot>>,
+    ) -> Option<Self> {
+        let verdicts = snapshots.wait_for(Option::is_some).await.ok()?.as_ref()?.verdicts.clone();
+        let live = Arc::new(Live::new(View::new(ground.clone(), verdicts, None)));
+        Some(Self { live, grounds: Mutex::new(Grounds { now: ground, next: None }), snapshots })
+    }
+
+    /// What workers load their views from.
+    #[must_use]
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Prepares for a new catalog: its ground comes into force with its first snapshot.
+    pub fn prepare(&self, ground: Arc<Ground>) {
+        self.grounds.lock().unwrap_or_else(PoisonError::into_inner).next = Some(ground);
+    }
+
+    /// Publishes a view for every snapshot, until the probes end. Snapshots that come while one is
+    /// being published are passed over for the newest.
+    pub async fn run(&self) {
+        let mut snapshots = self.snapshots.clone();
+        let mut before = None;
+        while snapshots.changed().await.is_ok() {
+            let snapshot = snapshots.borrow_and_update().clone();
+            if let Some(snapshot) = snapshot {
+                before = self.publish(snapshot).or(before);
+            }
+        }
+        drop(before);
+    }
+
+    /// The one place where a view is published. Returns the view before, which the caller keeps
+    /// until the next: so a worker never frees a large view.
+    fn publish(&self, snapshot: Snapshot) -> Option<Arc<View>> {
+        let ground = {
+            let mut grounds = self.grounds.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_next = |next: &mut Arc<Ground>| Arc::ptr_eq(next.catalog(), &snapshot.catalog);
+            if let Some(next) = grounds.next.take_if(is_next) {
+                grounds.now = next;
+            }
+            // A snapshot of a catalog that is no longer, or not yet, in force.
+            if !Arc::ptr_eq(grounds.now.catalog(), &snapshot.catalog) {
+                return None;
+            }
+            grounds.now.clone()
+        };
+        let current = self.live.load();
+        let view = View::new(ground, snapshot.verdicts, Some(&current));
+        tracing::debug!(generation = view.generation(), "view published");
+        Some(self.live.store(view))
+    }
+}
