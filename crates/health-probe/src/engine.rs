@@ -224,8 +224,8 @@ impl<C: Checker> Engine<C> {
             }
         }
         self.current = Some(coming.generation);
-        self.publish(now);
         self.report_first_round(&coming.new);
+        self.publish(now);
     }
 }
 
@@ -247,8 +247,11 @@ impl<C: Checker> Engine<C> {
             .slots
             .iter()
             .map(|id| self.slots.get_mut(id).map(|slot| slot.publish(since_start)).unwrap_or_default());
-        let snapshot =
-            Snapshot { verdicts: Verdicts::new(health.collect()), catalog: Arc::clone(&current.catalog) };
+        let snapshot = Snapshot {
+            verdicts: Verdicts::new(health.collect()),
+            catalog: Arc::clone(&current.catalog),
+            transitions: self.counters.read().transitions,
+        };
         let sent = self.snapshots.send_if_modified(|last| {
             let is_same = last.as_ref().is_some_and(|last| {
                 Arc::ptr_eq(&last.catalog, &snapshot.catalog) && last.verdicts == snapshot.verdicts
@@ -278,7 +281,9 @@ impl<C: Checker> Engine<C> {
         let (Some(slot), Some(current)) = (self.slots.get(&id), &self.current) else { return };
         let Some(target) = slot.target else { return };
         let used_by = current.used_by(target);
+        count(&self.counters.transitions, 1);
         let transition = Transition {
+            number: self.counters.read().transitions,
             target,
             endpoint: used_by.endpoint,
             gateways: used_by.gateways,
@@ -293,7 +298,6 @@ impl<C: Checker> Engine<C> {
         if line == LogLine::Yes {
             log(&transition);
         }
-        count(&self.counters.transitions, 1);
         // An error says that nobody listens.
         let _receivers = self.transitions.send(transition);
     }
@@ -336,6 +340,7 @@ impl<C: Checker> Engine<C> {
 
 fn log(transition: &Transition) {
     let Transition {
+        number,
         target: _,
         endpoint,
         gateways,
@@ -348,6 +353,7 @@ fn log(transition: &Transition) {
         held,
     } = transition;
     info!(
+        number,
         %endpoint,
         gateways,
         %probe,

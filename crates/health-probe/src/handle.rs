@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     /// The health of each of its targets.
     pub verdicts: Verdicts,
+    /// The number of the last transition that is in the verdicts; 0: none yet.
+    pub transitions: u64,
 }
 
 //----------- Handle ---------------------------------------------------------

@@ -72,7 +72,9 @@ impl Publisher {
         };
         let current = self.live.load();
         let view = View::new(ground, snapshot.verdicts, Some(&current));
-        tracing::debug!(generation = view.generation(), "view published");
-        Some(self.live.store(view))
+        let generation = view.generation();
+        let before = self.live.store(view);
+        tracing::debug!(generation, transitions = snapshot.transitions, "view published");
+        Some(before)
     }
 }

@@ -74,6 +74,8 @@ impl Verdicts {
 /// A change of verdict, with all that a log line or a person needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
+    /// Counts all transitions since the start, from 1: a view says which it has.
+    pub number: u64,
     /// Which target of the catalog then in force.
     pub target: TargetId,
     /// The first endpoint that uses it, as `gateway/cluster/address`.

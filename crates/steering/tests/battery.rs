@@ -21,9 +21,9 @@ fn cluster(index: usize) -> ClusterId {
 
 /// An endpoint in a cluster with one IPv4 and, where asked, one IPv6 address.
 fn endpoint(at: usize, weight: u32, v6: bool) -> Endpoint {
-    let mut ips: Vec<IpAddr> = vec![format!("192.0.2.{at}").parse().unwrap()];
+    let mut ips: Vec<IpAddr> = vec![format!("192.0.2.{at}").parse().expect("an address")];
     if v6 {
-        ips.push(format!("2001:db8::{at}").parse().unwrap());
+        ips.push(format!("2001:db8::{at}").parse().expect("an address"));
     }
     let addresses = ips.into_iter().map(|ip| EndpointAddress { ip, target: None }).collect();
     Endpoint { cluster: cluster(at), addresses, weight, track: Track::Stable }
@@ -46,7 +46,7 @@ fn gateway(policy: Policy, endpoints: Vec<Endpoint>) -> Gateway {
 
 /// Numbers the targets as a catalog does: address by address.
 fn with_targets(gateway: Gateway) -> Gateway {
-    let somewhere = Coordinates::new(0.0, 0.0).unwrap();
+    let somewhere = Coordinates::new(0.0, 0.0).expect("a place");
     let clusters = (0..8)
         .map(|i| Cluster {
             name: format!("c{i}").into(),

@@ -60,7 +60,7 @@ async fn a_first_round_is_one_line_and_one_for_each_that_is_not_healthy() {
         run.lines.take(),
         [
             "INFO first round: 3 healthy, 1 unhealthy, 1 unknown",
-            "INFO transition endpoint=shop/eu-west/10.0.0.3 gateways=1 probe=web from=\"unknown\" \
+            "INFO transition number=4 endpoint=shop/eu-west/10.0.0.3 gateways=1 probe=web from=\"unknown\" \
              observed=\"unhealthy\" effective=\"unhealthy\" \
              cause=GET http://10.0.0.3:8080/healthz: 503, wanted 200-299 (first probe)",
             "INFO no outcome within the first round of 2s: unknown endpoint=shop/eu-west/10.0.0.4 \
@@ -90,7 +90,7 @@ async fn a_transition_is_one_line_and_a_probe_is_none() {
     let (line, held_ms) = logged[0].rsplit_once(" held_ms=").unwrap();
     assert_eq!(
         line,
-        "INFO transition endpoint=shop/eu-west/10.0.0.0 gateways=1 probe=web from=\"healthy\" \
+        "INFO transition number=2 endpoint=shop/eu-west/10.0.0.0 gateways=1 probe=web from=\"healthy\" \
          observed=\"unhealthy\" effective=\"unhealthy\" \
          cause=GET http://10.0.0.0:8080/healthz: 503, wanted 200-299 (3rd of 3)"
     );

@@ -22,6 +22,7 @@ async fn the_first_snapshot_has_an_outcome_of_every_target() {
     assert_eq!(
         transitions[1],
         Transition {
+            number: 2,
             target: TargetId::from_index(1),
             endpoint: "shop/eu-west/10.0.0.1".into(),
             gateways: 1,
