@@ -1,0 +1,73 @@
+//! The cost of `answer()` for a steered A with a client subnet, with few and with many gateways.
+//!
+//! `cargo bench -p meridian-tests`: the two lines are to be alike within 20 %.
+
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use hickory_proto::rr::RecordType;
+use meridian_dns::{Peer, Transport, View, answer};
+use meridian_model::{TargetHealth, Verdict, Verdicts};
+use meridian_tests::Ask;
+
+/// Clients whose packets are asked in turn; enough that no branch is learnt by heart.
+const PACKETS: usize = 4096;
+
+fn view(gateways: usize) -> View {
+    let mut text = String::from(
+        "version = 1\n[[zones]]\nname = \"gslb.example\"\nnameservers = [\"ns.elsewhere.example\"]\nhostmaster = \"hostmaster.example\"\n[[probes]]\nname = \"web\"\ntype = \"http\"\n",
+    );
+    for (name, latitude, longitude) in
+        [("eu-west", 53.35, -6.26), ("us-east", 39.04, -77.49), ("ap-northeast", 35.68, 139.77)]
+    {
+        text.push_str(&format!(
+            "[[clusters]]\nname = \"{name}\"\nlatitude = {latitude:?}\nlongitude = {longitude:?}\n"
+        ));
+    }
+    for number in 0..gateways {
+        text.push_str(&format!(
+            "[[gateways]]\nname = \"g{number}\"\nhostnames = [\"g{number}.gslb.example\"]\nprobe = \"web\"\n"
+        ));
+        for (index, cluster) in ["eu-west", "us-east", "ap-northeast"].iter().enumerate() {
+            let address = Ipv4Addr::from(0x0a00_0000 + u32::try_from(number * 4 + index).unwrap());
+            text.push_str(&format!(
+                "[[gateways.endpoints]]\ncluster = \"{cluster}\"\naddresses = [\"{address}\"]\n"
+            ));
+        }
+    }
+    let loaded =
+        meridian::load_text(&text, Path::new("bench.toml")).unwrap_or_else(|issues| panic!("{issues:?}"));
+    let targets = loaded.ground.catalog().targets().len();
+    let healthy = TargetHealth { verdict: Verdict::Healthy, ..TargetHealth::default() };
+    View::new(loaded.ground, Verdicts::new(vec![healthy; targets]), None)
+}
+
+fn steered(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("answer steered A with ECS");
+    for gateways in [10, 10_000] {
+        let view = view(gateways);
+        let mut random = fastrand::Rng::with_seed(1);
+        let packets: Vec<Vec<u8>> = (0..PACKETS)
+            .map(|_| {
+                let name = format!("g{}.gslb.example.", random.usize(0..gateways));
+                Ask::new(&name, RecordType::A)
+                    .subnet(&Ipv4Addr::from(random.u32(..)).to_string(), 24)
+                    .octets()
+            })
+            .collect();
+        let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), transport: Transport::Udp };
+        let (mut next, mut out) = (0, Vec::with_capacity(1232));
+        group.bench_function(BenchmarkId::new("gateways", gateways), |bencher| {
+            bencher.iter(|| {
+                next = (next + 1) % PACKETS;
+                answer(&view, black_box(&packets[next]), peer, next as u64, &mut out)
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, steered);
+criterion_main!(benches);

@@ -1,0 +1,258 @@
+//! The command line, from outside: what it prints and how it ends.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use hickory_proto::rr::RecordType;
+use meridian_tests::{Ask, ask_tcp, ask_udp, binary, scratch};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(binary()).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn check(config: &str) -> (Option<i32>, String, String) {
+    let folder = scratch();
+    let file = folder.join("m.toml");
+    std::fs::write(&file, config).unwrap();
+    let output = run(&["check", file.to_str().unwrap()]);
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).replace(&format!("{}/", folder.display()), "");
+    let result = (output.status.code(), text(&output.stdout), text(&output.stderr));
+    std::fs::remove_dir_all(&folder).unwrap();
+    result
+}
+
+/// The reference configuration of `deploy/` is served as it stands.
+#[test]
+fn the_reference_file_passes() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/meridian.toml");
+    let output = run(&["check", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(": ok ("));
+}
+
+const GOOD: &str = r#"version = 1
+[[zones]]
+name = "gslb.example"
+nameservers = ["ns.elsewhere.example"]
+hostmaster = "hostmaster.example"
+[[clusters]]
+name = "eu-west"
+latitude = 53.35
+longitude = -6.26
+[[gateways]]
+name = "shop"
+hostnames = ["shop.gslb.example"]
+[[gateways.endpoints]]
+cluster = "eu-west"
+addresses = ["192.0.2.10"]
+"#;
+
+#[test]
+fn a_good_file() {
+    let (code, out, err) = check(GOOD);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(out, "m.toml: ok (1 zones, 1 gateways, 1 clusters, 0 targets to probe)\n");
+}
+
+/// Every issue at once, in the file's order, each with its place; exit 64.
+#[test]
+fn every_issue_at_once() {
+    let bad = GOOD
+        .replace("latitude = 53.35", "latitude = 153.35")
+        .replace("cluster = \"eu-west\"", "cluster = \"eu-wset\"")
+        .replace("192.0.2.10", "192.0.2.300")
+        .replace("shop.gslb.example", "shop.example")
+        .replace("name = \"shop\"", "name = \"shop\"\nprobe = \"web\"\ncolour = \"blue\"");
+    let (code, out, err) = check(&bad);
+    assert_eq!((code, out.as_str()), (Some(64), ""));
+    let lines: Vec<&str> = err.lines().collect();
+    let wanted = [
+        ("m.toml:8:12: clusters[0].latitude: expected ", "153.35"),
+        ("m.toml:12:9: gateways[0].probe: expected ", "\"web\""),
+        ("m.toml:13:1: gateways[0].colour: expected ", "unknown key"),
+        ("m.toml:14:14: gateways[0].hostnames[0]: expected ", "\"shop.example\""),
+        ("m.toml:16:11: gateways[0].endpoints[0].cluster: expected ", "\"eu-wset\""),
+        ("m.toml:17:14: gateways[0].endpoints[0].addresses[0]: expected ", "\"192.0.2.300\""),
+    ];
+    assert_eq!(lines.len(), wanted.len(), "{err}");
+    for (line, (start, found)) in lines.iter().zip(wanted) {
+        let (_, after) = line.split_once(", found ").unwrap_or_else(|| panic!("{line}"));
+        assert!(line.starts_with(start) && after.contains(found), "{line}\nwanted {start} … found {found}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    let output = run(&["check", "/nonexistent/m.toml"]);
+    assert_eq!(output.status.code(), Some(64));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.starts_with("/nonexistent/m.toml:") && message.contains("No such file"), "{message}");
+}
+
+/// A database that is missing, truncated or of another kind is an issue of the file, at its line.
+#[test]
+fn databases_that_cannot_be_used() {
+    let folder = scratch();
+    let embedded =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../geoip/data/geo-whois-asn-country.mmdb"));
+    let embedded = embedded.unwrap();
+    std::fs::write(folder.join("truncated.mmdb"), &embedded[..embedded.len() / 2]).unwrap();
+    std::fs::write(folder.join("text.mmdb"), "not a database").unwrap();
+    let names = ["missing.mmdb", "truncated.mmdb", "text.mmdb"].map(|name| folder.join(name));
+    let list: Vec<String> = names.iter().map(|path| format!("{:?}", path.to_str().unwrap())).collect();
+    let (code, _, err) = check(&format!("{GOOD}[geoip]\ndatabases = [{}]\n", list.join(", ")));
+    assert_eq!(code, Some(64));
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(lines.len(), 3, "{err}");
+    for (index, line) in lines.iter().enumerate() {
+        assert!(line.starts_with("m.toml:17:"), "{line}");
+        assert!(line.contains(&format!(" geoip.databases[{index}]: {}", names[index].display())), "{line}");
+        assert!(
+            line.contains("expected a MaxMind DB") || line.contains("expected a sound MaxMind DB"),
+            "{line}"
+        );
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn serve_refuses_what_check_refuses() {
+    let folder = scratch();
+    let file = folder.join("m.toml");
+    std::fs::write(&file, GOOD.replace("53.35", "\"north\"")).unwrap();
+    let output = run(&["serve", "--config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("clusters[0].latitude: expected"));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A busy port: the message names it, and what to change.
+#[test]
+fn a_port_in_use() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&["demo", "--listen", &address, "--http-port", "0"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains(&address) && message.contains("--listen") && message.contains("in use"),
+        "{message}"
+    );
+
+    let http = std::net::TcpListener::bind("127.0.10.1:0").unwrap();
+    let port = http.local_addr().unwrap().port().to_string();
+    let output = run(&["demo", "--listen", "127.0.0.1:0", "--http-port", &port]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains(&port) && message.contains("--http-port") && message.contains("in use"),
+        "{message}"
+    );
+
+    let folder = scratch();
+    let file = folder.join("m.toml");
+    std::fs::write(&file, format!("{GOOD}[server]\nlisten = [\"{address}\"]\n")).unwrap();
+    let output = run(&["serve", "--config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains(&address) && message.contains("listen") && message.contains("m.toml"),
+        "{message}"
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+//----------- Demo -----------------------------------------------------------
+
+const DEMO: [&str; 5] = ["demo", "--listen", "127.0.0.1:0", "--http-port", "0"];
+
+/// Reads until a line contains the text; returns what was read, that line last.
+fn until(from: &mut dyn BufRead, text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        let read = from.read_line(&mut line).unwrap_or(0);
+        assert!(read > 0, "no line with {text:?}: {lines:#?}");
+        let line = line.trim_end().to_owned();
+        lines.push(line.clone());
+        if line.contains(text) {
+            return lines;
+        }
+    }
+}
+
+/// The three `dig` lines: port and client subnet, with the town they promise.
+fn dig_lines(lines: &[String]) -> Vec<(u16, String, String)> {
+    let parse = |line: &String| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let port = words.iter().position(|word| *word == "-p")? + 1;
+        let subnet = words.iter().find_map(|word| word.strip_prefix("+subnet="))?;
+        let subnet = subnet.strip_suffix("/24")?;
+        Some((words[port].parse().ok()?, subnet.to_owned(), (*words.last()?).to_owned()))
+    };
+    lines.iter().filter_map(parse).collect()
+}
+
+fn terminate(mut demo: Child) -> Option<i32> {
+    assert!(Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap().success());
+    demo.wait().unwrap().code()
+}
+
+/// Without a terminal it just runs: its own lines tell the truth, over UDP and TCP.
+#[test]
+fn the_demo_answers_as_it_says() {
+    let mut demo =
+        Command::new(binary()).args(DEMO).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(demo.stdout.take().unwrap());
+    let lines = until(&mut out, "No terminal");
+    let digs = dig_lines(&lines);
+    let towns: Vec<&str> = digs.iter().map(|(_, _, town)| town.as_str()).collect();
+    assert_eq!(towns, ["Dublin", "Virginia", "Tokyo"], "{lines:#?}");
+    for ((port, subnet, _), address) in digs.iter().zip(["127.0.10.1", "127.0.20.1", "127.0.30.1"]) {
+        let server = ([127, 0, 0, 1], *port).into();
+        let ask = Ask::new("shop.gslb.example.", RecordType::A).subnet(subnet, 24);
+        assert_eq!(ask_udp(server, &ask).unwrap().addresses(), [address]);
+        assert_eq!(ask_tcp(server, &ask).unwrap().addresses(), [address]);
+    }
+    assert_eq!(terminate(demo), Some(0));
+}
+
+/// At a terminal the keys break and mend a cluster, and the answers move.
+#[test]
+fn the_demo_at_a_terminal() {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let inside = |end: &std::os::fd::OwnedFd| Stdio::from(end.try_clone().unwrap());
+    let mut demo = Command::new(binary())
+        .args(DEMO)
+        .stdin(inside(&pty.slave))
+        .stdout(inside(&pty.slave))
+        .spawn()
+        .unwrap();
+    drop(pty.slave);
+    let mut keyboard = File::from(pty.master.try_clone().unwrap());
+    let mut screen = BufReader::new(File::from(pty.master));
+    let lines = until(&mut screen, "Keys: 1 2 3");
+    let (port, subnet, town) = dig_lines(&lines).remove(0);
+    assert_eq!(town, "Dublin");
+    let ask = Ask::new("shop.gslb.example.", RecordType::A).subnet(&subnet, 24);
+    let server = ([127, 0, 0, 1], port).into();
+
+    keyboard.write_all(b"1").unwrap();
+    until(&mut screen, "(Dublin) is broken");
+    until(&mut screen, "127.0.10.1 is unhealthy (was healthy): GET http://127.0.10.1");
+    until(&mut screen, "now Ireland -> Virginia");
+    assert_eq!(ask_udp(server, &ask).unwrap().addresses(), ["127.0.20.1"]);
+    keyboard.write_all(b"1").unwrap();
+    until(&mut screen, "(Dublin) is mended");
+    until(&mut screen, "127.0.10.1 is healthy (was unhealthy)");
+    until(&mut screen, "now Ireland -> Dublin");
+    assert_eq!(ask_udp(server, &ask).unwrap().addresses(), ["127.0.10.1"]);
+
+    keyboard.write_all(b"q").unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
+    // The master reports the end of the slave as an error or an end of file.
+    let _rest = screen.read_to_end(&mut Vec::new());
+}

@@ -1,0 +1,276 @@
+//! The built binary with clusters that are killed and mended, asked by our own client.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType;
+use meridian_tests::{Ask, Cluster, Meridian, Site, ask_tcp, ask_udp, exchange_udp};
+
+/// Where the clusters are, and a client near each.
+const PLACES: [(&str, f64, f64, &str); 3] = [
+    ("eu-west", 53.35, -6.26, "134.226.0.0"),
+    ("us-east", 39.04, -77.49, "8.8.8.0"),
+    ("ap-northeast", 35.68, 139.77, "133.11.0.0"),
+];
+
+fn config(site: &Site, listen: &str, probe: &str) -> String {
+    let mut text = format!(
+        r#"version = 1
+[server]
+listen = [{listen}]
+workers = 2
+[[zones]]
+name = "gslb.example"
+nameservers = ["ns1.gslb.example"]
+hostmaster = "hostmaster.example"
+[[zones.records]]
+name = "ns1"
+type = "A"
+data = ["127.0.0.1"]
+[[probes]]
+name = "web"
+type = "{probe}"
+port = {port}
+interval = "100ms"
+timeout = "100ms"
+fall = 2
+rise = 2
+hold_down = "10s"
+[[gateways]]
+name = "shop"
+hostnames = ["shop.gslb.example", "*.shop.gslb.example"]
+probe = "web"
+"#,
+        port = site.port
+    );
+    for (host, (name, ..)) in (1..).zip(PLACES) {
+        let address = site.address(host);
+        text.push_str(&format!(
+            "[[gateways.endpoints]]\ncluster = \"{name}\"\naddresses = [\"{address}\"]\n"
+        ));
+    }
+    for (name, latitude, longitude, _) in PLACES {
+        text.push_str(&format!(
+            "[[clusters]]\nname = \"{name}\"\nlatitude = {latitude:?}\nlongitude = {longitude:?}\n"
+        ));
+    }
+    text
+}
+
+fn three(site: &Site) -> [Cluster; 3] {
+    [site.cluster(1), site.cluster(2), site.cluster(3)]
+}
+
+/// Asks for a client, over UDP and TCP, which must agree.
+fn answer(server: SocketAddr, client: &str) -> (Vec<String>, Option<u32>) {
+    let ask = Ask::new("shop.gslb.example.", RecordType::A).subnet(client, 24);
+    let udp = ask_udp(server, &ask).unwrap();
+    let tcp = ask_tcp(server, &ask).unwrap();
+    assert_eq!(udp.octets, tcp.octets);
+    (udp.addresses(), udp.ttl())
+}
+
+const LOOPBACK: &str = "\"127.0.0.1:0\"";
+
+/// Kill a cluster, the answer moves; mend it, it moves back; kill all, the fallback.
+#[test]
+fn failover_and_back() {
+    for probe in ["http", "tcp"] {
+        let site = Site::new();
+        let mut clusters = three(&site);
+        let ip = |host: u8| site.address(host).to_string();
+        let mut meridian = Meridian::serve(&config(&site, LOOPBACK, probe));
+        let server = meridian.address();
+        for (host, (_, _, _, client)) in (1..).zip(PLACES) {
+            assert_eq!(answer(server, client), (vec![ip(host)], Some(30)));
+        }
+
+        clusters[0].kill();
+        let transition = meridian.wait_for_verdict(&ip(1), "unhealthy");
+        let cause = transition["cause"].as_str().unwrap();
+        assert!(cause.contains(&ip(1)) && cause.contains("refused") && cause.contains("2nd of 2"), "{cause}");
+        assert_eq!(transition["observed"], "unhealthy");
+        // Dublin's clients go to Virginia, with the short TTL; Tokyo's notice nothing.
+        assert_eq!(answer(server, PLACES[0].3), (vec![ip(2)], Some(5)));
+        assert_eq!(answer(server, PLACES[2].3), (vec![ip(3)], Some(30)));
+
+        clusters[0].mend();
+        meridian.wait_for_verdict(&ip(1), "healthy");
+        assert_eq!(answer(server, PLACES[0].3), (vec![ip(1)], Some(5)));
+
+        for (host, cluster) in (1..).zip(&mut clusters) {
+            cluster.kill();
+            meridian.wait_for_verdict(&ip(host), "unhealthy");
+        }
+        // All down: as though all were healthy.
+        assert_eq!(answer(server, PLACES[2].3), (vec![ip(3)], Some(5)));
+        meridian.signal("TERM");
+        assert_eq!(meridian.wait().code(), Some(0));
+    }
+}
+
+/// What is down at the start is known to be before the first answer.
+#[test]
+fn the_first_round_comes_before_the_first_answer() {
+    let site = Site::new();
+    let _others = [site.cluster(2), site.cluster(3)];
+    let meridian = Meridian::serve(&config(&site, LOOPBACK, "http"));
+    let (addresses, ttl) = answer(meridian.address(), PLACES[0].3);
+    assert_eq!((addresses, ttl), (vec![site.address(2).to_string()], Some(30)));
+}
+
+/// A file with a mistake, or a broken database, changes nothing; a good one comes into force.
+#[test]
+fn reload_keeps_the_last_good_state() {
+    let site = Site::new();
+    let _clusters = three(&site);
+    let text = config(&site, LOOPBACK, "http");
+    let mut meridian = Meridian::serve(&text);
+    let server = meridian.address();
+    let database = meridian.config().with_file_name("broken.mmdb");
+    std::fs::write(&database, "no database").unwrap();
+    let broken = format!("{text}[geoip]\ndatabases = [\"broken.mmdb\"]\n");
+    for (bad, wanted) in [
+        (text.replace("shop.gslb.example\"", "shop.elsewhere\""), "gateways[0].hostnames[0]"),
+        (broken, "geoip.databases[0]"),
+        (String::new(), "version"),
+    ] {
+        std::fs::write(meridian.config(), bad).unwrap();
+        meridian.signal("HUP");
+        meridian.wait_for(wanted, |line| {
+            line["level"] == "ERROR"
+                && line["message"].as_str().is_some_and(|message| message.contains(wanted))
+        });
+        meridian.wait_for("refused", |line| {
+            line["message"].as_str().is_some_and(|message| message.starts_with("reload refused"))
+        });
+        assert_eq!(answer(server, PLACES[1].3), (vec![site.address(2).to_string()], Some(30)));
+    }
+    let good = text.replace("\"*.shop.gslb.example\"", "\"new.gslb.example\"");
+    std::fs::write(meridian.config(), good).unwrap();
+    meridian.signal("HUP");
+    meridian.wait_for("reloaded", |line| line["message"].as_str().is_some_and(|m| m.starts_with("reloaded")));
+    meridian.wait_for("a view", |line| line["message"] == "view published");
+    let new = ask_udp(server, &Ask::new("new.gslb.example.", RecordType::A)).unwrap();
+    assert_eq!(new.message.response_code, ResponseCode::NoError);
+    assert_eq!(new.addresses().len(), 1);
+    let gone = ask_udp(server, &Ask::new("x.shop.gslb.example.", RecordType::A)).unwrap();
+    assert_eq!(gone.message.response_code, ResponseCode::NXDomain);
+}
+
+/// A stranger's packets never cause a line a packet, and never stop the server.
+#[test]
+fn a_flood_of_rubbish_is_silent() {
+    let site = Site::new();
+    let mut clusters = three(&site);
+    let mut meridian = Meridian::serve(&config(&site, LOOPBACK, "http"));
+    let server = meridian.address();
+    let before = meridian.seen.len();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..5_000 {
+        let mut packet = vec![0; random.usize(0..200)];
+        random.fill(&mut packet);
+        socket.send_to(&packet, server).unwrap();
+    }
+    clusters[0].kill();
+    meridian.wait_for_verdict(&site.address(1).to_string(), "unhealthy");
+    assert_eq!(answer(server, PLACES[0].3).0, [site.address(2).to_string()]);
+    let lines = meridian.seen.len() - before;
+    assert!(lines < 20, "{lines} lines: {:#?}", &meridian.seen[before..]);
+}
+
+/// Every address of a wildcard socket answers from itself; IPv6 is served as IPv4 is.
+#[test]
+fn replies_come_from_the_address_that_was_asked() {
+    let site = Site::new();
+    let _clusters = three(&site);
+    let meridian = Meridian::serve(&config(&site, "\"0.0.0.0:0\", \"[::1]:0\"", "http"));
+    let port = meridian.addresses[0].port();
+    let ask = Ask::new("shop.gslb.example.", RecordType::A);
+    for host in [1, 77, 200] {
+        // The client's socket is connected: it takes no reply from elsewhere.
+        let server = (IpAddr::from([127, 0, 0, host]), port).into();
+        assert_eq!(ask_udp(server, &ask).unwrap().addresses().len(), 1);
+        assert_eq!(ask_tcp(server, &ask).unwrap().addresses().len(), 1);
+    }
+    let v6 = meridian.addresses[1];
+    assert!(v6.is_ipv6());
+    assert_eq!(ask_udp(v6, &ask).unwrap().addresses().len(), 1);
+    assert_eq!(ask_tcp(v6, &ask).unwrap().addresses().len(), 1);
+}
+
+/// Statement 59: octet by octet, and many queries in one segment. Statement 61: a half-close.
+#[test]
+fn tcp_framing() {
+    let site = Site::new();
+    let _clusters = three(&site);
+    let meridian = Meridian::serve(&config(&site, LOOPBACK, "http"));
+    let mut framed = Vec::new();
+    for id in 0..50 {
+        let mut ask = Ask::new("shop.gslb.example.", RecordType::A);
+        ask.id = id;
+        let query = ask.octets();
+        framed.extend_from_slice(&u16::try_from(query.len()).unwrap().to_be_bytes());
+        framed.extend_from_slice(&query);
+    }
+    let ids = |mut stream: TcpStream| {
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        let (mut rest, mut ids) = (&all[..], Vec::new());
+        while let [a, b, reply @ ..] = rest {
+            let length = usize::from(u16::from_be_bytes([*a, *b]));
+            ids.push(u16::from_be_bytes([reply[0], reply[1]]));
+            rest = &reply[length..];
+        }
+        ids
+    };
+    let mut whole = TcpStream::connect(meridian.address()).unwrap();
+    whole.write_all(&framed).unwrap();
+    assert_eq!(ids(whole), (0..50).collect::<Vec<u16>>());
+    let mut slow = TcpStream::connect(meridian.address()).unwrap();
+    slow.set_nodelay(true).unwrap();
+    for octet in &framed[..framed.len() / 50 * 2] {
+        slow.write_all(&[*octet]).unwrap();
+    }
+    assert_eq!(ids(slow), [0, 1]);
+}
+
+/// One client cannot take all TCP connections: it is closed at its own limit, others are served.
+#[test]
+fn tcp_connections_are_limited_for_each_client() {
+    let site = Site::new();
+    let _clusters = three(&site);
+    let meridian = Meridian::serve(&config(&site, LOOPBACK, "http"));
+    let held: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(meridian.address()).unwrap()).collect();
+    let mut closed = 0;
+    for mut stream in &held[64..] {
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        // A closed connection reads as an end, or as a reset.
+        closed += usize::from(!matches!(stream.read(&mut [0]), Ok(1..)));
+    }
+    assert_eq!(closed, 36);
+    // Another client, and this one over UDP.
+    let ask = Ask::new("shop.gslb.example.", RecordType::A).octets();
+    let other = qr_of_reply([127, 0, 0, 9].into(), meridian.address());
+    assert_eq!(other, 0x80, "QR of the reply");
+    assert!(exchange_udp(meridian.address(), None, &ask).is_ok());
+}
+
+/// Asks over TCP from a given address; returns the QR bit of the reply.
+fn qr_of_reply(from: IpAddr, server: SocketAddr) -> u8 {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+    socket.connect(&server.into()).unwrap();
+    let mut stream: TcpStream = socket.into();
+    let query = Ask::new("shop.gslb.example.", RecordType::A).octets();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(&[&u16::try_from(query.len()).unwrap().to_be_bytes()[..], &query].concat()).unwrap();
+    let mut head = [0; 5];
+    stream.read_exact(&mut head).unwrap();
+    head[4] & 0x80
+}

@@ -1,0 +1,272 @@
+//! What must hold for all inputs.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::RecordType;
+use meridian_dns::{Ground, Peer, Reply, Transport, View, answer};
+use meridian_model::{TargetHealth, Verdict, Verdicts};
+use meridian_tests::{Ask, Asked};
+use proptest::prelude::*;
+
+const HEAD: &str = r#"
+version = 1
+[[zones]]
+name = "gslb.example"
+nameservers = ["ns1.gslb.example"]
+hostmaster = "hostmaster.example"
+[[zones.records]]
+name = "ns1"
+type = "A"
+data = ["192.0.2.53"]
+[[zones.records]]
+name = "www"
+type = "CNAME"
+data = ["shop"]
+[[zones.records]]
+name = "sub"
+type = "NS"
+data = ["ns.sub"]
+[[zones.records]]
+name = "ns.sub"
+type = "A"
+data = ["192.0.2.54"]
+[[probes]]
+name = "web"
+type = "http"
+"#;
+
+/// Clusters around the world: latitude and longitude.
+const PLACES: [(f64, f64); 5] =
+    [(53.35, -6.26), (39.04, -77.49), (35.68, 139.77), (-33.87, 151.21), (-23.55, -46.63)];
+
+fn config(networks: &[(String, &str)], policy: &str) -> String {
+    let mut text = HEAD.to_owned();
+    for (prefix, country) in networks {
+        text.push_str(&format!("[[geoip.networks]]\nprefix = \"{prefix}\"\ncountry = \"{country}\"\n"));
+    }
+    for (index, (latitude, longitude)) in PLACES.iter().enumerate() {
+        text.push_str(&format!(
+            "[[clusters]]\nname = \"c{index}\"\nlatitude = {latitude:?}\nlongitude = {longitude:?}\n"
+        ));
+    }
+    text.push_str(&format!(
+        "[[gateways]]\nname = \"shop\"\nhostnames = [\"shop.gslb.example\", \"*.gslb.example\"]\nprobe = \"web\"\npolicy = {policy}\n"
+    ));
+    for index in 0..PLACES.len() {
+        let v6 = if index % 2 == 0 { format!(", \"2001:db8::{index}\"") } else { String::new() };
+        text.push_str(&format!(
+            "[[gateways.endpoints]]\ncluster = \"c{index}\"\naddresses = [\"192.0.2.{index}\"{v6}]\n"
+        ));
+    }
+    text
+}
+
+fn ground(text: &str) -> Arc<Ground> {
+    match meridian::load_text(text, Path::new("property.toml")) {
+        Ok(loaded) => loaded.ground,
+        Err(issues) => panic!("{}", issues.join("\n")),
+    }
+}
+
+fn view(ground: &Arc<Ground>, verdicts: &[(Verdict, bool)]) -> View {
+    let health = ground.catalog().targets().iter().zip(verdicts.iter().cycle());
+    let health = health.map(|(_, &(verdict, in_doubt))| TargetHealth { verdict, in_doubt, lost: 1 });
+    View::new(ground.clone(), Verdicts::new(health.collect()), None)
+}
+
+fn ask(view: &View, ask: &Ask, random: u64) -> Asked {
+    let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), transport: Transport::Tcp };
+    let mut out = Vec::new();
+    assert_ne!(answer(view, &ask.octets(), peer, random, &mut out), Reply::None);
+    Asked::decode(out).unwrap()
+}
+
+fn any_verdict() -> impl Strategy<Value = (Verdict, bool)> {
+    (prop_oneof![Just(Verdict::Healthy), Just(Verdict::Unhealthy), Just(Verdict::Unknown)], any::<bool>())
+}
+
+fn any_policy() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        Just("\"nearest\""),
+        Just("\"weighted\""),
+        Just(
+            "{ type = \"failover\", tiers = [ { clusters = [\"c0\", \"c1\"], policy = \"nearest\" }, { clusters = [\"*\"] } ] }"
+        ),
+    ]
+}
+
+/// Operator networks, many of them nested.
+fn any_networks() -> impl Strategy<Value = Vec<(String, &'static str)>> {
+    let country = prop::sample::select(vec!["IE", "US", "JP", "AU", "BR", "DE"]);
+    let v4 = (0..4_u32, 8..=28_u8, any::<u32>()).prop_map(|(top, length, bits)| {
+        let address = ((10 + top) << 24) | (bits & 0x00ff_ffff);
+        ipnet::IpNet::new(Ipv4Addr::from(address).into(), length).unwrap().trunc().to_string()
+    });
+    prop::collection::btree_map(v4, country, 0..40).prop_map(|map| map.into_iter().collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Two clients inside one returned scope get the same candidates, in every view; and scopes never
+    /// overlap with different answers (RFC 7871 §7.2.1): the scope of the second is the same.
+    #[test]
+    fn one_scope_one_answer(
+        networks in any_networks(),
+        policy in any_policy(),
+        verdicts in prop::collection::vec(any_verdict(), 8),
+        clients in prop::collection::vec((0..6_u32, any::<u32>(), any::<u32>()), 60),
+        type_a in any::<bool>(),
+    ) {
+        let ground = ground(&config(&networks, policy));
+        let view = view(&ground, &verdicts);
+        let question_type = if type_a { RecordType::A } else { RecordType::AAAA };
+        for (top, bits, other_bits) in clients {
+            // Mostly where the operator's networks are, at times anywhere.
+            let client = if top < 4 { ((10 + top) << 24) | (bits & 0x00ff_ffff) } else { bits };
+            let from = |address: u32| {
+                Ask::new("shop.gslb.example.", question_type).subnet(&Ipv4Addr::from(address).to_string(), 32)
+            };
+            let first = ask(&view, &from(client), 7);
+            let (_, scope) = first.subnet.unwrap();
+            let mask = u32::MAX.checked_shl(32 - u32::from(scope)).unwrap_or(0);
+            let second = ask(&view, &from((client & mask) | (other_bits & !mask)), 7);
+            prop_assert_eq!(first.addresses(), second.addresses());
+            prop_assert_eq!(first.ttl(), second.ttl());
+            prop_assert_eq!(scope, second.subnet.unwrap().1, "{} overlaps", Ipv4Addr::from(client));
+            prop_assert!(scope <= 32);
+        }
+    }
+
+    /// The scope is the widest that is right: twice the block has another answer somewhere.
+    #[test]
+    fn no_scope_is_too_narrow(
+        networks in any_networks(),
+        verdicts in prop::collection::vec(any_verdict(), 8),
+        clients in prop::collection::vec((0..4_u32, any::<u32>()), 20),
+    ) {
+        let ground = ground(&config(&networks, "\"nearest\""));
+        let view = view(&ground, &verdicts);
+        for (top, bits) in clients {
+            let client = ((10 + top) << 24) | (bits & 0x00ff_ffff);
+            let from = |address: u32| {
+                ask(&view, &Ask::new("shop.gslb.example.", RecordType::A).subnet(&Ipv4Addr::from(address).to_string(), 32), 7)
+            };
+            let here = from(client);
+            let (_, scope) = here.subnet.unwrap();
+            if scope < 9 {
+                continue;
+            }
+            // The sibling block is walked scope by scope: some part of it is answered otherwise.
+            let size = 1_u64 << (32 - u32::from(scope));
+            let sibling = (u64::from(client) / size * size) ^ size;
+            let (mut at, mut differs) = (sibling, false);
+            while at < sibling + size && !differs {
+                let there = from(u32::try_from(at).unwrap());
+                differs = (there.addresses(), there.ttl()) != (here.addresses(), here.ttl());
+                let (_, step) = there.subnet.unwrap();
+                at += 1 << (32 - u32::from(step));
+            }
+            prop_assert!(differs, "{}/{scope} could be wider", Ipv4Addr::from(client));
+        }
+    }
+}
+
+/// One view with a bit of everything, for the packets below.
+fn sample() -> &'static View {
+    static VIEW: OnceLock<View> = OnceLock::new();
+    VIEW.get_or_init(|| {
+        let verdicts = [(Verdict::Healthy, false), (Verdict::Unhealthy, false), (Verdict::Unknown, true)];
+        view(&ground(&config(&[], "\"nearest\"")), &verdicts)
+    })
+}
+
+/// What every packet may expect: no panic, and a reply that decodes and belongs to it.
+fn holds(packet: &[u8], transport: Transport) -> Result<(), TestCaseError> {
+    let peer = Peer { address: IpAddr::from([192, 0, 2, 200]), transport };
+    let mut out = vec![1, 2, 3];
+    match answer(sample(), packet, peer, 3, &mut out) {
+        Reply::None => prop_assert!(out.is_empty() && (packet.len() < 12 || packet[2] & 0x80 != 0)),
+        Reply::Sent { truncated, .. } => {
+            prop_assert!(transport == Transport::Tcp || out.len() <= 1232);
+            let reply = Message::from_vec(&out);
+            // The library does not read the subnet of family 0 that "dig +subnet=0" sends and gets back.
+            let family_0 = matches!(&reply, Err(error) if error.to_string() == "unknown address family: 0x0");
+            prop_assert!(reply.is_ok() || family_0, "{reply:?} from {out:02x?}");
+            prop_assert_eq!(&out[..2], &packet[..2]);
+            prop_assert_eq!(out[2] & 0x80, 0x80);
+            prop_assert_eq!(out[3] & 0xf0, 0, "RA, Z, AD and CD");
+            prop_assert_eq!(out[2] & 2 != 0, truncated);
+        }
+    }
+    Ok(())
+}
+
+/// A good query, to be damaged.
+fn any_query() -> impl Strategy<Value = Vec<u8>> {
+    let name = prop::sample::select(vec![
+        "shop.gslb.example.",
+        "a.b.gslb.example.",
+        "www.gslb.example.",
+        "x.sub.gslb.example.",
+        "gslb.example.",
+        "ns1.gslb.example.",
+        "elsewhere.example.",
+        ".",
+    ]);
+    (name, any::<u16>(), 0..40_u16, 0..=32_u8, any::<[bool; 3]>()).prop_map(
+        |(name, id, question_type, source, [with_type, with_edns, with_subnet])| {
+            let question_type = if with_type { question_type } else { 1 };
+            let mut ask = Ask::new(name, RecordType::from(question_type));
+            ask.id = id;
+            if with_edns {
+                ask = ask.edns(id);
+            }
+            if with_subnet {
+                ask = ask.subnet("8.8.8.8", source);
+            }
+            ask.octets()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_octets(packet in prop::collection::vec(any::<u8>(), 0..600), udp in any::<bool>()) {
+        holds(&packet, if udp { Transport::Udp } else { Transport::Tcp })?;
+    }
+
+    #[test]
+    fn damaged_queries(
+        mut packet in any_query(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        udp in any::<bool>(),
+    ) {
+        for (at, octet) in damage {
+            let at = at.index(packet.len());
+            packet[at] = octet;
+        }
+        if let Some(cut) = cut {
+            packet.truncate(cut.index(packet.len() + 1));
+        }
+        holds(&packet, if udp { Transport::Udp } else { Transport::Tcp })?;
+    }
+}
+
+/// Statement 10: every type gives a well-formed reply with one of these rcodes.
+#[test]
+fn all_types_are_answered() {
+    for question_type in 0..=u16::MAX {
+        for name in ["shop.gslb.example.", "ns1.gslb.example.", "gslb.example."] {
+            let asked = ask(sample(), &Ask::new(name, RecordType::from(question_type)), 1);
+            let rcode = u16::from(asked.message.response_code);
+            assert!([0, 5].contains(&rcode), "{name} TYPE{question_type}: {rcode}");
+        }
+    }
+}

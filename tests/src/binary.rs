@@ -1,0 +1,196 @@
+//! The built binary, started as an operator starts it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Only a broken build waits for it.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The path of the built binary: `$MERIDIAN_BIN`, or what cargo builds of this checkout in the
+/// profile of the test itself.
+///
+/// # Panics
+/// When cargo cannot build it.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var_os("MERIDIAN_BIN") {
+        Some(path) => path.into(),
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--workspace", "--bin", "meridian", "--message-format", "json"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
+    assert!(built.status.success(), "cargo build: {}", String::from_utf8_lossy(&built.stderr));
+    String::from_utf8_lossy(&built.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "meridian")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .expect("cargo names the binary")
+}
+
+/// A folder of the test's own, below cargo's folder for temporary files; emptied at the start.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn scratch() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("meridian-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let folder = std::env::temp_dir().join(name);
+    // It is left from a process of the same id, or not there.
+    let _not_there = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder for temporary files");
+    folder
+}
+
+/// The clock of deadlines.
+#[expect(clippy::disallowed_methods, reason = "a deadline on a real process")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+//----------- Meridian -------------------------------------------------------
+
+/// A running `meridian` with its log lines.
+pub struct Meridian {
+    child: Child,
+    logs: Receiver<Value>,
+    /// Log lines that were read so far.
+    pub seen: Vec<Value>,
+    /// Where the server listens.
+    pub addresses: Vec<SocketAddr>,
+    folder: PathBuf,
+}
+
+impl Meridian {
+    /// Starts `meridian serve` on a configuration and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not get ready; its log is in the message.
+    #[must_use]
+    pub fn serve(config: &str) -> Self {
+        let folder = scratch();
+        let file = folder.join("meridian.toml");
+        std::fs::write(&file, config).expect("the configuration is written");
+        let mut command = Command::new(binary());
+        command.args(["serve", "--log-format", "json", "--log-level", "debug", "--config"]).arg(&file);
+        let mut meridian = Self::start(command, folder);
+        meridian.wait_for("ready", |line| line["message"] == "ready");
+        let listening = meridian.seen.iter().filter(|line| line["message"] == "listening");
+        meridian.addresses = listening.filter_map(|line| line["address"].as_str()?.parse().ok()).collect();
+        meridian
+    }
+
+    fn start(mut command: Command, folder: PathBuf) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let stderr = child.stderr.take().expect("piped");
+        let (lines, logs) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // What is no JSON stands in the record all the same.
+                let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if lines.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, logs, seen: Vec::new(), addresses: Vec::new(), folder }
+    }
+
+    /// The first address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// The configuration file, to be changed before a reload.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("meridian.toml")
+    }
+
+    /// Waits for a log line that was not waited for before.
+    ///
+    /// # Panics
+    /// When none comes in time; all lines so far are in the message.
+    pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let until = now() + DEADLINE;
+        loop {
+            let left = until.saturating_duration_since(now());
+            let Ok(line) = self.logs.recv_timeout(left) else {
+                panic!("{what}: no such line in {DEADLINE:?}; lines: {:#?}", self.seen);
+            };
+            self.seen.push(line.clone());
+            if wanted(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits until the endpoint of an address has become `effective`, and a view says so.
+    pub fn wait_for_verdict(&mut self, address: &str, effective: &str) -> Value {
+        let transition = self.wait_for(&format!("{address} {effective}"), |line| {
+            line["message"] == "transition"
+                && line["effective"] == effective
+                && line["endpoint"].as_str().is_some_and(|endpoint| endpoint.ends_with(address))
+        });
+        let number = transition["number"].as_u64();
+        self.wait_for("its view", |line| {
+            line["message"] == "view published" && line["transitions"].as_u64() >= number
+        });
+        transition
+    }
+
+    /// Sends a signal by its name (`TERM`, `HUP`).
+    ///
+    /// # Panics
+    /// When `kill` cannot be run.
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+    }
+
+    /// Waits for the end of the process.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn wait(&mut self) -> ExitStatus {
+        let until = now() + DEADLINE;
+        // Its standard error closes when it ends: that is the event.
+        while self.logs.recv_timeout(until.saturating_duration_since(now())).is_ok() {}
+        assert!(now() < until, "the process did not end in {DEADLINE:?}");
+        self.child.wait().expect("the process is ours")
+    }
+}
+
+impl Drop for Meridian {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+        if let Some(stderr) = &mut self.child.stderr {
+            let _rest = stderr.read_to_end(&mut Vec::new());
+        }
+        let _kept = std::fs::remove_dir_all(&self.folder);
+    }
+}
