@@ -66,7 +66,12 @@ impl<'a> Tree<'a> {
         &self,
         leaf: impl FnMut(Leaf<u128>) -> Result<(), E>,
     ) -> Result<(), E> {
-        if self.is_ipv6 { self.walk(0, self.ipv4_root()?, leaf) } else { Ok(()) }
+        if !self.is_ipv6 {
+            return Ok(());
+        }
+        // A record is no alias: networks of IPv6 may lead to the same one.
+        let alias = self.ipv4_root()?.filter(|root| *root < self.node_count);
+        self.walk(0, alias, leaf)
     }
 
     fn walk<K: Key, E: From<TreeError>>(

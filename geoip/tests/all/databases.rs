@@ -188,6 +188,19 @@ fn the_ipv4_tree_is_not_read_again_through_its_aliases() {
     assert_eq!(place(&aliased, "::192.0.2.1").0, Place::default());
 }
 
+#[test]
+fn one_record_for_all_of_ipv4_is_no_alias() {
+    let record = || Value::Map(vec![text("country_code", "FR")]);
+    let mut database = Mmdb::new("country", vec![("0.0.0.0/0", record()), ("2001:db8::/32", record())]);
+    database.share_records = true;
+    let locality = load(&[database.write("one-record-ipv4.mmdb")]);
+    let in_france = |address| place(&locality, address).0.country == Some(code("FR"));
+    assert!(in_france("192.0.2.1") && in_france("2001:db8::1") && !in_france("2001:db9::1"));
+    // Mapped addresses go with IPv4, which has one place throughout.
+    assert!(in_france("::ffff:192.0.2.1"));
+    assert_eq!(place(&locality, "192.0.2.1").1, 0);
+}
+
 //----------- Several databases ----------------------------------------------
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! <https://maxmind.github.io/MaxMind-DB/>: search tree, 16 zero bytes, data section, metadata.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,8 @@ pub(crate) struct Mmdb {
     pub(crate) record_bits: u16,
     /// Where the IPv4 tree is reached as well, as MaxMind writes it.
     pub(crate) aliases: Vec<IpNet>,
+    /// Whether networks with equal records lead to one, as real writers have it.
+    pub(crate) share_records: bool,
     /// Later networks may lie within earlier ones.
     pub(crate) networks: Vec<(IpNet, Value)>,
 }
@@ -36,15 +39,29 @@ pub(crate) struct Mmdb {
 impl Mmdb {
     pub(crate) fn new(database_type: &'static str, networks: Vec<(&str, Value)>) -> Self {
         let networks = networks.into_iter().map(|(net, value)| (net.parse().unwrap(), value)).collect();
-        Self { database_type, ip_version: 6, record_bits: 28, aliases: Vec::new(), networks }
+        Self {
+            database_type,
+            ip_version: 6,
+            record_bits: 28,
+            aliases: Vec::new(),
+            share_records: false,
+            networks,
+        }
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut tree = Tree { nodes: vec![[Link::Nothing; 2]] };
-        let mut data = Vec::new();
+        let mut data: Vec<u8> = Vec::new();
+        let mut records = HashMap::new();
         for (net, value) in &self.networks {
-            let offset = data.len();
-            encode(value, &mut data);
+            let mut record = Vec::new();
+            encode(value, &mut record);
+            let known = if self.share_records { records.get(&record).copied() } else { None };
+            let offset = known.unwrap_or(data.len());
+            if known.is_none() {
+                data.extend(&record);
+                records.insert(record, offset);
+            }
             tree.insert(&self.bits(net), Link::Data(offset));
         }
         if !self.aliases.is_empty() {
@@ -114,7 +131,11 @@ struct Tree {
 
 impl Tree {
     fn insert(&mut self, path: &[bool], link: Link) {
-        let (last, above) = path.split_last().unwrap();
+        // The whole space is two halves.
+        let Some((last, above)) = path.split_last() else {
+            self.nodes[0] = [link; 2];
+            return;
+        };
         let node = self.node_at(above);
         self.nodes[node][usize::from(*last)] = link;
     }

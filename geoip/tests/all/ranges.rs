@@ -144,6 +144,37 @@ proptest! {
     }
 
     #[test]
+    fn a_database_says_what_the_same_networks_say(
+        mut networks in networks(), record_bits in prop_oneof![Just(24), Just(28), Just(32)],
+        picks in proptest::collection::vec((any::<usize>(), any::<u128>(), any::<bool>()), 40),
+    ) {
+        // A database has the IPv4 tree below ::/96, so that shorter IPv6 prefixes are about it as well.
+        let public: IpNet = "2000::/3".parse().unwrap();
+        networks.retain(|(net, _)| matches!(net, IpNet::V4(_)) || public.contains(net));
+        networks.push(("3fff::/128".parse().unwrap(), 1));
+        networks.sort_by_key(|(net, _)| net.prefix_len());
+        let countries = ["", "XA", "XB", "XC", "XD"];
+        let record = |class: u32| {
+            let country = countries[usize::try_from(class).unwrap()];
+            Value::Map(vec![("country_code", Value::Text(country))])
+        };
+        let mut database = Mmdb::new("country", vec![]);
+        database.record_bits = record_bits;
+        database.share_records = true;
+        database.networks.extend(networks.iter().map(|&(net, class)| (net, record(class))));
+        let locality = Locality::load(&[database.write("same-networks.mmdb")], &[]).unwrap();
+        let by_networks = asns(&with_networks(&networks));
+        let by_database = locality.classify(|id| {
+            let country = locality.places()[id.index()].country.map_or(String::new(), |code| code.to_string());
+            (0..).zip(countries).find_map(|(class, name)| (name == country).then_some(class)).unwrap()
+        });
+        for (pick, bits, mapped) in picks {
+            let address = address(&networks, pick, bits, mapped);
+            prop_assert_eq!(by_database.lookup(address).0, by_networks.lookup(address).0, "{}", address);
+        }
+    }
+
+    #[test]
     fn merging_is_classifying_by_the_composed_function(
         networks in networks(), coarse in proptest::array::uniform5(0..3_u32),
     ) {
