@@ -163,3 +163,21 @@ pub(crate) enum TreeError {
         node: u32,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only a tree of over 2²⁴ nodes has such numbers, so no fixture does.
+    #[test]
+    fn records_use_all_their_bits() {
+        let bytes = [0x12, 0x34, 0x56, 0x7a, 0x9b, 0xcd, 0xef, 0x01];
+        for (record_bits, left, right) in
+            [(24, 0x0012_3456, 0x007a_9bcd), (28, 0x0712_3456, 0x0a9b_cdef), (32, 0x1234_567a, 0x9bcd_ef01)]
+        {
+            let tree = Tree::new(&bytes, 1, record_bits, false);
+            assert_eq!((tree.child(0, 0), tree.child(0, 1)), (Ok(left), Ok(right)), "{record_bits} bits");
+            assert_eq!(tree.child(1, 0), Err(TreeError::OutsideFile { node: 1 }));
+        }
+    }
+}

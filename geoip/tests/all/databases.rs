@@ -221,6 +221,14 @@ fn the_first_database_that_knows_gives_the_whole_location() {
 }
 
 #[test]
+fn a_continent_alone_is_kept_beside_an_asn() {
+    let asns = Mmdb::new("GeoLite2-ASN", vec![("203.0.0.0/16", asn(64500))]).write("asn-continent.mmdb");
+    let locality = load(&[city().write("continent.mmdb"), asns]);
+    let europe = Place { continent: Some(Continent::Europe), asn: Some(64500), ..Place::default() };
+    assert_eq!(place(&locality, "203.0.113.1").0, europe);
+}
+
+#[test]
 fn networks_go_before_databases() {
     let network = |prefix: &str, place| Network { prefix: prefix.parse().unwrap(), place };
     let in_country = |name| Place { country: Some(code(name)), ..Place::default() };

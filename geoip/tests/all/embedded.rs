@@ -1,6 +1,7 @@
 //! The database that needs no file.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use meridian_geoip::{Locality, PlaceId};
 use meridian_model::{Continent, Place};
@@ -45,6 +46,29 @@ fn places_are_distinct_and_the_first_is_unknown() {
         let is_known = place.coordinates.is_some() && place.continent.is_some();
         assert!(is_known || place.country == Some(code("AN")), "{place:?}");
     }
+}
+
+/// The walk of the tree is ours; the lookups of the library that others use must agree with it.
+#[test]
+fn places_agree_with_lookups_in_the_file() {
+    let locality = Locality::load(&[], &[]).unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/data/geo-whois-asn-country.mmdb");
+    let reader = maxminddb::Reader::open_readfile(file).unwrap();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut known = 0;
+    for _ in 0..20_000 {
+        let ipv4 = Ipv4Addr::from_bits(random.u32(..)).into();
+        // Near the start of a /32 in 2000::/4, where what is given out is.
+        let ipv6 = Ipv6Addr::from_bits((2 << 124 | random.u128(..) >> 4) & !(0xfff0 << 96)).into();
+        for address in [ipv4, ipv6] {
+            let found: Option<&str> =
+                reader.lookup(address).unwrap().decode_path(&maxminddb::path!["country_code"]).unwrap();
+            let (id, _) = locality.lookup(address);
+            assert_eq!(locality.places()[id.index()].country, found.map(code), "{address}");
+            known += usize::from(found.is_some());
+        }
+    }
+    assert!(known > 10_000, "only {known} addresses had a country");
 }
 
 #[test]

@@ -188,6 +188,44 @@ proptest! {
 }
 
 #[test]
+fn networks_may_begin_and_end_together() {
+    let networks: Vec<(IpNet, u32)> = [
+        ("10.0.0.0/8", 1),
+        ("10.0.0.0/24", 2),
+        ("10.0.0.0/32", 3),
+        ("10.0.0.255/32", 4),
+        ("10.255.255.255/32", 3),
+        ("255.255.255.255/32", 4),
+        ("::/128", 1),
+        ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128", 2),
+    ]
+    .map(|(net, asn)| (net.parse().unwrap(), asn))
+    .into();
+    let classes = asns(&with_networks(&networks));
+    for address in [
+        "9.255.255.255",
+        "10.0.0.0",
+        "10.0.0.1",
+        "10.0.0.254",
+        "10.0.0.255",
+        "10.0.1.0",
+        "10.255.255.254",
+        "10.255.255.255",
+        "11.0.0.0",
+        "255.255.255.254",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:10.0.0.255",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    ] {
+        let address = address.parse().unwrap();
+        assert_eq!(classes.lookup(address).0, naive(&networks, address).unwrap_or(0), "{address}");
+    }
+}
+
+#[test]
 fn thousands_of_networks_are_flattened() {
     let networks: Vec<(IpNet, u32)> = (0..8192_u32)
         .map(|number| {
