@@ -16,7 +16,6 @@ pub struct DatabaseError {
     /// As it was given.
     pub path: PathBuf,
     /// What is wrong.
-    #[source]
     pub problem: DatabaseProblem,
 }
 
@@ -34,7 +33,7 @@ pub enum DatabaseProblem {
     },
     /// The operating system does not let us have it.
     #[error("expected a MaxMind DB, found a file that cannot be read: {0}")]
-    Unreadable(#[source] io::Error),
+    Unreadable(io::Error),
     /// Larger than any database in use.
     #[error("expected at most {MOST_DATABASE_BYTES} bytes, found {bytes}")]
     TooLarge {
