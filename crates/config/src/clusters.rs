@@ -7,7 +7,7 @@ use crate::kinds::{At, List, Sections, Text};
 use crate::limits;
 use crate::names::{NAME, Names};
 use crate::places::{COUNTRY, LATITUDE, LONGITUDE};
-use crate::reader::Table;
+use crate::reader::{Many, Table};
 
 const JURISDICTION: Text = Text { what: "the name of a jurisdiction", characters: limits::NAME_CHARACTERS };
 
@@ -21,9 +21,9 @@ pub(crate) struct ClusterSpec {
 }
 
 /// Reads `[[clusters]]`.
-pub(crate) fn read(root: &mut Table<'_>) -> Vec<ClusterSpec> {
+pub(crate) fn read(root: &mut Table<'_>) -> Many<ClusterSpec> {
     let clusters = Sections { header: "[[clusters]]", min: 0, max: limits::CLUSTERS, read: read_cluster };
-    root.or("clusters", Vec::new(), &clusters)
+    root.many("clusters", &clusters)
 }
 
 fn read_cluster(table: &mut Table<'_>) -> ClusterSpec {
@@ -46,10 +46,11 @@ pub(crate) struct Clusters {
 
 impl Clusters {
     /// Builds the clusters and checks that their names differ.
-    pub(crate) fn build(specs: Vec<ClusterSpec>, findings: &Findings<'_>) -> Self {
-        let names = specs.iter().map(|spec| spec.name.clone()).collect();
-        let names = Names::new("cluster", names, findings);
-        Self { clusters: specs.into_iter().map(build_cluster).collect(), names }
+    pub(crate) fn build(specs: Many<ClusterSpec>, findings: &Findings<'_>) -> Self {
+        let Many { list, whole } = specs;
+        let names = list.iter().map(|spec| spec.name.clone()).collect();
+        let names = Names::new("cluster", names, whole, findings);
+        Self { clusters: list.into_iter().map(build_cluster).collect(), names }
     }
 
     /// The cluster that an endpoint names; reports a name that no cluster has.

@@ -58,7 +58,8 @@ pub(crate) struct GatewaySpec {
     all_down: AllDownSpec,
     fallback: Vec<Spotted<Box<str>>>,
     probe: Option<Spotted<Box<str>>>,
-    endpoints: Vec<EndpointSpec>,
+    /// `None` where one of them could not be read at all.
+    endpoints: Option<Vec<EndpointSpec>>,
 }
 
 /// What `all_down` says, without what `fallback` says.
@@ -81,13 +82,28 @@ struct EndpointSpec {
 /// Reads `[[gateways]]`.
 pub(crate) fn read(root: &mut Table<'_>) -> Vec<GatewaySpec> {
     let gateways = Sections { header: "[[gateways]]", min: 0, max: limits::GATEWAYS, read: read_gateway };
-    root.or("gateways", Vec::new(), &gateways)
+    root.many("gateways", &gateways).list
 }
 
 fn read_gateway(table: &mut Table<'_>) -> GatewaySpec {
     let hostnames = List { of: At(HOSTNAME), what: "hostnames", min: 1, max: limits::HOSTNAMES };
     let endpoints =
         Sections { header: "[[gateways.endpoints]]", min: 1, max: limits::ENDPOINTS, read: read_endpoint };
+    let name = table.required("name", &At(NAME));
+    let hostnames = table.required("hostnames", &hostnames).unwrap_or_default();
+    let ttl = table.or("ttl", TTL_DEFAULT, &TTL);
+    let min_ttl = table.optional("min_ttl", &At(TTL));
+    let answers = table.optional("answers", &Whole { min: 1, max: limits::ANSWERS, unit: "addresses" });
+    let policy = table.or("policy", PolicySpec::Nearest, &PolicyKind { depth: 0 });
+    let (all_down, fallback) = read_all_down(table);
+    let probe = table.optional("probe", &At(PROBE));
+    let endpoints = table.required("endpoints", &endpoints);
+    let endpoints = endpoints.filter(|endpoints| endpoints.whole).map(|endpoints| endpoints.list);
+    GatewaySpec { name, hostnames, ttl, min_ttl, answers, policy, all_down, fallback, probe, endpoints }
+}
+
+/// `all_down`, and `fallback`, which goes with one value of it.
+fn read_all_down(table: &mut Table<'_>) -> (AllDownSpec, Vec<Spotted<Box<str>>>) {
     let all_down = table.optional("all_down", &ALL_DOWN);
     let fallback = match all_down {
         Some(AllDownSpec::Fallback) => table.required("fallback", &GLOBS),
@@ -98,18 +114,7 @@ fn read_gateway(table: &mut Table<'_>) -> GatewaySpec {
             None
         }
     };
-    GatewaySpec {
-        name: table.required("name", &At(NAME)),
-        hostnames: table.required("hostnames", &hostnames).unwrap_or_default(),
-        ttl: table.or("ttl", TTL_DEFAULT, &TTL),
-        min_ttl: table.optional("min_ttl", &At(TTL)),
-        answers: table.optional("answers", &Whole { min: 1, max: limits::ANSWERS, unit: "addresses" }),
-        policy: table.or("policy", PolicySpec::Nearest, &PolicyKind { depth: 0 }),
-        all_down: all_down.unwrap_or(AllDownSpec::ServeAll),
-        fallback: fallback.unwrap_or_default(),
-        probe: table.optional("probe", &At(PROBE)),
-        endpoints: table.required("endpoints", &endpoints).unwrap_or_default(),
-    }
+    (all_down.unwrap_or(AllDownSpec::ServeAll), fallback.unwrap_or_default())
 }
 
 fn read_endpoint(table: &mut Table<'_>) -> EndpointSpec {
@@ -155,7 +160,7 @@ pub(crate) fn build(
     probes: &mut Probes,
     findings: &Findings<'_>,
 ) -> Option<Vec<Gateway>> {
-    Names::new("gateway", specs.iter().map(|spec| spec.name.clone()).collect(), findings);
+    Names::new("gateway", specs.iter().map(|spec| spec.name.clone()).collect(), true, findings);
     let mut builder = Builder { zones, clusters, probes, findings, hostnames: HashMap::new() };
     // All of them are built, also after the first that cannot be.
     let gateways: Vec<Option<Gateway>> = specs.into_iter().map(|spec| builder.build(spec)).collect();
@@ -180,11 +185,12 @@ impl Builder<'_, '_> {
         for hostname in &hostnames {
             self.check_hostname(hostname, shown);
         }
-        self.check_addresses(&endpoints);
         let min_ttl = self.min_ttl(min_ttl, ttl);
         let probe = probe.map(|probe| self.probes.find(&probe, self.findings));
-        let ids: Option<Vec<ClusterId>> = self.cluster_ids(&endpoints);
-        let candidates = candidates(ids.as_deref()?, &endpoints);
+        let endpoints = endpoints?;
+        self.check_addresses(&endpoints);
+        let ids = self.cluster_ids(&endpoints)?;
+        let candidates = candidates(&ids, &endpoints);
         let policy = policy::resolve(policy, &candidates, self.findings);
         let fallback = policy::resolve_globs(&fallback, &candidates, self.findings);
         let answers = match policy {
@@ -203,7 +209,7 @@ impl Builder<'_, '_> {
             Some(found) => Some(found?),
             None => None,
         };
-        let endpoints = ids?.into_iter().zip(endpoints).map(build_endpoint).collect();
+        let endpoints = ids.into_iter().zip(endpoints).map(build_endpoint).collect();
         let name = name?.value;
         Some(Gateway { name, hostnames, ttl, min_ttl, answers, policy, all_down, probe, endpoints })
     }
@@ -214,8 +220,7 @@ impl Builder<'_, '_> {
         for endpoint in endpoints {
             ids.push(endpoint.cluster.as_ref().and_then(|name| self.clusters.find(name, self.findings)));
         }
-        let ids: Option<Vec<ClusterId>> = ids.into_iter().collect();
-        ids.filter(|ids| !ids.is_empty())
+        ids.into_iter().collect()
     }
 
     /// Each hostname once in all gateways, and where it can be steered.

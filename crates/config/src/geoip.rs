@@ -45,7 +45,7 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> GeoipSpec {
             Sections { header: "[[geoip.networks]]", min: 0, max: limits::NETWORKS, read: read_network };
         GeoipSpec {
             databases: table.or("databases", Vec::new(), &databases),
-            networks: table.or("networks", Vec::new(), &networks),
+            networks: table.many("networks", &networks).list,
         }
     };
     root.or("geoip", GeoipSpec::default(), &Section { header: "[geoip]", read })

@@ -167,13 +167,15 @@ pub struct Located<T> {
 
 //----------- Words for messages ---------------------------------------------
 
-/// A text in quotes, cut short where it would flood the terminal; control characters are escaped.
+/// A text in quotes as TOML would take it, cut short where it would flood the terminal.
+///
+/// Control characters are escaped; what holds quotes or backslashes stands in single quotes, as it
+/// is, so that record data is not doubly escaped.
 pub(crate) fn quote(text: &str) -> String {
-    if text.chars().nth(limits::QUOTED_CHARACTERS).is_none() {
-        return format!("{text:?}");
-    }
     let head: String = text.chars().take(limits::QUOTED_CHARACTERS).collect();
-    format!("{head:?}… ({} octets)", text.len())
+    let literal = head.contains(['"', '\\']) && !head.contains('\'') && !head.contains(char::is_control);
+    let quoted = if literal { format!("'{head}'") } else { format!("{head:?}") };
+    if head.len() == text.len() { quoted } else { format!("{quoted}… ({} octets)", text.len()) }
 }
 
 /// A list in words: `a, b and 3 more`, or with "or" before the last of a short one.
@@ -252,6 +254,8 @@ mod tests {
         assert_eq!(any_of(&["a", "b", "c"]), "a, b or c");
         assert_eq!(any_of(&["x"; 30]), format!("{}x or 10 more", "x, ".repeat(19)));
         assert_eq!(quote("a\nb"), "\"a\\nb\"");
+        assert_eq!(quote("0 issue \"ca\""), "'0 issue \"ca\"'");
+        assert_eq!(quote("it's \"it\""), "\"it's \\\"it\\\"\"");
         assert_eq!(quote(&"é".repeat(101)), format!("\"{}\"… (202 octets)", "é".repeat(100)));
     }
 }

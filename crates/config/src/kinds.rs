@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use crate::findings::Spotted;
 use crate::issue::any_of;
 use crate::limits;
-use crate::reader::{Cursor, Kind, Table};
+use crate::reader::{Cursor, Kind, Many, Table};
 
 //----------- At -------------------------------------------------------------
 
@@ -288,7 +288,7 @@ pub(crate) struct Sections<F> {
 }
 
 impl<T, F: Fn(&mut Table<'_>) -> T> Kind for Sections<F> {
-    type Value = Vec<T>;
+    type Value = Many<T>;
 
     fn expected(&self) -> String {
         let Self { header, min, max, .. } = self;
@@ -299,12 +299,14 @@ impl<T, F: Fn(&mut Table<'_>) -> T> Kind for Sections<F> {
         }
     }
 
-    fn read(&self, cursor: &Cursor<'_>) -> Option<Vec<T>> {
+    fn read(&self, cursor: &Cursor<'_>) -> Option<Many<T>> {
         let Some(elements) = cursor.elements() else { return cursor.wrong(self.expected()) };
-        if !(self.min..=self.max).contains(&elements.len()) {
+        let count = elements.len();
+        if !(self.min..=self.max).contains(&count) {
             return cursor.wrong(self.expected());
         }
         let section = Section { header: self.header, read: &self.read };
-        Some(elements.filter_map(|element| section.read(&element)).collect())
+        let list: Vec<T> = elements.filter_map(|element| section.read(&element)).collect();
+        Some(Many { whole: list.len() == count, list })
     }
 }

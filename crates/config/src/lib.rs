@@ -50,7 +50,7 @@ use crate::gateways::GatewaySpec;
 use crate::geoip::GeoipSpec;
 use crate::kinds::Whole;
 use crate::probes::{ProbeSpec, Probes};
-use crate::reader::Table;
+use crate::reader::{Many, Table};
 use crate::server::ServerSpec;
 use crate::zones::{ZoneSpec, Zones};
 
@@ -130,9 +130,9 @@ struct Spec {
     server: ServerSpec,
     admin: Option<Spotted<SocketAddr>>,
     geoip: GeoipSpec,
-    zones: Vec<ZoneSpec>,
-    clusters: Vec<ClusterSpec>,
-    probes: Vec<ProbeSpec>,
+    zones: Many<ZoneSpec>,
+    clusters: Many<ClusterSpec>,
+    probes: Many<ProbeSpec>,
     gateways: Vec<GatewaySpec>,
 }
 
@@ -153,7 +153,7 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
 /// Builds everything, also after a mistake; `None` where an issue says why.
 fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, Settings)> {
     let Spec { server, admin, geoip, zones, clusters, probes, gateways } = spec;
-    if zones.is_empty() {
+    if zones.list.is_empty() && zones.whole {
         findings.warn(&root.key("zones"), "no zone is served");
     }
     let server = server::build(server, admin, findings);

@@ -21,13 +21,17 @@ pub(crate) struct Names {
     used: Vec<bool>,
     /// Spellings still to be proposed: each costs a walk over all names.
     hints_left: usize,
+    /// No name is missing from the list.
+    whole: bool,
 }
 
 impl Names {
     /// Numbers the names in order, and reports those of a wrong form and those that stand twice.
+    /// `whole`: there is no table that could not be read at all.
     pub(crate) fn new(
         what: &'static str,
         list: Vec<Option<Spotted<Box<str>>>>,
+        whole: bool,
         findings: &Findings<'_>,
     ) -> Self {
         let mut by_name: HashMap<Box<str>, usize> = HashMap::new();
@@ -45,7 +49,9 @@ impl Names {
             }
         }
         let used = vec![false; list.len()];
-        Self { what, list, by_name, used, hints_left: limits::ISSUES }
+        // A table without a readable name may be the one that is meant.
+        let whole = whole && list.iter().all(Option::is_some);
+        Self { what, list, by_name, used, hints_left: limits::ISSUES, whole }
     }
 
     /// The number of a name that someone refers to, now used; reports one that nothing has.
@@ -54,9 +60,9 @@ impl Names {
             self.mark_used(index);
             return Some(index);
         }
-        // A table without a readable name may be the one that is meant.
-        if self.list.iter().all(Option::is_some) {
-            let expected = match self.some_names().as_slice() {
+        if self.whole {
+            let names: Vec<&str> = self.list.iter().flatten().map(|name| &*name.value).collect();
+            let expected = match names.as_slice() {
                 [] => format!("the name of a {0}, and there is no [[{0}s]]", self.what),
                 names => format!("the name of a {} ({})", self.what, any_of(names)),
             };
@@ -81,11 +87,6 @@ impl Names {
                 findings.warn(&name.spot, text);
             }
         }
-    }
-
-    /// One name more than a message lists, so that it can say there are more.
-    fn some_names(&self) -> Vec<&str> {
-        self.list.iter().flatten().map(|name| &*name.value).collect()
     }
 
     fn hint(&mut self, wrong: &str) -> String {

@@ -93,12 +93,12 @@ impl PolicyKind {
             read: |tier: &mut Table<'_>| read_tier(tier, depth),
         };
         let tiers = match kind {
-            Some(Type::Failover) => table.required("tiers", &tiers),
+            Some(Type::Failover) => table.required("tiers", &tiers).map(|tiers| tiers.list),
             Some(_) => {
                 table.refused("tiers", "no tiers: only a policy of type \"failover\" has them");
                 None
             }
-            None => table.optional("tiers", &tiers),
+            None => table.optional("tiers", &tiers).map(|tiers| tiers.list),
         };
         match kind? {
             Type::Nearest => Some(PolicySpec::Nearest),

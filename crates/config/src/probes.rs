@@ -9,7 +9,7 @@ use crate::findings::{Findings, Spotted};
 use crate::kinds::{At, Choice, Parsed, Sections, Span, Whole};
 use crate::limits;
 use crate::names::{NAME, Names};
-use crate::reader::Table;
+use crate::reader::{Many, Table};
 
 const HTTP_PORT_DEFAULT: u16 = 80;
 const PATH_DEFAULT: &str = "/";
@@ -52,9 +52,9 @@ enum Type {
 }
 
 /// Reads `[[probes]]`.
-pub(crate) fn read(root: &mut Table<'_>) -> Vec<ProbeSpec> {
+pub(crate) fn read(root: &mut Table<'_>) -> Many<ProbeSpec> {
     let probes = Sections { header: "[[probes]]", min: 0, max: limits::PROBES, read: read_probe };
-    root.or("probes", Vec::new(), &probes)
+    root.many("probes", &probes)
 }
 
 fn read_probe(table: &mut Table<'_>) -> ProbeSpec {
@@ -109,6 +109,12 @@ fn parse_path(text: &str) -> Result<Box<str>, String> {
 
 /// A host with or without a port (RFC 9110 §7.2).
 fn parse_host(text: &str) -> Result<Box<str>, String> {
+    if text.contains('/') {
+        return Err("write the host alone".into());
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!("write [{text}]"));
+    }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
         _ => (text, None),
@@ -135,10 +141,11 @@ pub(crate) struct Probes {
 
 impl Probes {
     /// Builds the probes and checks that their names differ.
-    pub(crate) fn build(specs: Vec<ProbeSpec>, findings: &Findings<'_>) -> Self {
-        let names = specs.iter().map(|spec| spec.name.clone()).collect();
-        let names = Names::new("probe", names, findings);
-        let probes: Vec<Option<Probe>> = specs.into_iter().map(|spec| build_probe(spec, findings)).collect();
+    pub(crate) fn build(specs: Many<ProbeSpec>, findings: &Findings<'_>) -> Self {
+        let Many { list, whole } = specs;
+        let names = list.iter().map(|spec| spec.name.clone()).collect();
+        let names = Names::new("probe", names, whole, findings);
+        let probes: Vec<Option<Probe>> = list.into_iter().map(|spec| build_probe(spec, findings)).collect();
         Self { probes: probes.into_iter().collect(), names }
     }
 

@@ -79,6 +79,15 @@ fn describe(value: &DeValue<'_>) -> String {
     }
 }
 
+//----------- Many -----------------------------------------------------------
+
+/// The tables of an array, as many as could be read.
+pub(crate) struct Many<T> {
+    pub(crate) list: Vec<T>,
+    /// None is missing from the list, so that a name that none has is a name nobody has.
+    pub(crate) whole: bool,
+}
+
 //----------- Table ----------------------------------------------------------
 
 /// A table being read: hands out keys and remembers which ones it was asked for.
@@ -123,6 +132,14 @@ impl<'a> Table<'a> {
     /// The value of a key, or its default.
     pub(crate) fn or<K: Kind>(&mut self, key: &'static str, default: K::Value, kind: &K) -> K::Value {
         self.optional(key, kind).unwrap_or(default)
+    }
+
+    /// An array of tables, empty where the key is absent.
+    pub(crate) fn many<T, K: Kind<Value = Many<T>>>(&mut self, key: &'static str, kind: &K) -> Many<T> {
+        match self.take(key) {
+            Some(cursor) => kind.read(&cursor).unwrap_or(Many { list: Vec::new(), whole: false }),
+            None => Many { list: Vec::new(), whole: true },
+        }
     }
 
     /// Reports a key that another key's value leaves without meaning.

@@ -35,6 +35,7 @@ fn report(source: &Source<'_>, findings: &Findings<'_>, error: &Error) {
     let span = error.span().unwrap_or(0..0);
     let (reason, expected) = match error.message().rsplit_once(", expected ") {
         Some((reason, "nothing")) => (reason, "valid TOML"),
+        Some((reason, "literal string")) => (reason, "a value (a text stands in quotes)"),
         Some((reason, expected)) => (reason, expected),
         None if error.message() == DUPLICATE_KEY => ("a second time", "each key of a table once"),
         None => (error.message(), "valid TOML"),

@@ -17,7 +17,7 @@ use crate::findings::{Findings, Spotted};
 use crate::issue::{any_of, quote};
 use crate::kinds::{At, List, Parsed, Sections, Whole};
 use crate::limits;
-use crate::reader::{Cursor, Kind, Table};
+use crate::reader::{Cursor, Kind, Many, Table};
 
 use contents::Contents;
 use records::RecordSpec;
@@ -61,12 +61,8 @@ pub(crate) struct ZoneSpec {
 }
 
 /// Reads `[[zones]]`.
-pub(crate) fn read(root: &mut Table<'_>) -> Vec<ZoneSpec> {
-    root.or(
-        "zones",
-        Vec::new(),
-        &Sections { header: "[[zones]]", min: 0, max: limits::ZONES, read: read_zone },
-    )
+pub(crate) fn read(root: &mut Table<'_>) -> Many<ZoneSpec> {
+    root.many("zones", &Sections { header: "[[zones]]", min: 0, max: limits::ZONES, read: read_zone })
 }
 
 fn read_zone(table: &mut Table<'_>) -> ZoneSpec {
@@ -80,7 +76,7 @@ fn read_zone(table: &mut Table<'_>) -> ZoneSpec {
         ttl: table.or("ttl", TTL_DEFAULT, &TTL),
         negative_ttl: table.or("negative_ttl", NEGATIVE_TTL_DEFAULT, &TTL),
         serial: table.optional("serial", &Whole { min: 0, max: u32::MAX, unit: "" }),
-        records: table.or("records", Vec::new(), &records),
+        records: table.many("records", &records).list,
     }
 }
 
@@ -99,9 +95,10 @@ pub(crate) struct Zones {
 
 impl Zones {
     /// Builds every zone and checks it by itself and beside the others.
-    pub(crate) fn build(specs: Vec<ZoneSpec>, findings: &Findings<'_>) -> Self {
+    pub(crate) fn build(specs: Many<ZoneSpec>, findings: &Findings<'_>) -> Self {
+        let Many { list: specs, whole } = specs;
         let by_name = number_zones(&specs, findings);
-        let complete = specs.iter().all(|spec| spec.name.is_some());
+        let complete = whole && specs.iter().all(|spec| spec.name.is_some());
         let mut all = Self { zones: None, contents: Vec::new(), by_name, complete };
         let zones: Vec<Option<Zone>> = specs.into_iter().map(|spec| all.add(spec, findings)).collect();
         all.zones = zones.into_iter().collect();

@@ -17,8 +17,10 @@ pub(crate) struct Contents {
     pub(crate) nameservers: Vec<Spotted<DomainName>>,
     pub(crate) sets: Vec<Set>,
     by_owner: HashMap<DomainName, Vec<usize>>,
-    /// The octet at which each record stands, to point at from its double.
+    /// Where each record stands, to point at from its double.
     records: HashMap<(usize, Box<[u8]>), Spot>,
+    /// Some name is delegated away.
+    delegates: bool,
 }
 
 /// The records of one owner and type, gathered from one entry or more.
@@ -41,7 +43,14 @@ impl Set {
 
 impl Contents {
     pub(crate) fn new(apex: DomainName, nameservers: Vec<Spotted<DomainName>>) -> Self {
-        Self { apex, nameservers, sets: Vec::new(), by_owner: HashMap::new(), records: HashMap::new() }
+        Self {
+            apex,
+            nameservers,
+            sets: Vec::new(),
+            by_owner: HashMap::new(),
+            records: HashMap::new(),
+            delegates: false,
+        }
     }
 
     /// Adds an entry, as far as its parts were readable. `belongs` tells whether an owner belongs
@@ -141,6 +150,7 @@ impl Contents {
             return index;
         }
         let index = self.sets.len();
+        self.delegates |= record_type == RecordType::NS;
         indices.push(index);
         self.sets.push(Set { owner, record_type, ttl: ttl.value, spot: spot.clone(), data: Vec::new() });
         index
@@ -171,7 +181,7 @@ impl Contents {
     /// The delegation that a name lies at or below: the one furthest up, where a server stops.
     pub(crate) fn cut_above(&self, name: &DomainName) -> Option<&Set> {
         let mut highest = None;
-        let mut name = Some(name.clone());
+        let mut name = self.delegates.then(|| name.clone());
         while let Some(candidate) = name.filter(|name| *name != self.apex) {
             highest = self.cut(&candidate).or(highest);
             name = candidate.parent();

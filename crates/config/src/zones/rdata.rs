@@ -185,3 +185,7 @@ fn strings_length(wire: &[u8]) -> Option<usize> {
     }
     Some(at).filter(|at| *at > 0)
 }
+
+#[cfg(test)]
+#[path = "rdata_tests.rs"]
+mod tests;

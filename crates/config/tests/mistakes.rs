@@ -1,0 +1,129 @@
+//! For every kind of mistake a small file and the exact text of its issues.
+//!
+//! `mistakes/*.txt` hold the cases: a title behind `####`, the file, and behind `---->` what is
+//! reported. Below each file, except where the title ends in `(alone)`, stands [`PRELUDE`], so that
+//! positions are those of the case. `UPDATE_GOLDEN=1 cargo test -p meridian-config --test mistakes`
+//! writes what is reported now; read the difference before keeping it.
+
+use std::path::{Path, PathBuf};
+
+use meridian_config::parse;
+
+/// Something to refer to, and nothing that warns.
+const PRELUDE: &str = r#"
+[[zones]]
+name = "gslb.example"
+nameservers = ["ns.elsewhere.example"]
+hostmaster = "hostmaster.example"
+[[clusters]]
+name = "eu-west"
+latitude = 53
+longitude = -6
+[[clusters]]
+name = "us-east"
+latitude = 39
+longitude = -77
+[[probes]]
+name = "web"
+type = "http"
+[[gateways]]
+name = "base"
+hostnames = ["base.gslb.example", "*.base.gslb.example"]
+probe = "web"
+[[gateways.endpoints]]
+cluster = "eu-west"
+addresses = ["192.0.2.1"]
+[[gateways.endpoints]]
+cluster = "us-east"
+addresses = ["192.0.2.2"]
+"#;
+
+fn report(title: &str, case: &str) -> String {
+    let prelude = if title.ends_with("(alone)") { "" } else { PRELUDE };
+    match parse(&format!("{case}{prelude}"), Path::new("m.toml")) {
+        Err(issues) => {
+            assert_eq!(issues.len(), issues.iter().count(), "{title}: nothing is dropped here");
+            let positions: Vec<_> = issues.iter().map(|issue| issue.position).collect();
+            assert!(positions.is_sorted(), "{title}: {positions:?}");
+            format!("{issues}\n")
+        }
+        Ok(loaded) => loaded.warnings.iter().map(|warning| format!("{warning}\n")).collect(),
+    }
+}
+
+/// The golden file with what is reported now, and whether that differs from what it says.
+fn replay(golden: &str) -> (String, Vec<String>) {
+    let mut now = String::new();
+    let mut differences = Vec::new();
+    for case in golden.split("#### ").filter(|case| !case.trim().is_empty()) {
+        let (title, rest) = case.split_once('\n').expect("a title and a file");
+        let (text, wanted) = rest.split_once("---->\n").unwrap_or((rest, ""));
+        let found = report(title, text);
+        if found.trim_end() != wanted.trim_end() {
+            differences.push(format!("{title}\nwanted:\n{wanted}\nfound:\n{found}"));
+        }
+        now.push_str(&format!("#### {title}\n{text}---->\n{found}\n"));
+    }
+    (now, differences)
+}
+
+fn hold(name: &str) {
+    let file: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mistakes").join(name);
+    let golden = std::fs::read_to_string(&file).expect("a golden file");
+    let (now, differences) = replay(&golden);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&file, format!("{}\n", now.trim_end())).expect("a folder to write to");
+        return;
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn syntax() {
+    hold("syntax.txt");
+}
+
+#[test]
+fn reading() {
+    hold("reading.txt");
+}
+
+#[test]
+fn server() {
+    hold("server.txt");
+}
+
+#[test]
+fn geoip() {
+    hold("geoip.txt");
+}
+
+#[test]
+fn zones() {
+    hold("zones.txt");
+}
+
+#[test]
+fn records() {
+    hold("records.txt");
+}
+
+#[test]
+fn clusters() {
+    hold("clusters.txt");
+}
+
+#[test]
+fn probes() {
+    hold("probes.txt");
+}
+
+#[test]
+fn gateways() {
+    hold("gateways.txt");
+}
+
+#[test]
+fn policies() {
+    hold("policies.txt");
+}
