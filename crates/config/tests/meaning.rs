@@ -1,0 +1,229 @@
+//! What a file without mistakes means: defaults, merging, paths, globs.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use meridian_config::{Issue, Loaded, Position, parse};
+use meridian_model::{AllDown, Check, ClusterId, Coordinates, Hostname, Policy, Track};
+
+/// Two clusters, a zone, and one gateway with what is given in it.
+fn with_gateway(keys: &str) -> Loaded {
+    let text = format!(
+        r#"
+version = 1
+[[zones]]
+name = "z.example"
+nameservers = ["ns.elsewhere.org"]
+hostmaster = "h.example"
+[[clusters]]
+name = "eu"
+latitude = 53.35
+longitude = -6
+[[clusters]]
+name = "us"
+latitude = 39
+longitude = -77
+[[gateways]]
+name = "g"
+hostnames = ["G.Z.example."]
+{keys}
+[[gateways.endpoints]]
+cluster = "us"
+addresses = ["192.0.2.2"]
+[[gateways.endpoints]]
+cluster = "eu"
+addresses = ["192.0.2.1", "2001:db8::1"]
+weight = 0
+track = "canary"
+"#
+    );
+    parse(&text, Path::new("/etc/meridian/m.toml")).unwrap_or_else(|issues| panic!("{issues}"))
+}
+
+#[test]
+fn a_gateway_by_its_defaults() {
+    let Loaded { catalog, warnings, .. } = with_gateway("");
+    assert_eq!(warnings, []);
+    let [gateway] = catalog.gateways() else { panic!("one gateway") };
+    assert_eq!(gateway.hostnames, [Hostname::parse("g.z.example").unwrap()]);
+    assert_eq!((gateway.ttl, gateway.min_ttl, gateway.answers), (30, 5, Some(1)));
+    assert_eq!(
+        (&gateway.policy, &gateway.all_down, gateway.probe),
+        (&Policy::Nearest, &AllDown::ServeAll, None)
+    );
+    let [us, eu] = gateway.endpoints.as_slice() else { panic!("two endpoints") };
+    assert_eq!((us.cluster, us.weight, us.track), (ClusterId::from_index(1), 100, Track::Stable));
+    assert_eq!((eu.cluster, eu.weight, eu.track), (ClusterId::from_index(0), 0, Track::Canary));
+    let ips: Vec<IpAddr> = eu.addresses.iter().map(|address| address.ip).collect();
+    assert_eq!(ips, ["192.0.2.1".parse::<IpAddr>().unwrap(), "2001:db8::1".parse().unwrap()]);
+    assert_eq!(catalog.targets(), []);
+    assert_eq!(catalog.clusters()[0].coordinates, Coordinates::new(53.35, -6.0).unwrap());
+}
+
+#[test]
+fn the_short_ttl_follows_the_long_one() {
+    let ttls = |keys: &str| {
+        let loaded = with_gateway(keys);
+        let gateway = &loaded.catalog.gateways()[0];
+        (gateway.ttl, gateway.min_ttl)
+    };
+    assert_eq!(ttls("ttl = 3"), (3, 3));
+    assert_eq!(ttls("ttl = 0"), (0, 0));
+    assert_eq!(ttls("min_ttl = 30"), (30, 30));
+    assert_eq!(ttls("ttl = 604800\nmin_ttl = 0"), (604_800, 0));
+}
+
+#[test]
+fn answers_are_one_or_with_all_as_many_as_there_are() {
+    let answers = |keys: &str| with_gateway(keys).catalog.gateways()[0].answers;
+    assert_eq!(answers("policy = \"weighted\""), Some(1));
+    assert_eq!(answers("policy = \"all\""), None);
+    assert_eq!(answers("policy = { type = \"all\" }\nanswers = 2"), Some(2));
+}
+
+#[test]
+fn globs_become_clusters_in_catalog_order() {
+    let policy = |keys: &str| with_gateway(keys).catalog.gateways()[0].policy.clone();
+    let (eu, us) = (ClusterId::from_index(0), ClusterId::from_index(1));
+    let Policy::Failover(tiers) = policy(
+        r#"policy = { type = "failover", tiers = [
+            { clusters = ["us", "?u", "eu"] },
+            { clusters = ["u*"], policy = { type = "failover", tiers = [ { clusters = ["*"], policy = "all" } ] } },
+        ] }"#,
+    ) else {
+        panic!("failover")
+    };
+    assert_eq!(tiers[0].clusters, [eu, us]);
+    assert_eq!(tiers[0].policy, Policy::Nearest);
+    assert_eq!(tiers[1].clusters, [us]);
+    let Policy::Failover(inner) = &tiers[1].policy else { panic!("failover within") };
+    assert_eq!((inner[0].clusters.as_slice(), &inner[0].policy), (&[us][..], &Policy::All));
+    let loaded = with_gateway("all_down = \"fallback\"\nfallback = [\"*\"]");
+    assert_eq!(loaded.catalog.gateways()[0].all_down, AllDown::Fallback(vec![eu, us]));
+}
+
+#[test]
+fn a_probe_by_its_defaults() {
+    let text = r#"
+version = 1
+[[probes]]
+name = "a"
+type = "http"
+[[probes]]
+name = "b"
+type = "tcp"
+port = 443
+interval = "3s"
+"#;
+    let catalog = parse(text, Path::new("m.toml")).unwrap().catalog;
+    let [http, tcp] = catalog.probes() else { panic!("two probes") };
+    assert_eq!((&http.check, http.port), (&Check::Http { path: "/".into(), host: None }, 80));
+    let seconds = Duration::from_secs;
+    assert_eq!((http.interval, http.timeout, http.hold_down), (seconds(10), seconds(5), seconds(30)));
+    assert_eq!((http.fall, http.rise), (3, 2));
+    assert_eq!((&tcp.check, tcp.port, tcp.timeout), (&Check::Tcp, 443, Duration::from_millis(1500)));
+}
+
+#[test]
+fn a_zone_by_its_defaults_and_entries_of_one_set_as_one() {
+    let text = r#"
+version = 1
+[[zones]]
+name = "Z.example"
+nameservers = ["NS.elsewhere.org."]
+hostmaster = "h.example"
+records = [
+    { name = "@", type = "mx", data = ["10 mail"] },
+    { name = "www", type = "A", ttl = 60, data = ["192.0.2.1"] },
+    { name = "WWW.z.example.", type = "A", ttl = 60, data = ["192.0.2.2"] },
+    { name = "*.w", type = "TXT", data = ['"a b"'] },
+]
+"#;
+    let catalog = parse(text, Path::new("m.toml")).unwrap().catalog;
+    let [zone] = catalog.zones() else { panic!("one zone") };
+    assert_eq!((zone.name.as_str(), zone.nameservers[0].as_str()), ("z.example", "ns.elsewhere.org"));
+    assert_eq!((zone.ttl, zone.negative_ttl, zone.serial), (3600, 60, None));
+    let sets: Vec<(&str, u16, u32, usize)> = zone
+        .records
+        .iter()
+        .map(|set| (set.owner.as_str(), set.record_type, set.ttl, set.data.len()))
+        .collect();
+    assert_eq!(
+        sets,
+        [("z.example", 15, 3600, 1), ("www.z.example", 1, 60, 2), ("*.w.z.example", 16, 3600, 1)]
+    );
+    assert_eq!(*zone.records[0].data[0], *b"\x00\x0a\x04mail\x01z\x07example\x00");
+    assert_eq!(*zone.records[2].data[0], *b"\x03a b");
+}
+
+#[test]
+fn paths_begin_at_the_folder_of_the_file() {
+    let text =
+        "version = 1\n[server]\ndata_dir = \"state\"\n[geoip]\ndatabases = [\"a.mmdb\", \"/b.mmdb\"]\n";
+    let file = Path::new("/etc/meridian/m.toml");
+    let settings = parse(text, file).unwrap().settings;
+    assert_eq!(settings.server.data_dir, Path::new("/etc/meridian/state"));
+    let [relative, absolute] = settings.geoip.databases.as_slice() else { panic!("two databases") };
+    assert_eq!(
+        (relative.value.as_path(), absolute.value.as_path()),
+        (Path::new("/etc/meridian/a.mmdb"), Path::new("/b.mmdb"))
+    );
+    // Who opens the database reports it where the file names it.
+    assert_eq!(relative.position, Position { line: 5, column: 14 });
+    let issue = Issue::mistake(file, relative, "an MMDB file", "a truncated one");
+    assert_eq!(
+        issue.to_string(),
+        "/etc/meridian/m.toml:5:14: geoip.databases[0]: expected an MMDB file, found a truncated one"
+    );
+    let elsewhere = parse(text, Path::new("m.toml")).unwrap().settings;
+    assert_eq!(elsewhere.geoip.databases[0].value, Path::new("a.mmdb"));
+}
+
+#[test]
+fn a_server_by_its_defaults() {
+    let server = parse("version = 1\n", Path::new("m.toml")).unwrap().settings.server;
+    let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:5300", "[::1]:5300"]);
+    assert_eq!((server.workers, server.first_round), (0, Duration::from_secs(5)));
+    assert_eq!(server.data_dir, Path::new("/var/lib/meridian"));
+}
+
+/// What an editor on another system makes of a file changes nothing.
+#[test]
+fn byte_order_marks_and_line_ends_of_other_systems() {
+    let plain = "version = 1\n[server]\nworkers = 2\ncolour = 1\n";
+    let other = format!("\u{feff}{}", plain.replace('\n', "\r\n"));
+    let issues = |text: &str| parse(text, Path::new("m.toml")).unwrap_err().to_string();
+    assert_eq!(issues(plain), issues(&other));
+    let first_line = issues("\u{feff}colour = 1\n");
+    assert!(
+        first_line.starts_with("m.toml:1:1: colour:") || first_line.contains("\nm.toml:1:1: colour:"),
+        "{first_line}"
+    );
+}
+
+/// A catalog as large as the largest that is promised, so that a quadratic check would be noticed.
+#[test]
+fn ten_thousand_gateways_with_a_hundred_thousand_hostnames() {
+    let mut text = String::from(
+        "version = 1\n[[zones]]\nname = \"z.example\"\nnameservers = [\"ns.elsewhere.org\"]\n\
+         hostmaster = \"h.example\"\n[[clusters]]\nname = \"eu\"\nlatitude = 0\nlongitude = 0\n\
+         [[probes]]\nname = \"web\"\ntype = \"http\"\n",
+    );
+    for gateway in 0..10_000 {
+        let hostnames: Vec<String> =
+            (0..10).map(|host| format!("\"h{host}.g{gateway}.z.example\"")).collect();
+        text.push_str(&format!(
+            "[[gateways]]\nname = \"g{gateway}\"\nprobe = \"web\"\nhostnames = [{}]\n[[gateways.endpoints]]\n\
+             cluster = \"eu\"\naddresses = [\"10.{}.{}.1\"]\n",
+            hostnames.join(", "),
+            gateway / 256,
+            gateway % 256,
+        ));
+    }
+    let catalog = parse(&text, Path::new("m.toml")).unwrap().catalog;
+    assert_eq!(catalog.gateways().len(), 10_000);
+    assert_eq!(catalog.gateways().iter().map(|gateway| gateway.hostnames.len()).sum::<usize>(), 100_000);
+    assert_eq!(catalog.targets().len(), 10_000);
+}
