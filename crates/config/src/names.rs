@@ -1,6 +1,7 @@
 //! Names of clusters, probes and gateways: their form, each once, and found again.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use crate::findings::{Findings, Spotted};
 use crate::issue::{any_of, did_you_mean, quote};
@@ -19,8 +20,6 @@ pub(crate) struct Names {
     list: Vec<Option<Spotted<Box<str>>>>,
     by_name: HashMap<Box<str>, usize>,
     used: Vec<bool>,
-    /// Spellings still to be proposed: each costs a walk over all names.
-    hints_left: usize,
     /// No name is missing from the list.
     whole: bool,
 }
@@ -51,7 +50,7 @@ impl Names {
         let used = vec![false; list.len()];
         // A table without a readable name may be the one that is meant.
         let whole = whole && list.iter().all(Option::is_some);
-        Self { what, list, by_name, used, hints_left: limits::ISSUES, whole }
+        Self { what, list, by_name, used, whole }
     }
 
     /// The number of a name that someone refers to, now used; reports one that nothing has.
@@ -61,12 +60,13 @@ impl Names {
             return Some(index);
         }
         if self.whole {
-            let names: Vec<&str> = self.list.iter().flatten().map(|name| &*name.value).collect();
-            let expected = match names.as_slice() {
-                [] => format!("the name of a {0}, and there is no [[{0}s]]", self.what),
-                names => format!("the name of a {} ({})", self.what, any_of(names)),
-            };
-            let hint = self.hint(&name.value);
+            // Walked only for an issue that is kept: there may be thousands of names.
+            let names = || self.list.iter().flatten().map(|name| &*name.value);
+            let expected = fmt::from_fn(|f| match names().collect::<Vec<&str>>().as_slice() {
+                [] => write!(f, "the name of a {0}, and there is no [[{0}s]]", self.what),
+                names => write!(f, "the name of a {} ({})", self.what, any_of(names)),
+            });
+            let hint = fmt::from_fn(|f| f.write_str(&did_you_mean(&name.value, names())));
             findings.mistake(&name.spot, expected, format_args!("{}{hint}", quote(&name.value)));
         }
         None
@@ -87,14 +87,6 @@ impl Names {
                 findings.warn(&name.spot, text);
             }
         }
-    }
-
-    fn hint(&mut self, wrong: &str) -> String {
-        if self.hints_left == 0 {
-            return String::new();
-        }
-        self.hints_left -= 1;
-        did_you_mean(wrong, self.list.iter().flatten().map(|name| &*name.value))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Everything here returns `Option`: `None` means absent, or that an issue already says why. So a
 //! reader goes on after a mistake, and one pass finds all of them.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use toml::de::{DeTable, DeValue};
 
@@ -176,9 +176,10 @@ impl<'a> Table<'a> {
             let name: &str = key.get_ref();
             if !self.known.contains(&name) {
                 let path = || self.spot.path.stranger(name);
-                let hint = did_you_mean(name, self.known.iter().copied());
+                // Compared only for an issue that is kept: there may be millions of keys.
+                let hint = fmt::from_fn(|f| f.write_str(&did_you_mean(name, self.known.iter().copied())));
+                let expected = fmt::from_fn(|f| write!(f, "one of the keys {}", any_of(&self.known)));
                 let found = format_args!("an unknown key{hint}");
-                let expected = format_args!("one of the keys {}", any_of(&self.known));
                 self.findings.report(Cause::UnknownKey, key.span().start, path, expected, found);
             }
         }

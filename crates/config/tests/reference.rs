@@ -82,3 +82,32 @@ fn written_defaults_are_the_defaults() {
     assert_eq!(written.catalog, without.catalog);
     assert_eq!(written.settings, without.settings);
 }
+
+/// The loader itself lists the keys of a table to whoever writes one it does not know.
+#[test]
+fn every_key_is_in_it() {
+    const STRANGERS: &str = r#"
+zz = 1
+server = { zz = 1 }
+admin = { zz = 1 }
+geoip = { zz = 1, networks = [ { zz = 1 } ] }
+zones = [ { zz = 1, records = [ { zz = 1 } ] } ]
+clusters = [ { zz = 1 } ]
+probes = [ { zz = 1 }, { type = "tcp", zz = 1 } ]
+gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], policy = { zz = 1, tiers = [ { zz = 1 } ] } } ]
+"#;
+    let text = std::fs::read_to_string(reference()).unwrap();
+    let issues = parse(STRANGERS, &reference()).unwrap_err().to_string();
+    let lists = issues.lines().filter_map(|issue| {
+        issue.split_once("one of the keys ")?.1.split_once(", found an unknown key").map(|(keys, _)| keys)
+    });
+    let mut tables = 0;
+    for list in lists {
+        tables += 1;
+        for key in list.split([',', ' ']).filter(|word| !word.is_empty() && *word != "or") {
+            let written = [format!("{key} = "), format!("[{key}]"), format!(".{key}]]")];
+            assert!(written.iter().any(|form| text.contains(form)), "{key} is not in the reference");
+        }
+    }
+    assert_eq!(tables, 14, "{issues}");
+}
