@@ -127,3 +127,8 @@ fn gateways() {
 fn policies() {
     hold("policies.txt");
 }
+
+#[test]
+fn together() {
+    hold("together.txt");
+}
