@@ -28,7 +28,7 @@ fn view(gateways: usize) -> View {
     }
     for number in 0..gateways {
         text.push_str(&format!(
-            "[[gateways]]\nname = \"g{number}\"\nhostnames = [\"g{number}.gslb.example\"]\nprobe = \"web\"\n"
+            "[[gateways]]\nname = \"g{number}\"\nhostnames = [\"g{number:05}.gslb.example\"]\nprobe = \"web\"\n"
         ));
         for (index, cluster) in ["eu-west", "us-east", "ap-northeast"].iter().enumerate() {
             let address = Ipv4Addr::from(0x0a00_0000 + u32::try_from(number * 4 + index).unwrap());
@@ -51,7 +51,7 @@ fn steered(criterion: &mut Criterion) {
         let mut random = fastrand::Rng::with_seed(1);
         let packets: Vec<Vec<u8>> = (0..PACKETS)
             .map(|_| {
-                let name = format!("g{}.gslb.example.", random.usize(0..gateways));
+                let name = format!("g{:05}.gslb.example.", random.usize(0..gateways));
                 Ask::new(&name, RecordType::A)
                     .subnet(&Ipv4Addr::from(random.u32(..)).to_string(), 24)
                     .octets()

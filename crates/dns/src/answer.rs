@@ -188,23 +188,23 @@ impl<'a> Answering<'a> {
         let subnet = self.query.edns.and_then(|edns| edns.subnet);
         let disclosed = subnet.and_then(|subnet| subnet.network());
         let client = disclosed.unwrap_or(self.peer.address);
-        let Some((decision, widest)) = self.view.plan(gateway, family).and_then(|plan| plan.decide(client))
-        else {
+        let view = self.view;
+        let decided = view.plan(gateway, family).and_then(|plan| plan.decide(client));
+        let (Some((decision, widest)), Some(offered)) = (decided, view.offered(gateway, family)) else {
             return (Rcode::ServFail, Ending::default());
         };
         // RFC 7871 §7.2.1: a scope only for what the client disclosed.
         let scope = if disclosed.is_some() { widest } else { 0 };
-        let gateway = self.view.gateway(gateway);
-        let mut addresses = Vec::with_capacity(gateway.answers.map_or(8, usize::from));
-        pick(gateway, decision, family, self.view.verdicts(), self.random, &mut addresses);
+        let mut addresses = Vec::with_capacity(offered.answers.map_or(8, usize::from));
+        pick(offered.roster, decision, offered.answers, view.verdicts(), self.random, &mut addresses);
         if addresses.is_empty() {
             let all_down = decision.basis == Basis::AllDown;
-            let ttl = if all_down { zone.negative_ttl.min(gateway.min_ttl) } else { zone.negative_ttl };
+            let ttl = if all_down { zone.negative_ttl.min(offered.min_ttl) } else { zone.negative_ttl };
             self.negative(zone, owner, ttl);
             let error = all_down.then_some(ALL_DOWN);
             return (Rcode::NoError, Ending { authoritative: true, scope, error });
         }
-        let ttl = if decision.short_ttl { gateway.min_ttl } else { gateway.ttl };
+        let ttl = if decision.short_ttl { offered.min_ttl } else { offered.ttl };
         let data: Vec<RData> = addresses.into_iter().map(address_data).collect();
         let record_type = RecordType::from(self.query.question_type);
         if !self.writer.records(Section::Answer, owner, record_type, ttl, data.iter()) {

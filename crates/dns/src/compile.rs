@@ -9,6 +9,7 @@ use meridian_model::{Catalog, DomainName, Gateway, GatewayId, Hostname, RecordSe
 use thiserror::Error;
 
 use crate::name::wire;
+use crate::names::Names;
 use crate::zone::{Apex, Node, RrSet, ZoneTable};
 
 /// SOA timers for secondaries (RIPE-203), in seconds. Without zone transfer nobody acts on them.
@@ -37,6 +38,9 @@ pub enum CompileError {
         /// What the library says.
         cause: String,
     },
+    /// The names of all zones are over 4 GiB.
+    #[error("too many names: over 4 GiB of them")]
+    TooManyNames,
     /// A hostname or record outside of all zones.
     #[error("{name}: in none of the zones")]
     NoZone {
@@ -48,7 +52,7 @@ pub enum CompileError {
 impl ZoneTable {
     /// Puts every name of a catalog into one table.
     pub(crate) fn compile(catalog: &Catalog) -> Result<Self, CompileError> {
-        let mut table = Self { names: HashMap::new(), nodes: Vec::new(), zones: Vec::new() };
+        let mut table = Self { names: Names::default(), nodes: Vec::new(), zones: Vec::new() };
         // Parents before children, so that a child zone's names end at its own apex.
         let mut zones: Vec<&Zone> = catalog.zones().iter().collect();
         zones.sort_by_key(|zone| zone.name.labels().count());
@@ -98,7 +102,7 @@ impl ZoneTable {
         let soa = RrSet { record_type: RecordType::SOA, ttl: zone.ttl, data: vec![RData::SOA(soa)] };
         let servers = nameservers.into_iter().map(|server| RData::NS(NS(server))).collect();
         let servers = RrSet { record_type: RecordType::NS, ttl: zone.ttl, data: servers };
-        let node = self.node_index(&zone.name);
+        let node = self.node_index(&zone.name)?;
         self.nodes[node].zone = index;
         self.nodes[node].sets.extend([soa.clone(), servers]);
         self.zones.push(Apex {
@@ -127,33 +131,33 @@ impl ZoneTable {
         };
         let mut node = 0;
         for ancestor in chain.iter().rev() {
-            node = self.node_index(ancestor);
+            node = self.node_index(ancestor)?;
             self.nodes[node].zone = zone;
         }
         Ok(node)
     }
 
-    fn node_index(&mut self, name: &DomainName) -> usize {
-        let nodes = &mut self.nodes;
-        let index = *self.names.entry(wire(name)).or_insert_with(|| {
-            nodes.push(Node::default());
-            u32::try_from(nodes.len() - 1).unwrap_or(u32::MAX)
-        });
-        index as usize
+    /// The node of a name, made where it is missing.
+    fn node_index(&mut self, name: &DomainName) -> Result<usize, CompileError> {
+        let number = self.names.insert(&wire(name)).ok_or(CompileError::TooManyNames)? as usize;
+        if number == self.nodes.len() {
+            self.nodes.push(Node::default());
+        }
+        Ok(number)
     }
 
     /// Gives every node what holds for it because of its ancestors: cuts and wildcard gateways.
     fn inherit(&mut self) {
-        let mut order: Vec<(Box<[u8]>, usize)> =
-            self.names.iter().map(|(name, index)| (name.clone(), *index as usize)).collect();
-        order.sort_by_key(|(name, _)| name.len());
-        for (name, index) in order {
-            let rest = name.first().map_or(0, |length| usize::from(*length) + 1);
-            let parent = self.names.get(&name[rest.min(name.len())..]).map(|parent| *parent as usize);
-            if &name[..rest.min(name.len())] == b"\x01*"
+        let mut order: Vec<u32> = self.names.numbers().collect();
+        order.sort_by_key(|&number| self.names.wire(number).len());
+        for number in order {
+            let (index, name) = (number as usize, self.names.wire(number));
+            let first_label = name.first().map_or(0, |length| usize::from(*length) + 1).min(name.len());
+            let parent = self.names.get(&name[first_label..]).map(|parent| parent as usize);
+            if &name[..first_label] == b"\x01*"
                 && let Some(parent) = parent
             {
-                self.nodes[parent].wildcard = u32::try_from(index).ok();
+                self.nodes[parent].wildcard = Some(number);
             }
             let is_apex = self.nodes[index].set(RecordType::SOA).is_some();
             let above = parent.filter(|_| !is_apex).map(|parent| &self.nodes[parent]);
@@ -162,7 +166,7 @@ impl ZoneTable {
             node.covered_by = covered_by;
             node.below = node.below.or(covered_by);
             let is_cut = !is_apex && node.set(RecordType::NS).is_some();
-            node.cut = cut.or(if is_cut { u32::try_from(index).ok() } else { None });
+            node.cut = cut.or(is_cut.then_some(number));
         }
     }
 }

@@ -21,6 +21,7 @@ mod ecs;
 mod limits;
 mod message;
 mod name;
+mod names;
 mod plan;
 mod reply;
 mod server;

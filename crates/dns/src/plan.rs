@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use meridian_geoip::{ClassMap, Locality};
-use meridian_model::{AllDown, Catalog, ClusterId, Gateway, Policy, Track};
-use meridian_steering::{Decision, Standing, decide, depends_on_place, order_by_distance};
+use meridian_model::{AllDown, Catalog, ClusterId, Endpoint, Gateway, Policy, Track};
+use meridian_steering::{Decision, Family, Standing, decide, depends_on_place, order_by_distance};
 
 use crate::limits::SCOPE_RANGES;
 
@@ -98,22 +98,32 @@ impl Shapes {
 struct ShapeKey<'c> {
     policy: &'c Policy,
     all_down: &'c AllDown,
-    endpoints: Vec<(ClusterId, u32, Track)>,
+    endpoints: Vec<EndpointShape>,
 }
+
+/// Cluster, weight, track, and how many addresses there are in each family.
+type EndpointShape = (ClusterId, u32, Track, [usize; 2]);
 
 impl<'c> ShapeKey<'c> {
     fn of(gateway: &'c Gateway) -> Self {
-        let endpoints = gateway.endpoints.iter().map(|e| (e.cluster, e.weight, e.track)).collect();
+        let counts = |endpoint: &Endpoint| {
+            Family::ALL
+                .map(|family| endpoint.addresses.iter().filter(|address| family.has(address.ip)).count())
+        };
+        let endpoints = gateway.endpoints.iter().map(|e| (e.cluster, e.weight, e.track, counts(e))).collect();
         Self { policy: &gateway.policy, all_down: &gateway.all_down, endpoints }
     }
 }
 
 //----------- Plans ----------------------------------------------------------
 
+/// A shape, a family, and how the endpoints stand in it.
+type PlanKey = (u32, Family, Box<[Standing]>);
+
 /// The plans of one view, each made once.
 #[derive(Default)]
 pub(crate) struct Plans {
-    known: HashMap<(u32, Box<[Standing]>), Arc<Plan>>,
+    known: HashMap<PlanKey, Arc<Plan>>,
     /// Ranges in the merged maps of all plans.
     ranges: usize,
 }
@@ -124,29 +134,31 @@ impl Plans {
     pub(crate) fn get(
         &mut self,
         (gateway, at): (&Gateway, usize),
+        family: Family,
         standings: Vec<Standing>,
         shapes: &Shapes,
         before: Option<&Self>,
     ) -> Arc<Plan> {
         let shape = shapes.of_gateway.get(at).copied().unwrap_or(0);
-        let key = (shape, standings.into_boxed_slice());
+        let key = (shape, family, standings.into_boxed_slice());
         if let Some(plan) = self.known.get(&key) {
             return plan.clone();
         }
         let taken_over = before.and_then(|before| before.known.get(&key)).cloned();
-        let plan = taken_over.unwrap_or_else(|| Arc::new(self.make(gateway, &key.1, shape as usize, shapes)));
+        let plan = taken_over.unwrap_or_else(|| Arc::new(self.make(gateway, &key, shapes)));
         self.ranges += plan.map.as_ref().map_or(0, |map| map.range_count());
         self.known.insert(key, plan.clone());
         plan
     }
 
-    fn make(&self, gateway: &Gateway, standings: &[Standing], shape: usize, shapes: &Shapes) -> Plan {
+    fn make(&self, gateway: &Gateway, key: &PlanKey, shapes: &Shapes) -> Plan {
+        let (shape, family, standings) = (key.0 as usize, key.1, &*key.2);
         let Some(orders) = shapes.orders.get(shape).and_then(Option::as_ref) else {
             let clusters = shapes.clusters.get(shape).map_or(&[][..], Vec::as_slice);
-            return Plan { decisions: vec![decide(gateway, standings, clusters)], map: None };
+            return Plan { decisions: vec![decide(gateway, family, standings, clusters)], map: None };
         };
         let by_order: Vec<Decision> =
-            orders.orders.iter().map(|order| decide(gateway, standings, order)).collect();
+            orders.orders.iter().map(|order| decide(gateway, family, standings, order)).collect();
         let mut decisions: Vec<Decision> = Vec::new();
         let mut class_of = Vec::with_capacity(by_order.len());
         for decision in &by_order {

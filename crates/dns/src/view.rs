@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use meridian_geoip::Locality;
-use meridian_model::{Catalog, Gateway, GatewayId, Verdicts};
-use meridian_steering::{Family, standings};
+use meridian_model::{Catalog, EndpointAddress, Gateway, GatewayId, Verdicts};
+use meridian_steering::{Family, roster, standings};
 
 use crate::compile::CompileError;
 use crate::plan::{Plan, Plans, Shapes};
@@ -18,6 +18,27 @@ pub struct Ground {
     catalog: Arc<Catalog>,
     pub(crate) zones: ZoneTable,
     shapes: Shapes,
+    /// By gateway.
+    offers: Vec<Offer>,
+    /// The rosters of all gateways, one behind the other: what a query reads lies together.
+    addresses: Vec<EndpointAddress>,
+}
+
+/// All that an answer needs of a gateway beside its plans.
+struct Offer {
+    ttl: u32,
+    min_ttl: u32,
+    answers: Option<u16>,
+    /// Where the roster of each family lies.
+    rosters: [(u32, u32); 2],
+}
+
+/// An [`Offer`] with its roster in one family.
+pub(crate) struct Offered<'g> {
+    pub(crate) ttl: u32,
+    pub(crate) min_ttl: u32,
+    pub(crate) answers: Option<u16>,
+    pub(crate) roster: &'g [EndpointAddress],
 }
 
 impl Ground {
@@ -28,7 +49,23 @@ impl Ground {
     pub fn new(catalog: Arc<Catalog>, locality: &Locality) -> Result<Self, CompileError> {
         let zones = ZoneTable::compile(&catalog)?;
         let shapes = Shapes::new(&catalog, locality);
-        Ok(Self { catalog, zones, shapes })
+        let (mut offers, mut addresses) = (Vec::with_capacity(catalog.gateways().len()), Vec::new());
+        for gateway in catalog.gateways() {
+            let rosters = Family::ALL.map(|family| {
+                let start = addresses.len();
+                addresses.extend(roster(gateway, family));
+                (index(start), index(addresses.len()))
+            });
+            let &Gateway { ttl, min_ttl, answers, .. } = gateway;
+            offers.push(Offer { ttl, min_ttl, answers, rosters });
+        }
+        Ok(Self { catalog, zones, shapes, offers, addresses })
+    }
+
+    pub(crate) fn offered(&self, id: GatewayId, family: Family) -> Option<Offered<'_>> {
+        let &Offer { ttl, min_ttl, answers, rosters } = self.offers.get(id.index())?;
+        let (start, end) = rosters[family as usize];
+        Some(Offered { ttl, min_ttl, answers, roster: self.addresses.get(start as usize..end as usize)? })
     }
 
     /// The catalog it was made from.
@@ -36,6 +73,11 @@ impl Ground {
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
+}
+
+/// A catalog has far fewer than 2³² addresses.
+fn index(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 //----------- View -----------------------------------------------------------
@@ -63,7 +105,7 @@ impl View {
             .map(|(at, gateway)| {
                 Family::ALL.map(|family| {
                     let standings = standings(gateway, family, &verdicts);
-                    plans.get((gateway, at), standings, &ground.shapes, known)
+                    plans.get((gateway, at), family, standings, &ground.shapes, known)
                 })
             })
             .collect();
@@ -92,16 +134,12 @@ impl View {
         &self.ground.zones
     }
 
-    pub(crate) fn gateway(&self, id: GatewayId) -> &Gateway {
-        self.ground.catalog.gateway(id)
+    pub(crate) fn offered(&self, id: GatewayId, family: Family) -> Option<Offered<'_>> {
+        self.ground.offered(id, family)
     }
 
     pub(crate) fn plan(&self, id: GatewayId, family: Family) -> Option<&Plan> {
-        let [v4, v6] = self.by_gateway.get(id.index())?;
-        Some(match family {
-            Family::V4 => v4,
-            Family::V6 => v6,
-        })
+        Some(&self.by_gateway.get(id.index())?[family as usize])
     }
 }
 

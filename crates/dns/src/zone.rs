@@ -9,18 +9,18 @@
 //! does not take A and AAAA from a wildcard gateway: a TXT record for domain validation must not
 //! turn a service off. Static records among themselves keep RFC 4592.
 
-use std::collections::HashMap;
-
 use hickory_proto::rr::{Name, RData, RecordType};
 use meridian_model::GatewayId;
 
 use crate::name::QueryName;
+use crate::names::Names;
 
 //----------- ZoneTable ------------------------------------------------------
 
 /// The names of all zones.
 pub(crate) struct ZoneTable {
-    pub(crate) names: HashMap<Box<[u8]>, u32>,
+    pub(crate) names: Names,
+    /// By the number of the name.
     pub(crate) nodes: Vec<Node>,
     pub(crate) zones: Vec<Apex>,
 }
@@ -36,8 +36,9 @@ pub(crate) struct Apex {
     pub(crate) negative_ttl: u32,
 }
 
-/// One name.
+/// One name, in one cache line.
 #[derive(Default)]
+#[repr(align(64))]
 pub(crate) struct Node {
     /// Index of its zone.
     pub(crate) zone: u32,
@@ -104,7 +105,7 @@ impl ZoneTable {
     }
 
     fn node(&self, wire: &[u8]) -> Option<&Node> {
-        self.nodes.get(*self.names.get(wire)? as usize)
+        self.nodes.get(self.names.get(wire)? as usize)
     }
 
     /// Addresses that belong into the additional section for a name server's name.

@@ -2,31 +2,34 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use crate::{Coordinates, CountryCode, Gateway, Probe, Zone};
 
 //----------- Ids ------------------------------------------------------------
 
+// Kept from 1, so that an Option of an id is no larger than the id: these lie in hot tables.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(u32);
+        pub struct $name(NonZeroU32);
 
         impl $name {
             /// The id of the item at this index of the catalog's list.
             ///
             /// # Panics
-            /// Over 2³² − 1 items, far above what a catalog may hold.
+            /// Over 2³² − 2 items, far above what a catalog may hold.
             #[must_use]
             pub fn from_index(index: usize) -> Self {
-                Self(u32::try_from(index).expect("a catalog has fewer than 2^32 items"))
+                let number = u32::try_from(index).ok().and_then(|index| NonZeroU32::MIN.checked_add(index));
+                Self(number.expect("a catalog has fewer than 2^32 - 1 items"))
             }
 
             /// The index in the catalog's list.
             #[must_use]
             pub fn index(self) -> usize {
-                self.0 as usize
+                (self.0.get() - 1) as usize
             }
         }
     };

@@ -43,31 +43,46 @@ pub struct TargetHealth {
 
 /// The health of every target of a catalog, by [`TargetId`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdicts(Vec<TargetHealth>);
+pub struct Verdicts {
+    targets: Vec<TargetHealth>,
+    /// One bit a target, for the question that every answer asks.
+    healthy: Vec<u64>,
+}
 
 impl Verdicts {
     /// Takes one entry a target, in the catalog's order.
     #[must_use]
     pub fn new(targets: Vec<TargetHealth>) -> Self {
-        Self(targets)
+        let mut healthy = vec![0; targets.len().div_ceil(64)];
+        for (index, target) in targets.iter().enumerate() {
+            healthy[index / 64] |= u64::from(target.verdict == Verdict::Healthy) << (index % 64);
+        }
+        Self { targets, healthy }
+    }
+
+    /// Whether a target is healthy.
+    #[must_use]
+    pub fn is_healthy(&self, target: TargetId) -> bool {
+        let index = target.index();
+        self.healthy.get(index / 64).is_some_and(|bits| bits >> (index % 64) & 1 == 1)
     }
 
     /// The health of a target; unknown for one that the table does not have.
     #[must_use]
     pub fn get(&self, target: TargetId) -> TargetHealth {
-        self.0.get(target.index()).copied().unwrap_or_default()
+        self.targets.get(target.index()).copied().unwrap_or_default()
     }
 
     /// How many targets there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.targets.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.targets.is_empty()
     }
 }
 

@@ -1,21 +1,42 @@
 //! From the standing of endpoints and an order of clusters to the candidates.
 
-use meridian_model::{AllDown, ClusterId, Gateway, Policy, Track, Verdict};
+use meridian_model::{AllDown, ClusterId, EndpointAddress, Gateway, Policy, Track, Verdict};
 
-use crate::Standing;
+use crate::{Family, Standing};
 
 //----------- Decision -------------------------------------------------------
 
 /// What all clients of one order get until a verdict changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decision {
-    /// Indices into the gateway's endpoints, ascending; one tier. Empty: no address is answered.
-    pub candidates: Vec<u16>,
+    /// One tier, in the gateway's order. Empty: no address is answered.
+    pub candidates: Vec<Candidate>,
     /// Whether the TTL is the gateway's `min_ttl`: a verdict that the candidates depend on is in
     /// doubt, or they are a fallback.
     pub short_ttl: bool,
     /// On what grounds the candidates were taken.
     pub basis: Basis,
+}
+
+/// An endpoint that may be picked, with all that picking needs beside the addresses themselves: a
+/// decision is shared by gateways of one shape, each with its own [`roster`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Candidate {
+    /// Index into the gateway's endpoints.
+    pub endpoint: u16,
+    /// Its share beside the others.
+    pub weight: u32,
+    /// Where its addresses begin in the roster.
+    pub first: u16,
+    /// How many there are.
+    pub count: u16,
+}
+
+/// The addresses of one family of a gateway, endpoint by endpoint.
+#[must_use]
+pub fn roster(gateway: &Gateway, family: Family) -> Vec<EndpointAddress> {
+    let all = gateway.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
+    all.filter(|address| family.has(address.ip)).copied().collect()
 }
 
 /// The grounds of a decision.
@@ -50,7 +71,7 @@ impl Basis {
 /// `order` names every cluster of the gateway once. The TTL is short when an endpoint in doubt is
 /// among those that come before or with the candidates: only they can change the answer.
 #[must_use]
-pub fn decide(gateway: &Gateway, standings: &[Standing], order: &[ClusterId]) -> Decision {
+pub fn decide(gateway: &Gateway, family: Family, standings: &[Standing], order: &[ClusterId]) -> Decision {
     let everyone: Vec<usize> = (0..gateway.endpoints.len().min(standings.len()))
         .filter(|&index| standings[index].verdict.is_some())
         .collect();
@@ -59,10 +80,14 @@ pub fn decide(gateway: &Gateway, standings: &[Standing], order: &[ClusterId]) ->
     }
     let stage = Stage { gateway, standings, order };
     if let Some((candidates, in_doubt)) = stage.healthy(&everyone) {
-        return Decision { candidates: ids(&candidates), short_ttl: in_doubt, basis: Basis::Healthy };
+        return Decision {
+            candidates: candidates_of(gateway, family, &candidates),
+            short_ttl: in_doubt,
+            basis: Basis::Healthy,
+        };
     }
     let (candidates, basis) = stage.all_down(&everyone);
-    Decision { candidates: ids(&candidates), short_ttl: true, basis }
+    Decision { candidates: candidates_of(gateway, family, &candidates), short_ttl: true, basis }
 }
 
 /// What every stage looks at.
@@ -173,9 +198,20 @@ fn tiers(gateway: &Gateway, policy: &Policy, members: &[usize], order: &[Cluster
     }
 }
 
-/// A gateway holds far fewer than 65,536 endpoints: `config` bounds them.
-fn ids(indices: &[usize]) -> Vec<u16> {
-    let mut ids: Vec<u16> = indices.iter().filter_map(|&index| u16::try_from(index).ok()).collect();
-    ids.sort_unstable();
-    ids
+/// The candidates at these indices. `config` bounds a gateway's endpoints and addresses far below
+/// 65,536; what would not fit is left out.
+fn candidates_of(gateway: &Gateway, family: Family, indices: &[usize]) -> Vec<Candidate> {
+    let mut candidates = Vec::with_capacity(indices.len());
+    let mut first = 0;
+    for (index, endpoint) in gateway.endpoints.iter().enumerate() {
+        let count = endpoint.addresses.iter().filter(|address| family.has(address.ip)).count();
+        if indices.contains(&index)
+            && let (Ok(endpoint_index), Ok(first), Ok(count)) =
+                (u16::try_from(index), u16::try_from(first), u16::try_from(count))
+        {
+            candidates.push(Candidate { endpoint: endpoint_index, weight: endpoint.weight, first, count });
+        }
+        first += count;
+    }
+    candidates
 }

@@ -23,7 +23,7 @@ mod order;
 mod pick;
 mod standing;
 
-pub use decide::{Basis, Decision, decide};
+pub use decide::{Basis, Candidate, Decision, decide, roster};
 pub use order::{depends_on_place, order_by_distance};
 pub use pick::pick;
 pub use standing::{Family, Standing, standings};

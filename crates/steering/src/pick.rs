@@ -2,64 +2,61 @@
 
 use std::net::IpAddr;
 
-use meridian_model::{Endpoint, EndpointAddress, Gateway, Verdict, Verdicts};
+use meridian_model::{EndpointAddress, Verdicts};
 
-use crate::standing::verdict_of;
-use crate::{Decision, Family};
+use crate::{Candidate, Decision};
 
 /// Puts the addresses of one answer into `into`, which is emptied first.
 ///
-/// Endpoints are drawn by weight without replacement, each contributing its addresses of the family
-/// (healthy ones only, unless the decision is a fallback) until `answers` are there. The same
-/// `random` gives the same answer.
+/// `roster` is the gateway's own, of the family that was decided for. Candidates are drawn by weight
+/// without replacement, each contributing its addresses (healthy ones only, unless the decision is a
+/// fallback) until `answers` are there; `None`: all. The same `random` gives the same answer.
 pub fn pick(
-    gateway: &Gateway,
+    roster: &[EndpointAddress],
     decision: &Decision,
-    family: Family,
+    answers: Option<u16>,
     verdicts: &Verdicts,
     random: u64,
     into: &mut Vec<IpAddr>,
 ) {
     into.clear();
-    let most = gateway.answers.map_or(usize::MAX, usize::from);
+    let most = answers.map_or(usize::MAX, usize::from);
     let mut draws = Draws(random);
-    let mut give = |endpoint: &Endpoint, draws: &mut Draws| {
+    let mut give = |candidate: &Candidate, draws: &mut Draws| {
+        let first = usize::from(candidate.first);
+        let addresses = roster.get(first..first + usize::from(candidate.count)).unwrap_or_default();
         let usable = |address: &&EndpointAddress| {
-            family.has(address.ip)
-                && (!decision.basis.obeys_health() || verdict_of(address, verdicts) == Verdict::Healthy)
+            !decision.basis.obeys_health() || address.target.is_none_or(|target| verdicts.is_healthy(target))
         };
-        let count = endpoint.addresses.iter().filter(usable).count();
+        let count = addresses.iter().filter(usable).count();
         // Start anywhere, so that the addresses of one endpoint share its clients.
         let start = draws.below(count as u64).try_into().unwrap_or(0);
-        let rotated = endpoint.addresses.iter().filter(usable).cycle().skip(start).take(count);
+        let rotated = addresses.iter().filter(usable).cycle().skip(start).take(count);
         into.extend(rotated.map(|address| address.ip).take(most - into.len()));
         into.len() >= most
     };
-    if let [only] = decision.candidates[..] {
-        if let Some(endpoint) = gateway.endpoints.get(usize::from(only)) {
-            give(endpoint, &mut draws);
-        }
+    if let [only] = &decision.candidates[..] {
+        give(only, &mut draws);
         return;
     }
-    let mut left: Vec<&Endpoint> =
-        decision.candidates.iter().filter_map(|&index| gateway.endpoints.get(usize::from(index))).collect();
+    let mut left = decision.candidates.clone();
     while !left.is_empty() {
         let chosen = left.swap_remove(draw_by_weight(&left, &mut draws));
-        if give(chosen, &mut draws) {
+        if give(&chosen, &mut draws) {
             return;
         }
     }
 }
 
-/// The index of one endpoint, each with odds in proportion to its weight; all alike when all are 0.
-fn draw_by_weight(endpoints: &[&Endpoint], draws: &mut Draws) -> usize {
-    let total: u64 = endpoints.iter().map(|endpoint| u64::from(endpoint.weight)).sum();
+/// The index of one candidate, each with odds in proportion to its weight; all alike when all are 0.
+fn draw_by_weight(candidates: &[Candidate], draws: &mut Draws) -> usize {
+    let total: u64 = candidates.iter().map(|candidate| u64::from(candidate.weight)).sum();
     if total == 0 {
-        return draws.below(endpoints.len() as u64).try_into().unwrap_or(0);
+        return draws.below(candidates.len() as u64).try_into().unwrap_or(0);
     }
     let mut ticket = draws.below(total);
-    for (index, endpoint) in endpoints.iter().enumerate() {
-        let weight = u64::from(endpoint.weight);
+    for (index, candidate) in candidates.iter().enumerate() {
+        let weight = u64::from(candidate.weight);
         if ticket < weight {
             return index;
         }

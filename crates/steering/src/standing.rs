@@ -60,7 +60,7 @@ pub fn standings(gateway: &Gateway, family: Family, verdicts: &Verdicts) -> Vec<
 }
 
 /// The verdict on one address; one without a probe counts as healthy.
-pub(crate) fn verdict_of(address: &EndpointAddress, verdicts: &Verdicts) -> Verdict {
+fn verdict_of(address: &EndpointAddress, verdicts: &Verdicts) -> Verdict {
     address.target.map_or(Verdict::Healthy, |target| verdicts.get(target).verdict)
 }
 

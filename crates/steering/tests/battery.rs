@@ -6,7 +6,7 @@ use meridian_model::{
     AllDown, Catalog, CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress,
     Gateway, Policy, Probe, ProbeId, TargetHealth, Tier, Track, Verdict, Verdicts,
 };
-use meridian_steering::{Basis, Decision, Family, decide, pick, standings};
+use meridian_steering::{Basis, Decision, Family, decide, pick, roster, standings};
 use proptest::prelude::*;
 
 //----------- Building -------------------------------------------------------
@@ -71,7 +71,12 @@ fn with_targets(gateway: Gateway) -> Gateway {
 
 fn decided(gateway: &Gateway, family: Family, health: &[TargetHealth], order: &[usize]) -> Decision {
     let order: Vec<ClusterId> = order.iter().map(|&index| cluster(index)).collect();
-    decide(gateway, &standings(gateway, family, &Verdicts::new(health.to_vec())), &order)
+    decide(gateway, family, &standings(gateway, family, &Verdicts::new(health.to_vec())), &order)
+}
+
+/// The endpoints of the candidates.
+fn chosen(decision: &Decision) -> Vec<u16> {
+    decision.candidates.iter().map(|candidate| candidate.endpoint).collect()
 }
 
 fn three(policy: Policy) -> Gateway {
@@ -101,7 +106,7 @@ fn an_unhealthy_endpoint_is_out_under_every_policy() {
             health[down] = UNHEALTHY;
             let decision = decided(&three(policy.clone()), Family::V4, &health, &[0, 1, 2]);
             assert_eq!(decision.basis, Basis::Healthy, "{policy:?}");
-            assert!(!decision.candidates.contains(&u16::try_from(down).unwrap()), "{policy:?} {decision:?}");
+            assert!(!chosen(&decision).contains(&u16::try_from(down).unwrap()), "{policy:?} {decision:?}");
             assert!(!decision.candidates.is_empty());
         }
     }
@@ -131,8 +136,8 @@ fn a_family_without_addresses_is_no_data_under_every_policy() {
 fn the_nearest_cluster_without_ipv6_leaves_aaaa_to_the_next() {
     let gateway = gateway(Policy::Nearest, vec![endpoint(0, 100, false), endpoint(1, 100, true)]);
     let health = [HEALTHY; 3];
-    assert_eq!(decided(&gateway, Family::V4, &health, &[0, 1]).candidates, [0]);
-    assert_eq!(decided(&gateway, Family::V6, &health, &[0, 1]).candidates, [1]);
+    assert_eq!(chosen(&decided(&gateway, Family::V4, &health, &[0, 1])), [0]);
+    assert_eq!(chosen(&decided(&gateway, Family::V6, &health, &[0, 1])), [1]);
 }
 
 #[test]
@@ -140,7 +145,7 @@ fn failover_goes_tier_by_tier() {
     let policy = policies().remove(3);
     let order = [2, 0, 1];
     let gateway = three(policy);
-    let up = |health: [TargetHealth; 3]| decided(&gateway, Family::V4, &health, &order).candidates;
+    let up = |health: [TargetHealth; 3]| chosen(&decided(&gateway, Family::V4, &health, &order));
     assert_eq!(up([HEALTHY, HEALTHY, HEALTHY]), [1]);
     assert_eq!(up([HEALTHY, UNHEALTHY, HEALTHY]), [2]);
     assert_eq!(up([HEALTHY, UNHEALTHY, UNHEALTHY]), [0]);
@@ -166,9 +171,9 @@ fn the_ttl_is_short_only_for_a_doubt_that_can_change_the_answer() {
 fn weight_zero_serves_only_when_nothing_else_is_left() {
     for policy in [Policy::Nearest, Policy::Weighted, Policy::All] {
         let gateway = gateway(policy, vec![endpoint(0, 0, false), endpoint(1, 100, false)]);
-        assert_eq!(decided(&gateway, Family::V4, &[HEALTHY, HEALTHY], &[0, 1]).candidates, [1]);
-        assert_eq!(decided(&gateway, Family::V4, &[HEALTHY, UNHEALTHY], &[0, 1]).candidates, [0]);
-        assert_eq!(decided(&gateway, Family::V4, &[UNHEALTHY, UNHEALTHY], &[0, 1]).candidates, [1]);
+        assert_eq!(chosen(&decided(&gateway, Family::V4, &[HEALTHY, HEALTHY], &[0, 1])), [1]);
+        assert_eq!(chosen(&decided(&gateway, Family::V4, &[HEALTHY, UNHEALTHY], &[0, 1])), [0]);
+        assert_eq!(chosen(&decided(&gateway, Family::V4, &[UNHEALTHY, UNHEALTHY], &[0, 1])), [1]);
     }
 }
 
@@ -176,7 +181,7 @@ fn weight_zero_serves_only_when_nothing_else_is_left() {
 fn a_track_that_is_not_live_serves_only_for_a_live_one_that_is_down() {
     let mut gateway = three(Policy::Nearest);
     gateway.endpoints[0].track = Track::Canary;
-    let up = |health: [TargetHealth; 3]| decided(&gateway, Family::V4, &health, &[0, 1, 2]).candidates;
+    let up = |health: [TargetHealth; 3]| chosen(&decided(&gateway, Family::V4, &health, &[0, 1, 2]));
     assert_eq!(up([HEALTHY, HEALTHY, HEALTHY]), [1]);
     assert_eq!(up([HEALTHY, UNHEALTHY, UNHEALTHY]), [0]);
 }
@@ -184,7 +189,7 @@ fn a_track_that_is_not_live_serves_only_for_a_live_one_that_is_down() {
 #[test]
 fn unknown_is_not_healthy() {
     let gateway = three(Policy::Nearest);
-    assert_eq!(decided(&gateway, Family::V4, &[UNKNOWN, HEALTHY, HEALTHY], &[0, 1, 2]).candidates, [1]);
+    assert_eq!(chosen(&decided(&gateway, Family::V4, &[UNKNOWN, HEALTHY, HEALTHY], &[0, 1, 2])), [1]);
     let none_known = decided(&gateway, Family::V4, &[UNKNOWN; 3], &[0, 1, 2]);
     assert_eq!((none_known.basis, none_known.short_ttl), (Basis::ServeAll, true));
 }
@@ -198,7 +203,7 @@ fn the_four_ways_of_all_down() {
         gateway.all_down = all_down;
         let decision = decided(&gateway, Family::V4, &health, &[0, 1, 2]);
         assert!(decision.short_ttl);
-        (decision.candidates, decision.basis)
+        (chosen(&decision), decision.basis)
     };
     assert_eq!(ask(AllDown::ServeAll), (vec![0], Basis::ServeAll));
     assert_eq!(ask(AllDown::LastHealthy), (vec![1], Basis::LastHealthy));
@@ -224,7 +229,7 @@ fn weights_hold_within_one_percent() {
     let mut addresses = Vec::new();
     let mut random = fastrand_like(1);
     for _ in 0..200_000 {
-        pick(&gateway, &decision, Family::V4, &verdicts, random(), &mut addresses);
+        pick(&roster(&gateway, Family::V4), &decision, gateway.answers, &verdicts, random(), &mut addresses);
         let [IpAddr::V4(only)] = addresses[..] else { panic!("{addresses:?}") };
         counts[usize::from(only.octets()[3])] += 1;
     }
@@ -252,7 +257,7 @@ fn answers_bounds_the_addresses_and_all_gives_everything() {
     let mut addresses = Vec::new();
     for (answers, wanted) in [(Some(2), 2), (Some(9), 3), (None, 3)] {
         gateway.answers = answers;
-        pick(&gateway, &decision, Family::V4, &verdicts, 7, &mut addresses);
+        pick(&roster(&gateway, Family::V4), &decision, gateway.answers, &verdicts, 7, &mut addresses);
         addresses.sort();
         addresses.dedup();
         assert_eq!(addresses.len(), wanted);
@@ -268,7 +273,14 @@ fn an_endpoint_hands_out_only_its_healthy_addresses() {
     for random in 0..50 {
         let health = [UNHEALTHY, HEALTHY];
         let decision = decided(&gateway, Family::V4, &health, &[0]);
-        pick(&gateway, &decision, Family::V4, &Verdicts::new(health.to_vec()), random, &mut addresses);
+        pick(
+            &roster(&gateway, Family::V4),
+            &decision,
+            gateway.answers,
+            &Verdicts::new(health.to_vec()),
+            random,
+            &mut addresses,
+        );
         assert_eq!(addresses, ["192.0.2.77".parse::<IpAddr>().unwrap()]);
     }
 }
@@ -335,7 +347,7 @@ proptest! {
         for family in Family::ALL {
             let decision = decided(&gateway, family, &health, &order);
             let mut addresses = Vec::new();
-            pick(&gateway, &decision, family, &verdicts, random, &mut addresses);
+            pick(&roster(&gateway, family), &decision, gateway.answers, &verdicts, random, &mut addresses);
             let of_family = || gateway.endpoints.iter().flat_map(|e| &e.addresses).filter(|a| family.has(a.ip));
             prop_assert!(addresses.iter().all(|ip| of_family().any(|a| a.ip == *ip)));
             let verdict = |ip: IpAddr| {
@@ -352,7 +364,7 @@ proptest! {
             prop_assert!(!addresses.is_empty() || may_be_empty);
             prop_assert!(addresses.len() <= gateway.answers.map_or(usize::MAX, usize::from));
             let mut again = Vec::new();
-            pick(&gateway, &decision, family, &verdicts, random, &mut again);
+            pick(&roster(&gateway, family), &decision, gateway.answers, &verdicts, random, &mut again);
             prop_assert_eq!(&addresses, &again);
         }
     }

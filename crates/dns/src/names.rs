@@ -1,0 +1,81 @@
+//! The table of names: from a name in wire form to a number.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+/// Names in wire form and lower case, numbered from 0 in the order they came.
+///
+/// The octets of all names lie in one arena and the table keeps numbers alone, so that a look-up among
+/// a million names touches hardly more memory than one among ten. The hash is keyed: a stranger who
+/// chooses the names that are asked cannot choose how they collide.
+#[derive(Default)]
+pub(crate) struct Names {
+    octets: Vec<u8>,
+    /// Where each name ends in `octets`; it begins where the one before ends.
+    ends: Vec<u32>,
+    table: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Names {
+    /// The number of a name, if it is there.
+    pub(crate) fn get(&self, wire: &[u8]) -> Option<u32> {
+        let hash = self.hasher.hash_one(wire);
+        self.table.find(hash, |&number| self.wire(number) == wire).copied()
+    }
+
+    /// The number of a name; the next one, if it was not there. `None` when the arena is full (4 GiB).
+    pub(crate) fn insert(&mut self, wire: &[u8]) -> Option<u32> {
+        if let Some(number) = self.get(wire) {
+            return Some(number);
+        }
+        let number = u32::try_from(self.ends.len()).ok()?;
+        let end = u32::try_from(self.octets.len() + wire.len()).ok()?;
+        self.octets.extend_from_slice(wire);
+        self.ends.push(end);
+        let hash = self.hasher.hash_one(wire);
+        let Self { octets, ends, table, hasher } = self;
+        table.insert_unique(hash, number, |&other| hasher.hash_one(slice(octets, ends, other)));
+        Some(number)
+    }
+
+    /// The octets of a number's name; none for a number that was not given.
+    pub(crate) fn wire(&self, number: u32) -> &[u8] {
+        slice(&self.octets, &self.ends, number)
+    }
+
+    /// All numbers.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> + use<> {
+        0..u32::try_from(self.ends.len()).unwrap_or(u32::MAX)
+    }
+}
+
+fn slice<'o>(octets: &'o [u8], ends: &[u32], number: u32) -> &'o [u8] {
+    let at = number as usize;
+    let start = at.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |&end| end as usize);
+    let end = ends.get(at).map_or(start, |&end| end as usize);
+    octets.get(start..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_numbers() {
+        let mut names = Names::default();
+        let wire = |number: u32| [&[4][..], &number.to_be_bytes(), &[0]].concat();
+        for number in 0..1000 {
+            assert_eq!(names.insert(&wire(number)), Some(number));
+        }
+        for number in 0..1000 {
+            assert_eq!(names.get(&wire(number)), Some(number));
+            assert_eq!(names.insert(&wire(number)), Some(number));
+            assert_eq!(names.wire(number), wire(number));
+        }
+        assert_eq!(names.get(&wire(1000)), None);
+        assert_eq!(names.get(&[]), None);
+        assert_eq!(names.numbers().count(), 1000);
+    }
+}
