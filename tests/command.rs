@@ -65,17 +65,19 @@ fn every_issue_at_once() {
         .replace("cluster = \"eu-west\"", "cluster = \"eu-wset\"")
         .replace("192.0.2.10", "192.0.2.300")
         .replace("shop.gslb.example", "shop.example")
+        .replace("version = 1\n", "version = 1\n[geoip]\ndatabases = [\"/nonexistent/City.mmdb\"]\n")
         .replace("name = \"shop\"", "name = \"shop\"\nprobe = \"web\"\ncolour = \"blue\"");
     let (code, out, err) = check(&bad);
     assert_eq!((code, out.as_str()), (Some(64), ""));
     let lines: Vec<&str> = err.lines().collect();
     let wanted = [
-        ("m.toml:8:12: clusters[0].latitude: expected ", "153.35"),
-        ("m.toml:12:9: gateways[0].probe: expected ", "\"web\""),
-        ("m.toml:13:1: gateways[0].colour: expected ", "unknown key"),
-        ("m.toml:14:14: gateways[0].hostnames[0]: expected ", "\"shop.example\""),
-        ("m.toml:16:11: gateways[0].endpoints[0].cluster: expected ", "\"eu-wset\""),
-        ("m.toml:17:14: gateways[0].endpoints[0].addresses[0]: expected ", "\"192.0.2.300\""),
+        ("m.toml:3:14: geoip.databases[0]: expected a MaxMind DB", "/nonexistent/City.mmdb: no file"),
+        ("m.toml:10:12: clusters[0].latitude: expected ", "153.35"),
+        ("m.toml:14:9: gateways[0].probe: expected ", "\"web\""),
+        ("m.toml:15:1: gateways[0].colour: expected ", "unknown key"),
+        ("m.toml:16:14: gateways[0].hostnames[0]: expected ", "\"shop.example\""),
+        ("m.toml:18:11: gateways[0].endpoints[0].cluster: expected ", "\"eu-wset\""),
+        ("m.toml:19:14: gateways[0].endpoints[0].addresses[0]: expected ", "\"192.0.2.300\""),
     ];
     assert_eq!(lines.len(), wanted.len(), "{err}");
     for (line, (start, found)) in lines.iter().zip(wanted) {
@@ -106,14 +108,11 @@ fn databases_that_cannot_be_used() {
     let (code, _, err) = check(&format!("{GOOD}[geoip]\ndatabases = [{}]\n", list.join(", ")));
     assert_eq!(code, Some(64));
     let lines: Vec<&str> = err.lines().collect();
-    assert_eq!(lines.len(), 3, "{err}");
+    assert_eq!(lines.len(), names.len(), "{err}");
     for (index, line) in lines.iter().enumerate() {
         assert!(line.starts_with("m.toml:17:"), "{line}");
-        assert!(line.contains(&format!(" geoip.databases[{index}]: {}", names[index].display())), "{line}");
-        assert!(
-            line.contains("expected a MaxMind DB") || line.contains("expected a sound MaxMind DB"),
-            "{line}"
-        );
+        assert!(line.contains(&format!(" geoip.databases[{index}]: expected a ")), "{line}");
+        assert!(line.contains(&format!("MaxMind DB, found {}: ", names[index].display())), "{line}");
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }

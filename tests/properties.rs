@@ -67,7 +67,7 @@ fn config(networks: &[(String, &str)], policy: &str) -> String {
 fn ground(text: &str) -> Arc<Ground> {
     match meridian::load_text(text, Path::new("property.toml")) {
         Ok(loaded) => loaded.ground,
-        Err(issues) => panic!("{}", issues.join("\n")),
+        Err(issues) => panic!("{issues}"),
     }
 }
 

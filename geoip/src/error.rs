@@ -21,36 +21,30 @@ pub struct DatabaseError {
 
 /// Why a database cannot be used.
 #[derive(Debug, Error)]
+#[error("expected {}, found {}", self.expected(), self.found())]
 pub enum DatabaseProblem {
     /// There is nothing at the path.
-    #[error("expected a MaxMind DB, found no file")]
     Missing,
     /// The path leads to something other than a file.
-    #[error("expected a MaxMind DB, found {found}")]
     NotAFile {
         /// What is there: `a directory`.
         found: &'static str,
     },
     /// The operating system does not let us have it.
-    #[error("expected a MaxMind DB, found a file that cannot be read: {0}")]
     Unreadable(io::Error),
     /// Larger than any database in use.
-    #[error("expected at most {MOST_DATABASE_BYTES} bytes, found {bytes}")]
     TooLarge {
         /// The file's size; for a file that grows meanwhile, how much was read.
         bytes: u64,
     },
     /// Further down the list than databases are taken.
-    #[error("expected at most {MOST_DATABASES} databases, found this one after them")]
     TooMany,
     /// Some other kind of file, or one that lacks its end, where the format has its metadata.
-    #[error("expected a MaxMind DB, found {found}")]
     NotADatabase {
         /// What it looks like, with its size.
         found: String,
     },
     /// The metadata, the search tree or the data section contradict themselves.
-    #[error("expected a sound MaxMind DB, found {database_type} damaged: {reason}")]
     Damaged {
         /// What the metadata call it, or `a database` if they are what is damaged.
         database_type: String,
@@ -58,9 +52,6 @@ pub enum DatabaseProblem {
         reason: String,
     },
     /// A record that is not what the schemas say.
-    #[error(
-        "expected records of a City, Country or ASN database, found in {database_type} at {network}: {reason}"
-    )]
     Record {
         /// What the metadata call it.
         database_type: String,
@@ -70,12 +61,47 @@ pub enum DatabaseProblem {
         reason: String,
     },
     /// A sound database that does not say where anything is.
-    #[error(
-        "expected a City or Country database (an ASN database only beside one), found {database_type}: \
-         no record has a country or coordinates"
-    )]
     WrongType {
         /// What the metadata call it.
         database_type: String,
     },
+}
+
+impl DatabaseProblem {
+    /// What should be there.
+    #[must_use]
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Missing | Self::NotAFile { .. } | Self::Unreadable(_) | Self::NotADatabase { .. } => {
+                "a MaxMind DB".to_owned()
+            }
+            Self::TooLarge { .. } => format!("at most {MOST_DATABASE_BYTES} bytes"),
+            Self::TooMany => format!("at most {MOST_DATABASES} databases"),
+            Self::Damaged { .. } => "a sound MaxMind DB".to_owned(),
+            Self::Record { .. } => "records of a City, Country or ASN database".to_owned(),
+            Self::WrongType { .. } => {
+                "a City or Country database (an ASN database only beside one)".to_owned()
+            }
+        }
+    }
+
+    /// What is.
+    #[must_use]
+    pub fn found(&self) -> String {
+        match self {
+            Self::Missing => "no file".to_owned(),
+            Self::NotAFile { found } => (*found).to_owned(),
+            Self::Unreadable(error) => format!("a file that cannot be read: {error}"),
+            Self::TooLarge { bytes } => format!("{bytes} bytes"),
+            Self::TooMany => "this one after them".to_owned(),
+            Self::NotADatabase { found } => found.clone(),
+            Self::Damaged { database_type, reason } => format!("{database_type} damaged: {reason}"),
+            Self::Record { database_type, network, reason } => {
+                format!("in {database_type} at {network}: {reason}")
+            }
+            Self::WrongType { database_type } => {
+                format!("{database_type}: no record has a country or coordinates")
+            }
+        }
+    }
 }

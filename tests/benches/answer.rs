@@ -38,7 +38,7 @@ fn view(gateways: usize) -> View {
         }
     }
     let loaded =
-        meridian::load_text(&text, Path::new("bench.toml")).unwrap_or_else(|issues| panic!("{issues:?}"));
+        meridian::load_text(&text, Path::new("bench.toml")).unwrap_or_else(|issues| panic!("{issues}"));
     let targets = loaded.ground.catalog().targets().len();
     let healthy = TargetHealth { verdict: Verdict::Healthy, ..TargetHealth::default() };
     View::new(loaded.ground, Verdicts::new(vec![healthy; targets]), None)

@@ -313,8 +313,8 @@ impl Stage {
     /// # Errors
     /// With every issue of the configuration.
     pub fn new(config: &str) -> Result<Self> {
-        let loaded = meridian::load_text(config, Path::new("replay.toml"))
-            .map_err(|issues| anyhow!("{}", issues.join("\n")))?;
+        let loaded =
+            meridian::load_text(config, Path::new("replay.toml")).map_err(|issues| anyhow!("{issues}"))?;
         let ground = loaded.ground;
         let targets = ground.catalog().targets().len();
         let live = Arc::new(Live::new(View::new(ground.clone(), Verdicts::default(), None)));

@@ -25,6 +25,13 @@ pub(crate) struct GeoipSpec {
     networks: Vec<NetworkSpec>,
 }
 
+impl GeoipSpec {
+    /// The databases with their places in the file.
+    pub(crate) fn databases(&self, findings: &Findings<'_>) -> Vec<Located<PathBuf>> {
+        self.databases.iter().cloned().map(|database| findings.located(database)).collect()
+    }
+}
+
 /// A network as written.
 struct NetworkSpec {
     prefix: Option<Spotted<IpNet>>,
@@ -89,7 +96,8 @@ fn parse_prefix(text: &str) -> Result<IpNet, String> {
 
 /// Builds the section and checks that no prefix stands twice.
 pub(crate) fn build(spec: GeoipSpec, findings: &Findings<'_>) -> Option<Geoip> {
-    let GeoipSpec { databases, networks } = spec;
+    let databases = spec.databases(findings);
+    let GeoipSpec { databases: _, networks } = spec;
     let mut first_spots = HashMap::new();
     let mut built = Vec::with_capacity(networks.len());
     for network in networks {
@@ -100,8 +108,6 @@ pub(crate) fn build(spec: GeoipSpec, findings: &Findings<'_>) -> Option<Geoip> {
         }
         built.push(build_network(network));
     }
-    let databases: Vec<Located<PathBuf>> =
-        databases.into_iter().map(|database| findings.located(database)).collect();
     Some(Geoip { databases, networks: built.into_iter().collect::<Option<_>>()? })
 }
 

@@ -37,7 +37,7 @@ pub enum Matter {
     },
     /// The file can be used, but does something its author may not want.
     Warning(String),
-    /// The operating system's words on why the file cannot be read.
+    /// Why the file as a whole cannot be read, often in the operating system's words.
     Unreadable(String),
 }
 
@@ -52,6 +52,13 @@ impl Issue {
             key: at.key.clone(),
             matter: Matter::Mistake { expected: expected.into(), found: found.into() },
         }
+    }
+
+    /// The file as a whole cannot be used, for a reason in words.
+    #[must_use]
+    pub fn unreadable(file: &Path, reason: String) -> Self {
+        let matter = Matter::Unreadable(reason);
+        Self { file: file.to_path_buf(), position: None, key: String::new(), matter }
     }
 
     /// Whether the file can be used all the same.
@@ -88,18 +95,38 @@ impl fmt::Display for Issue {
 pub struct Issues {
     kept: Vec<Issue>,
     dropped: usize,
+    databases: Vec<Located<PathBuf>>,
 }
 
 impl Issues {
     /// Takes those kept, in order, and how many more there were.
     pub(crate) fn new(kept: Vec<Issue>, dropped: usize) -> Self {
-        Self { kept, dropped }
+        Self { kept, dropped, databases: Vec::new() }
+    }
+
+    /// As it is, with the databases that the file names in spite of its mistakes.
+    pub(crate) fn with_databases(self, databases: Vec<Located<PathBuf>>) -> Self {
+        Self { databases, ..self }
+    }
+
+    /// The databases that the file names in spite of its mistakes: who opens them can report theirs
+    /// in the same run.
+    #[must_use]
+    pub fn databases(&self) -> &[Located<PathBuf>] {
+        &self.databases
+    }
+
+    /// Puts further issues of the same file to their places.
+    pub fn add(&mut self, issues: impl IntoIterator<Item = Issue>) {
+        self.kept.extend(issues);
+        self.kept.sort_by_key(|issue| issue.position);
+        let most = limits::ISSUES.min(self.kept.len());
+        self.dropped += self.kept.split_off(most).len();
     }
 
     /// The single issue of a file that cannot be read.
     pub(crate) fn unreadable(file: &Path, reason: String) -> Self {
-        let matter = Matter::Unreadable(reason);
-        Self::new(vec![Issue { file: file.to_path_buf(), position: None, key: String::new(), matter }], 0)
+        Self::from(Issue::unreadable(file, reason))
     }
 
     /// Those that are kept, at most 200, in the order of the file.

@@ -113,13 +113,16 @@ fn not_utf8(path: &Path, octets: &[u8], valid_up_to: usize) -> Issues {
 pub fn parse(text: &str, file: &Path) -> Result<Loaded, Issues> {
     let source = Source::new(file, text);
     let mut findings = Findings::new(&source);
+    let mut databases = Vec::new();
     let built = syntax::parse(&source, &mut findings).and_then(|tree| {
         let root = Spot { offset: 0, path: KeyPath::default() };
         let spec = Table::read(&tree, root.clone(), &findings, |root| read_root(root, file));
+        databases = spec.geoip.databases(&findings);
         // What refers to other lines cannot be judged while some of them are no TOML.
         if findings.is_broken() { None } else { build(spec, &root, &findings) }
     });
-    let ((catalog, settings), warnings) = findings.conclude(built)?;
+    let concluded = findings.conclude(built).map_err(|issues| issues.with_databases(databases));
+    let ((catalog, settings), warnings) = concluded?;
     Ok(Loaded { catalog, settings, warnings })
 }
 

@@ -23,9 +23,7 @@ pub(crate) fn run(file: &Path) -> anyhow::Result<u8> {
             Ok(exit::OK)
         }
         Err(issues) => {
-            for issue in &issues {
-                eprintln!("{issue}");
-            }
+            eprintln!("{issues}");
             Ok(exit::CONFIG)
         }
     }

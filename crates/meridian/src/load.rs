@@ -1,11 +1,12 @@
 //! One way from a file to what is served: for `check`, `serve`, reload and the demo.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use meridian_config::{Issue, Located, Position, Settings};
+use meridian_config::{Issue, Issues, Located, Settings};
 use meridian_dns::Ground;
-use meridian_geoip::Locality;
+use meridian_geoip::{DatabaseError, Locality};
+use meridian_model::Network;
 
 /// A configuration that can be served.
 pub struct Loaded {
@@ -20,8 +21,8 @@ pub struct Loaded {
 /// Loads a file and the databases that it names.
 ///
 /// # Errors
-/// Every issue there is, a line each.
-pub fn load(file: &Path) -> Result<Loaded, Vec<String>> {
+/// Every issue of the file and of its databases, in the file's order.
+pub fn load(file: &Path) -> Result<Loaded, Issues> {
     finish(file, meridian_config::load(file))
 }
 
@@ -29,29 +30,46 @@ pub fn load(file: &Path) -> Result<Loaded, Vec<String>> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_text(text: &str, file: &Path) -> Result<Loaded, Vec<String>> {
+pub fn load_text(text: &str, file: &Path) -> Result<Loaded, Issues> {
     finish(file, meridian_config::parse(text, file))
 }
 
-fn finish(
-    file: &Path,
-    loaded: Result<meridian_config::Loaded, meridian_config::Issues>,
-) -> Result<Loaded, Vec<String>> {
-    let loaded =
-        loaded.map_err(|issues| issues.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
+fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Result<Loaded, Issues> {
+    let loaded = loaded.map_err(|mut issues| {
+        let databases = issues.databases().to_vec();
+        if !databases.is_empty()
+            && let Err(errors) = locality(&databases, &[])
+        {
+            issues.add(database_issues(file, &databases, &errors));
+        }
+        issues
+    })?;
     let geoip = &loaded.settings.geoip;
-    let paths: Vec<_> = geoip.databases.iter().map(|database| database.value.clone()).collect();
-    let locality = Locality::load(&paths, &geoip.networks).map_err(|errors| {
-        let line = |error: &meridian_geoip::DatabaseError| match geoip.databases.get(error.index) {
-            Some(Located { key, position: Position { line, column }, value }) => {
-                let (file, value) = (file.display(), value.display());
-                format!("{file}:{line}:{column}: {key}: {value}: {}", error.problem)
-            }
-            None => error.to_string(),
-        };
-        errors.iter().map(line).collect::<Vec<_>>()
+    let locality = locality(&geoip.databases, &geoip.networks).map_err(|errors| {
+        let mut each = database_issues(file, &geoip.databases, &errors).into_iter();
+        let first = each.next().unwrap_or_else(|| Issue::unreadable(file, "no place is known".to_owned()));
+        let mut issues = Issues::from(first);
+        issues.add(each);
+        issues
     })?;
     let ground = Ground::new(Arc::new(loaded.catalog), &locality)
-        .map_err(|error| vec![format!("{}: {error}", file.display())])?;
+        .map_err(|error| Issue::unreadable(file, error.to_string()))?;
     Ok(Loaded { ground: Arc::new(ground), settings: loaded.settings, warnings: loaded.warnings })
+}
+
+fn locality(databases: &[Located<PathBuf>], networks: &[Network]) -> Result<Locality, Vec<DatabaseError>> {
+    let paths: Vec<PathBuf> = databases.iter().map(|database| database.value.clone()).collect();
+    Locality::load(&paths, networks)
+}
+
+/// Each error at the line that names its database.
+fn database_issues(file: &Path, databases: &[Located<PathBuf>], errors: &[DatabaseError]) -> Vec<Issue> {
+    let issue = |error: &DatabaseError| match databases.get(error.index) {
+        Some(named) => {
+            let found = format!("{}: {}", error.path.display(), error.problem.found());
+            Issue::mistake(file, named, &error.problem.expected(), &found)
+        }
+        None => Issue::unreadable(file, error.to_string()),
+    };
+    errors.iter().map(issue).collect()
 }

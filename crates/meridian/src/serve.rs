@@ -21,9 +21,7 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<u8> {
     let loaded = match load(config) {
         Ok(loaded) => loaded,
         Err(issues) => {
-            for issue in &issues {
-                eprintln!("{issue}");
-            }
+            eprintln!("{issues}");
             return Ok(exit::CONFIG);
         }
     };
@@ -113,7 +111,7 @@ impl Running {
         let loaded = match tokio::task::spawn_blocking(move || load(&file)).await {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(issues)) => {
-                for issue in issues {
+                for issue in &issues {
                     tracing::error!("{issue}");
                 }
                 tracing::error!("reload refused: the configuration before it stays in force");

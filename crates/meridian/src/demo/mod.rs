@@ -40,7 +40,7 @@ async fn demo(listen: SocketAddr, http_port: u16) -> anyhow::Result<()> {
     let text =
         CONFIG.replace("{listen}", &listen.to_string()).replace("{http_port}", &clusters.port().to_string());
     let loaded = load_text(&text, Path::new("demo.toml"))
-        .map_err(|issues| anyhow!("the demo's own configuration: {}", issues.join("\n")))?;
+        .map_err(|issues| anyhow!("the demo's own configuration: {issues}"))?;
     let running = Running::start(&loaded, bound).await?;
     let mut transitions = running.probes.transitions();
 
