@@ -33,6 +33,17 @@ fn the_reference_file_passes() {
     assert!(String::from_utf8_lossy(&output.stdout).contains(": ok ("));
 }
 
+/// The configuration in the README as well.
+#[test]
+fn the_example_of_the_readme_passes() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let (code, _, err) = check(example);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+}
+
 const GOOD: &str = r#"version = 1
 [[zones]]
 name = "gslb.example"

@@ -182,6 +182,36 @@ fn a_flood_of_rubbish_is_silent() {
     assert!(lines < 20, "{lines} lines: {:#?}", &meridian.seen[before..]);
 }
 
+/// SIGTERM drains: what had arrived is answered, an idle connection is closed, the exit code is 0.
+#[test]
+fn sigterm_answers_what_has_arrived() {
+    let site = Site::new();
+    let _clusters = three(&site);
+    let mut meridian = Meridian::serve(&config(&site, LOOPBACK, "http"));
+    let mut idle = TcpStream::connect(meridian.address()).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    for id in 0..100 {
+        let mut ask = Ask::new("shop.gslb.example.", RecordType::A);
+        ask.id = id;
+        socket.send_to(&ask.octets(), meridian.address()).unwrap();
+    }
+    meridian.signal("TERM");
+    let mut ids: Vec<u16> = (0..100)
+        .map(|_| {
+            let mut reply = [0; 512];
+            socket.recv(&mut reply).unwrap();
+            u16::from_be_bytes([reply[0], reply[1]])
+        })
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..100).collect::<Vec<u16>>());
+    idle.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert!(!matches!(idle.read(&mut [0]), Ok(1..)));
+    assert_eq!(meridian.wait().code(), Some(0));
+    assert!(meridian.seen.iter().any(|line| line["message"] == "stopped" && line["drained"] == true));
+}
+
 /// Every address of a wildcard socket answers from itself; IPv6 is served as IPv4 is.
 #[test]
 fn replies_come_from_the_address_that_was_asked() {

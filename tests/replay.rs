@@ -90,7 +90,7 @@ fn over_udp_and_tcp() {
     play_all(&mut |stage| {
         let _inside = runtime.enter();
         let bound = Bound::bind(&[(Ipv4Addr::LOCALHOST, 0).into()], 2).unwrap();
-        let server = Server::start(bound, Arc::clone(&stage.live), 1);
+        let server = Server::start(bound, Arc::clone(&stage.live), 1).unwrap();
         let address = server.addresses()[0];
         servers.push(server);
         Box::new(move |_, question| over_sockets(address, question))

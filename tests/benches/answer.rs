@@ -1,21 +1,23 @@
-//! The cost of `answer()` for a steered A with a client subnet, with few and with many gateways.
+//! The cost of `answer()` for a steered A with a client subnet, with few and with many gateways; and
+//! that of a new view.
 //!
-//! `cargo bench -p meridian-tests`: the two lines are to be alike within 20 %.
+//! `cargo bench -p meridian-tests`: the first two lines are to be alike within 20 %.
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use hickory_proto::rr::RecordType;
-use meridian_dns::{Peer, Transport, View, answer};
+use meridian_dns::{Ground, Peer, Transport, View, answer};
 use meridian_model::{TargetHealth, Verdict, Verdicts};
 use meridian_tests::Ask;
 
 /// Clients whose packets are asked in turn; enough that no branch is learnt by heart.
 const PACKETS: usize = 4096;
 
-fn view(gateways: usize) -> View {
+fn ground(gateways: usize) -> Arc<Ground> {
     let mut text = String::from(
         "version = 1\n[[zones]]\nname = \"gslb.example\"\nnameservers = [\"ns.elsewhere.example\"]\nhostmaster = \"hostmaster.example\"\n[[probes]]\nname = \"web\"\ntype = \"http\"\n",
     );
@@ -39,15 +41,22 @@ fn view(gateways: usize) -> View {
     }
     let loaded =
         meridian::load_text(&text, Path::new("bench.toml")).unwrap_or_else(|issues| panic!("{issues}"));
-    let targets = loaded.ground.catalog().targets().len();
-    let healthy = TargetHealth { verdict: Verdict::Healthy, ..TargetHealth::default() };
-    View::new(loaded.ground, Verdicts::new(vec![healthy; targets]), None)
+    loaded.ground
+}
+
+/// All healthy, but the first target if `first` is not.
+fn verdicts(ground: &Ground, first: Verdict) -> Verdicts {
+    let health = |verdict| TargetHealth { verdict, ..TargetHealth::default() };
+    let mut all = vec![health(Verdict::Healthy); ground.catalog().targets().len()];
+    all[0] = health(first);
+    Verdicts::new(all)
 }
 
 fn steered(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("answer steered A with ECS");
     for gateways in [10, 10_000] {
-        let view = view(gateways);
+        let ground = ground(gateways);
+        let view = View::new(ground.clone(), verdicts(&ground, Verdict::Healthy), None);
         let mut random = fastrand::Rng::with_seed(1);
         let packets: Vec<Vec<u8>> = (0..PACKETS)
             .map(|_| {
@@ -69,5 +78,23 @@ fn steered(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, steered);
+/// What a change of verdict costs before the next query sees it.
+fn publish(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("view after one change of verdict");
+    for gateways in [10, 10_000] {
+        let ground = ground(gateways);
+        let changes = [Verdict::Unhealthy, Verdict::Healthy].map(|verdict| verdicts(&ground, verdict));
+        let mut before = View::new(ground.clone(), changes[1].clone(), None);
+        let mut next = 0;
+        group.bench_function(BenchmarkId::new("gateways", gateways), |bencher| {
+            bencher.iter(|| {
+                next = (next + 1) % 2;
+                before = View::new(ground.clone(), changes[next].clone(), Some(&before));
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, steered, publish);
 criterion_main!(benches);

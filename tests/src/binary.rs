@@ -177,7 +177,9 @@ impl Meridian {
     pub fn wait(&mut self) -> ExitStatus {
         let until = now() + DEADLINE;
         // Its standard error closes when it ends: that is the event.
-        while self.logs.recv_timeout(until.saturating_duration_since(now())).is_ok() {}
+        while let Ok(line) = self.logs.recv_timeout(until.saturating_duration_since(now())) {
+            self.seen.push(line);
+        }
         assert!(now() < until, "the process did not end in {DEADLINE:?}");
         self.child.wait().expect("the process is ours")
     }

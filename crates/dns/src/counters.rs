@@ -56,6 +56,8 @@ counters! {
     panics,
     /// Replies that the kernel did not take.
     send_failed,
+    /// Failures of receiving from UDP.
+    receive_failed,
     /// TCP connections accepted.
     tcp_accepted,
     /// TCP connections closed at once: too many in all.

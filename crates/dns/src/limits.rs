@@ -33,8 +33,8 @@ pub(crate) const TCP_WRITE: Duration = Duration::from_secs(5);
 /// The whole life of a TCP connection, however busy.
 pub(crate) const TCP_LIFETIME: Duration = Duration::from_secs(120);
 
-/// A pause after `accept` fails, so that a full descriptor table costs no spin.
-pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A pause after `accept` or `recvmsg` fails, so that a lack of descriptors or memory costs no spin.
+pub(crate) const FAILURE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Ports tried when port 0 was asked for and TCP cannot have the one that UDP was given.
 pub(crate) const EPHEMERAL_TRIES: usize = 16;

@@ -96,7 +96,7 @@ impl Running {
             let publisher = Arc::clone(&publisher);
             async move { publisher.run().await }
         });
-        let server = Server::start(bound, publisher.live().clone(), seed());
+        let server = Server::start(bound, publisher.live().clone(), seed()).context("cannot serve")?;
         for address in server.addresses() {
             tracing::info!(%address, "listening");
         }

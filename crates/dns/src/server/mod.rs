@@ -7,6 +7,7 @@ mod bind;
 mod tcp;
 mod udp;
 
+use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -37,8 +38,10 @@ impl Server {
     /// Starts answering on bound sockets, from whatever view is live. Needs a tokio runtime.
     ///
     /// `seed` begins the random numbers that decide between equal candidates.
-    #[must_use]
-    pub fn start(bound: Bound, live: Arc<Live>, seed: u64) -> Self {
+    ///
+    /// # Errors
+    /// When a worker cannot have its thread, or a socket its place in a runtime; none runs on then.
+    pub fn start(bound: Bound, live: Arc<Live>, seed: u64) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
         let counters = Arc::new(Counters::default());
@@ -47,10 +50,10 @@ impl Server {
         let mut seeds = fastrand::Rng::with_seed(seed);
         let (workers, listeners) = bound.into_parts();
         for (index, sockets) in workers.into_iter().enumerate() {
-            udp::start(index, sockets, shared.clone(), seeds.u64(..));
+            udp::start(index, sockets, shared.clone(), seeds.u64(..))?;
         }
-        tcp::start(listeners, shared, seeds.u64(..));
-        Self { addresses, counters, stop, ended }
+        tcp::start(listeners, shared, seeds.u64(..))?;
+        Ok(Self { addresses, counters, stop, ended })
     }
 
     /// Where it listens; port 0 has become the port that was given.

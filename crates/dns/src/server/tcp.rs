@@ -15,26 +15,26 @@ use super::Shared;
 use crate::answer::{Peer, Reply, Transport};
 use crate::counters::add;
 use crate::limits::{
-    ACCEPT_PAUSE, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE, TCP_LIFETIME, TCP_WRITE,
+    FAILURE_PAUSE, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE, TCP_LIFETIME, TCP_WRITE,
 };
 
 /// Starts accepting on every listener.
-pub(super) fn start(listeners: Vec<TcpListener>, shared: Shared, seed: u64) {
+pub(super) fn start(listeners: Vec<TcpListener>, shared: Shared, seed: u64) -> io::Result<()> {
     let places = Places { total: Arc::new(Semaphore::new(TCP_CONNECTIONS)), by_client: Arc::default() };
     let mut seeds = fastrand::Rng::with_seed(seed);
     for listener in listeners {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
         tokio::spawn(accept(listener, places.clone(), shared.clone(), seeds.fork()));
     }
+    Ok(())
 }
 
-async fn accept(listener: TcpListener, places: Places, mut shared: Shared, mut seeds: fastrand::Rng) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "a TCP listener cannot be served");
-            return;
-        }
-    };
+async fn accept(
+    listener: tokio::net::TcpListener,
+    places: Places,
+    mut shared: Shared,
+    mut seeds: fastrand::Rng,
+) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -44,7 +44,7 @@ async fn accept(listener: TcpListener, places: Places, mut shared: Shared, mut s
         // No error of accept ends the listener: the client is gone, or descriptors are short.
         let Ok((stream, from)) = accepted else {
             add(&shared.counters.accept_failed);
-            sleep(ACCEPT_PAUSE).await;
+            sleep(FAILURE_PAUSE).await;
             continue;
         };
         add(&shared.counters.tcp_accepted);

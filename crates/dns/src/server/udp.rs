@@ -11,40 +11,49 @@ use tokio::io::Interest;
 use super::Shared;
 use crate::answer::{Peer, Reply, Transport};
 use crate::counters::add;
-use crate::limits::{UDP_BATCH, UDP_QUERY_SIZE};
+use crate::limits::{FAILURE_PAUSE, UDP_BATCH, UDP_QUERY_SIZE};
 
-/// Starts a worker: one thread that serves one socket of every address.
-pub(super) fn start(index: usize, sockets: Vec<UdpSocket>, shared: Shared, seed: u64) {
+/// Starts a worker: one thread that serves one socket of every address. Returns when it serves.
+pub(super) fn start(index: usize, sockets: Vec<UdpSocket>, shared: Shared, seed: u64) -> io::Result<()> {
+    let (started, starts) = std::sync::mpsc::sync_channel(1);
     let run = move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
-            Ok(runtime) => runtime,
+        let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = match made.and_then(|runtime| Ok((within(&runtime, sockets)?, runtime))) {
+            Ok((sockets, runtime)) => {
+                // Nobody waits any more only when the start was given up.
+                let _given_up = started.send(Ok(()));
+                Some((sockets, runtime))
+            }
             Err(error) => {
-                tracing::error!(worker = index, %error, "a UDP worker cannot start");
-                return;
+                let _given_up = started.send(Err(error));
+                None
             }
         };
-        let mut seeds = fastrand::Rng::with_seed(seed);
-        runtime.block_on(async {
-            let mut tasks = tokio::task::JoinSet::new();
-            for socket in sockets {
-                tasks.spawn(serve(socket, shared.clone(), fastrand::Rng::with_seed(seeds.u64(..))));
-            }
-            tasks.join_all().await;
-        });
-    };
-    if let Err(error) = std::thread::Builder::new().name(format!("dns-udp-{index}")).spawn(run) {
-        tracing::error!(worker = index, %error, "a UDP worker cannot start");
-    }
-}
-
-async fn serve(socket: UdpSocket, mut shared: Shared, random: fastrand::Rng) {
-    let socket = match tokio::net::UdpSocket::from_std(socket) {
-        Ok(socket) => socket,
-        Err(error) => {
-            tracing::error!(%error, "a UDP socket cannot be served");
-            return;
+        if let Some((sockets, runtime)) = runtime {
+            let mut seeds = fastrand::Rng::with_seed(seed);
+            runtime.block_on(async {
+                let mut tasks = tokio::task::JoinSet::new();
+                for socket in sockets {
+                    tasks.spawn(serve(socket, shared.clone(), seeds.fork()));
+                }
+                tasks.join_all().await;
+            });
         }
     };
+    std::thread::Builder::new().name(format!("dns-udp-{index}")).spawn(run)?;
+    starts.recv().unwrap_or_else(|_| Err(io::Error::other("the worker ended at once")))
+}
+
+/// Gives sockets to a runtime.
+fn within(
+    runtime: &tokio::runtime::Runtime,
+    sockets: Vec<UdpSocket>,
+) -> io::Result<Vec<tokio::net::UdpSocket>> {
+    let _inside = runtime.enter();
+    sockets.into_iter().map(tokio::net::UdpSocket::from_std).collect()
+}
+
+async fn serve(socket: tokio::net::UdpSocket, mut shared: Shared, random: fastrand::Rng) {
     let mut worker = Worker {
         query: vec![0; UDP_QUERY_SIZE],
         reply: Vec::with_capacity(UDP_QUERY_SIZE),
@@ -58,11 +67,31 @@ async fn serve(socket: UdpSocket, mut shared: Shared, random: fastrand::Rng) {
             ready = socket.readable() => ready.is_err(),
         };
         // What has arrived is answered, also when it is time to stop.
-        while worker.batch(&socket, &shared) {}
+        loop {
+            match worker.batch(&socket, &shared) {
+                Batch::Full => {}
+                Batch::Empty => break,
+                Batch::Failed => {
+                    add(&shared.counters.receive_failed);
+                    tokio::time::sleep(FAILURE_PAUSE).await;
+                    break;
+                }
+            }
+        }
         if stop {
             return;
         }
     }
+}
+
+/// How a batch ended.
+enum Batch {
+    /// There may be more.
+    Full,
+    /// All that had arrived is answered.
+    Empty,
+    /// The kernel reported something that is not the client's doing, such as a lack of memory.
+    Failed,
 }
 
 /// The buffers of one socket.
@@ -88,16 +117,15 @@ enum LocalAddress {
 }
 
 impl Worker {
-    /// Answers what has arrived, up to a batch, from one load of the view; says whether there may
-    /// be more.
-    fn batch(&mut self, socket: &tokio::net::UdpSocket, shared: &Shared) -> bool {
+    /// Answers what has arrived, up to a batch, from one load of the view.
+    fn batch(&mut self, socket: &tokio::net::UdpSocket, shared: &Shared) -> Batch {
         let view = shared.live.load();
         for _ in 0..UDP_BATCH {
             let datagram = match socket.try_io(Interest::READABLE, || self.receive(socket)) {
                 Ok(Some(datagram)) => datagram,
                 Ok(None) => continue,
-                // Would block; anything else is told by the socket's next readiness.
-                Err(_) => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Batch::Empty,
+                Err(_) => return Batch::Failed,
             };
             add(&shared.counters.udp_received);
             let peer = Peer { address: datagram.from.ip(), transport: Transport::Udp };
@@ -109,7 +137,7 @@ impl Worker {
                 add(&shared.counters.send_failed);
             }
         }
-        true
+        Batch::Full
     }
 
     /// Receives one datagram; `None` for one that came from no internet address.
