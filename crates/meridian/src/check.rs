@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::command::exit;
+use crate::exit;
 use crate::load::load;
 
 pub(crate) fn run(file: &Path) -> anyhow::Result<u8> {

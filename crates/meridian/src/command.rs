@@ -6,17 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::logs::{self, LogFormat};
-use crate::{check, demo, serve};
-
-/// The exit codes of every command.
-pub(crate) mod exit {
-    /// All went well.
-    pub(crate) const OK: u8 = 0;
-    /// Something at run time: a port in use, a thread that cannot start.
-    pub(crate) const FAILED: u8 = 1;
-    /// The configuration (`EX_USAGE` of sysexits).
-    pub(crate) const CONFIG: u8 = 64;
-}
+use crate::{check, demo, exit, serve};
 
 /// A DNS-based global load balancer: answers each hostname with the address of the nearest healthy
 /// cluster.

@@ -13,6 +13,7 @@
 mod check;
 mod command;
 mod demo;
+mod exit;
 mod load;
 mod logs;
 pub mod publish;

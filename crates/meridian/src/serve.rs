@@ -10,7 +10,7 @@ use meridian_dns::{Bound, Server};
 use meridian_health_probe::{self as health_probe, Handle, NetworkChecker};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::command::exit;
+use crate::exit;
 use crate::load::{Loaded, load};
 use crate::publish::Publisher;
 

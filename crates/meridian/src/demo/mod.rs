@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
-use crate::command::exit;
+use crate::exit;
 use crate::load::load_text;
 use crate::serve::{Running, workers};
 use clusters::Clusters;

@@ -10,7 +10,7 @@ use hickory_proto::op::{Edns, Message, Query};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsOption};
 use hickory_proto::rr::{Name, RData, RecordType};
 use meridian_dns::{Live, Peer, Transport, answer};
-use meridian_model::Transition;
+use meridian_model::{TargetId, Transition};
 use tokio::time::Instant;
 
 use super::clusters::Clusters;
@@ -91,8 +91,9 @@ impl Story {
             .iter()
             .map(|(place, network)| format!("{place} -> {}", self.named(clusters.iter(), *network)))
             .collect();
+        let all_down = if self.all_down() { " (all are down: as though all were healthy)" } else { "" };
         self.say(&format!(
-            "{} {} is {} (was {}): {}\n          now {}",
+            "{} {} is {} (was {}): {}\n          now {}{all_down}",
             self.at(),
             transition.endpoint,
             transition.effective.as_str(),
@@ -100,6 +101,13 @@ impl Story {
             transition.cause,
             now.join(", "),
         ));
+    }
+
+    /// Whether health leaves nothing.
+    fn all_down(&self) -> bool {
+        let view = self.live.load();
+        let targets = view.ground().catalog().targets().len();
+        (0..targets).all(|index| !view.verdicts().is_healthy(TargetId::from_index(index)))
     }
 
     /// The cluster that a client is sent to now.

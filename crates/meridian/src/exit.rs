@@ -1,0 +1,8 @@
+//! The exit codes of every command. 2 is clap's own, for the command line.
+
+/// All went well.
+pub(crate) const OK: u8 = 0;
+/// Something at run time: a port in use, a thread that cannot start.
+pub(crate) const FAILED: u8 = 1;
+/// The configuration (`EX_USAGE` of sysexits).
+pub(crate) const CONFIG: u8 = 64;
