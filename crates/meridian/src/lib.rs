@@ -7,7 +7,7 @@
 //! It decides nothing about answers and parses nothing but the command line.
 //!
 //! # Invariants
-//! - Exactly one function publishes a view: [`publish::Publisher::publish`].
+//! - Exactly one function publishes a view: `publish::Publisher::publish`.
 //! - A failing reload leaves everything as it was.
 
 mod check;
