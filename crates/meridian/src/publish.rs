@@ -9,15 +9,19 @@ use tokio::sync::watch;
 /// Joins what the probes say to the ground of the same catalog, and publishes the result.
 pub struct Publisher {
     live: Arc<Live>,
-    /// The ground in force, and the one that a reload has prepared.
+    /// The ground in force, and those that reloads have prepared.
     grounds: Mutex<Grounds>,
     snapshots: watch::Receiver<Option<Snapshot>>,
 }
 
 struct Grounds {
     now: Arc<Ground>,
-    next: Option<Arc<Ground>>,
+    /// Oldest first.
+    prepared: Vec<Arc<Ground>>,
 }
+
+/// Reloads that can wait for a first round; the probes take the newest of them, so more never matter.
+const PREPARED: usize = 4;
 
 impl Publisher {
     /// Waits for the first snapshot, and begins with the view of it. `None` if the probes ended.
@@ -27,7 +31,7 @@ impl Publisher {
     ) -> Option<Self> {
         let verdicts = snapshots.wait_for(Option::is_some).await.ok()?.as_ref()?.verdicts.clone();
         let live = Arc::new(Live::new(View::new(ground.clone(), verdicts, None)));
-        Some(Self { live, grounds: Mutex::new(Grounds { now: ground, next: None }), snapshots })
+        Some(Self { live, grounds: Mutex::new(Grounds { now: ground, prepared: Vec::new() }), snapshots })
     }
 
     /// What workers load their views from.
@@ -38,7 +42,12 @@ impl Publisher {
 
     /// Prepares for a new catalog: its ground comes into force with its first snapshot.
     pub fn prepare(&self, ground: Arc<Ground>) {
-        self.grounds.lock().unwrap_or_else(PoisonError::into_inner).next = Some(ground);
+        let mut grounds = self.grounds.lock().unwrap_or_else(PoisonError::into_inner);
+        grounds.prepared.push(ground);
+        if grounds.prepared.len() > PREPARED {
+            // Neither the first, which may be having its first round, nor the last.
+            grounds.prepared.remove(1);
+        }
     }
 
     /// Publishes a view for every snapshot, until the probes end. Snapshots that come while one is
@@ -60,12 +69,14 @@ impl Publisher {
     fn publish(&self, snapshot: Snapshot) -> Option<Arc<View>> {
         let ground = {
             let mut grounds = self.grounds.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_next = |next: &mut Arc<Ground>| Arc::ptr_eq(next.catalog(), &snapshot.catalog);
-            if let Some(next) = grounds.next.take_if(is_next) {
-                grounds.now = next;
+            let is_its = |ground: &Arc<Ground>| Arc::ptr_eq(ground.catalog(), &snapshot.catalog);
+            if let Some(index) = grounds.prepared.iter().position(is_its) {
+                // Those before it were passed over by the probes.
+                grounds.now = grounds.prepared.remove(index);
+                grounds.prepared.drain(..index);
             }
             // A snapshot of a catalog that is no longer, or not yet, in force.
-            if !Arc::ptr_eq(grounds.now.catalog(), &snapshot.catalog) {
+            if !is_its(&grounds.now) {
                 return None;
             }
             grounds.now.clone()
