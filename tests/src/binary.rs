@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Only a broken build waits for it.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The path of the built binary: `$MERIDIAN_BIN`, or what cargo builds of this checkout in the
 /// profile of the test itself.
@@ -60,8 +60,21 @@ pub fn scratch() -> PathBuf {
 
 /// The clock of deadlines.
 #[expect(clippy::disallowed_methods, reason = "a deadline on a real process")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The lines of a process as they come; the channel closes with the process's end of the pipe.
+pub(crate) fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
 }
 
 //----------- Meridian -------------------------------------------------------
@@ -69,7 +82,7 @@ fn now() -> Instant {
 /// A running `meridian` with its log lines.
 pub struct Meridian {
     child: Child,
-    logs: Receiver<Value>,
+    logs: Receiver<String>,
     /// Log lines that were read so far.
     pub seen: Vec<Value>,
     /// Where the server listens.
@@ -104,16 +117,7 @@ impl Meridian {
             .spawn()
             .expect("the binary starts");
         let stderr = child.stderr.take().expect("piped");
-        let (lines, logs) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // What is no JSON stands in the record all the same.
-                let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                if lines.send(line).is_err() {
-                    return;
-                }
-            }
-        });
+        let logs = lines_of(stderr);
         Self { child, logs, seen: Vec::new(), addresses: Vec::new(), folder }
     }
 
@@ -140,6 +144,7 @@ impl Meridian {
             let Ok(line) = self.logs.recv_timeout(left) else {
                 panic!("{what}: no such line in {DEADLINE:?}; lines: {:#?}", self.seen);
             };
+            let line = parsed(&line);
             self.seen.push(line.clone());
             if wanted(&line) {
                 return line;
@@ -178,11 +183,16 @@ impl Meridian {
         let until = now() + DEADLINE;
         // Its standard error closes when it ends: that is the event.
         while let Ok(line) = self.logs.recv_timeout(until.saturating_duration_since(now())) {
-            self.seen.push(line);
+            self.seen.push(parsed(&line));
         }
         assert!(now() < until, "the process did not end in {DEADLINE:?}");
         self.child.wait().expect("the process is ours")
     }
+}
+
+/// What is no JSON stands in the record all the same.
+fn parsed(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|_| Value::String(line.to_owned()))
 }
 
 impl Drop for Meridian {

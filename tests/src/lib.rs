@@ -9,9 +9,13 @@
 
 mod ask;
 mod binary;
+mod clients;
 mod cluster;
 pub mod replay;
+mod unbound;
 
 pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
 pub use binary::{Meridian, binary, scratch};
+pub use clients::{Shown, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};
+pub use unbound::Unbound;
