@@ -7,48 +7,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Meridian, Shown, Site, Unbound, ask_udp, binary, dig, dig_text, kdig, scratch};
+use meridian_tests::{
+    Ask, Cluster, Config, Meridian, Shown, Site, Unbound, WORLD, ask_udp, binary, dig, dig_text, kdig,
+    scratch,
+};
 
 //----------- Configurations -------------------------------------------------
 
-const ZONE: &str = r#"version = 1
-[server]
-listen = ["127.0.0.1:0"]
-[[zones]]
-name = "gslb.example"
-nameservers = ["ns1.gslb.example", "ns2.elsewhere.example"]
-hostmaster = "hostmaster.example"
-serial = 7
-[[zones.records]]
-name = "ns1"
-type = "A"
-data = ["127.0.0.1"]
-[[zones.records]]
-name = "text"
-type = "TXT"
-data = ['"hello"']
-[[zones.records]]
-name = "a.ent"
-type = "TXT"
-data = ['"below"']
-"#;
-
-/// Three clusters, and networks in which clients of a test live: 127.0.1-3.0/24 and 10.1-3.0.0/16.
-const WORLD: &str = r#"
-[[clusters]]
-name = "eu-west"
-latitude = 53.35
-longitude = -6.26
-[[clusters]]
-name = "us-east"
-latitude = 39.04
-longitude = -77.49
-[[clusters]]
-name = "ap-northeast"
-latitude = 35.68
-longitude = 139.77
-"#;
-
+/// Networks in which clients of a test live.
 const NETWORKS: [(&str, &str); 6] = [
     ("127.0.1.0/24", "IE"),
     ("127.0.2.0/24", "US"),
@@ -58,30 +24,28 @@ const NETWORKS: [(&str, &str); 6] = [
     ("10.3.0.0/16", "JP"),
 ];
 
-fn networks() -> String {
-    let network =
-        |(prefix, country)| format!("[[geoip.networks]]\nprefix = \"{prefix}\"\ncountry = \"{country}\"\n");
-    NETWORKS.into_iter().map(network).collect()
+/// The zone, three clusters, and a gateway with one address in each.
+fn config(addresses: [&str; 3], keys: &str) -> Config {
+    let endpoints: Vec<(&str, &str)> = WORLD.iter().map(|(name, ..)| *name).zip(addresses).collect();
+    Config::new().with("[server]\nlisten = [\"127.0.0.1:0\"]\n").clusters(&WORLD).gateway(
+        "shop",
+        &["shop.gslb.example"],
+        keys,
+        &endpoints,
+    )
 }
 
-/// A gateway with one endpoint a cluster.
-fn gateway(addresses: [&str; 3], ttl: u32, probe: &str) -> String {
-    let mut text =
-        format!("[[gateways]]\nname = \"shop\"\nhostnames = [\"shop.gslb.example\"]\nttl = {ttl}\n{probe}");
-    for (cluster, address) in ["eu-west", "us-east", "ap-northeast"].iter().zip(addresses) {
-        text.push_str(&format!(
-            "[[gateways.endpoints]]\ncluster = \"{cluster}\"\naddresses = [\"{address}\"]\n"
-        ));
-    }
-    text
-}
+const ADDRESSES: [&str; 3] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
 
 /// A server for dig and kdig, with a text that no UDP reply can hold.
 fn simple() -> Meridian {
     let texts: Vec<String> = (0..12).map(|number| format!("'\"{number:02}{}\"'", "x".repeat(180))).collect();
-    let big = format!("[[zones.records]]\nname = \"big\"\ntype = \"TXT\"\ndata = [{}]\n", texts.join(", "));
-    let shop = gateway(["192.0.2.1", "192.0.2.2", "192.0.2.3"], 30, "");
-    Meridian::serve(&format!("{ZONE}{big}{}{WORLD}{shop}", networks()))
+    let config = config(ADDRESSES, "")
+        .networks(NETWORKS)
+        .record("text", "TXT", "'\"hello\"'")
+        .record("a.ent", "TXT", "'\"below\"'")
+        .record("big", "TXT", &texts.join(", "));
+    Meridian::serve(config.text())
 }
 
 const SOA: &str = "ns1.gslb.example. hostmaster.example. 7 86400 7200 3600000 60";
@@ -258,13 +222,14 @@ fn until(resolver: SocketAddr, from: Ipv4Addr, wanted: &str) {
 fn failover_through_unbound() {
     let site = Site::new();
     let mut clusters = [site.cluster(1), site.cluster(2), site.cluster(3)];
-    let ips: Vec<String> = clusters.iter().map(meridian_tests::Cluster::ip).collect();
+    let ips: Vec<String> = clusters.iter().map(Cluster::ip).collect();
     let probe = format!(
         "[[probes]]\nname = \"web\"\ntype = \"http\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\n",
         site.port
     );
-    let shop = gateway([&ips[0], &ips[1], &ips[2]], 1, "probe = \"web\"\n");
-    let mut meridian = Meridian::serve(&format!("{ZONE}{}{WORLD}{probe}{shop}", networks()));
+    let config =
+        config([&ips[0], &ips[1], &ips[2]], "ttl = 1\nprobe = \"web\"\n").networks(NETWORKS).with(&probe);
+    let mut meridian = Meridian::serve(config.text());
     let unbound = Unbound::start(site.address(53), "gslb.example", meridian.address());
     let resolver = unbound.address;
     for (client, wanted) in CLIENTS.into_iter().zip(&ips) {
@@ -293,10 +258,10 @@ fn failover_through_unbound() {
 #[test]
 fn through_the_cache_is_as_asked_directly() {
     let site = Site::new();
-    let shop = gateway(["192.0.2.1", "192.0.2.2", "192.0.2.3"], 300, "");
     // Two small networks inside others, so that scopes are nested.
-    let inner = "[[geoip.networks]]\nprefix = \"127.0.2.64/26\"\ncountry = \"JP\"\n[[geoip.networks]]\nprefix = \"127.0.2.96/30\"\ncountry = \"IE\"\n";
-    let meridian = Meridian::serve(&format!("{ZONE}{}{inner}{WORLD}{shop}", networks()));
+    let inner = [("127.0.2.64/26", "JP"), ("127.0.2.96/30", "IE")];
+    let config = config(ADDRESSES, "ttl = 300\n").networks(NETWORKS).networks(inner);
+    let meridian = Meridian::serve(config.text());
     let unbound = Unbound::start(site.address(53), "gslb.example", meridian.address());
     let hosts = [1_u8, 2, 63, 64, 65, 95, 96, 97, 99, 100, 127, 128, 200, 254];
     let clients: Vec<Ipv4Addr> =
@@ -345,8 +310,8 @@ const KNOWN: [(&str, &str); 9] = [
 #[test]
 fn a_city_database_in_two_files() {
     let [ipv4, ipv6] = city();
-    let shop = gateway(["192.0.2.1", "192.0.2.2", "192.0.2.3"], 30, "");
-    let mut meridian = Meridian::serve(&format!("{ZONE}{}{WORLD}{shop}", databases(&[&ipv4, &ipv6])));
+    let config = config(ADDRESSES, "");
+    let mut meridian = Meridian::serve(config.clone().with(&databases(&[&ipv4, &ipv6])).text());
     let ask = |server: SocketAddr, (client, wanted): (&str, &str)| {
         let source = if client.parse::<IpAddr>().unwrap().is_ipv4() { 24 } else { 48 };
         let ask = Ask::new("shop.gslb.example.", RecordType::A).subnet(client, source);
@@ -361,8 +326,7 @@ fn a_city_database_in_two_files() {
     let truncated = folder.join("truncated.mmdb");
     let octets = std::fs::read(&ipv4).unwrap();
     std::fs::write(&truncated, &octets[..octets.len() / 3]).unwrap();
-    let config = format!("{ZONE}{}{WORLD}{shop}", databases(&[&truncated]));
-    std::fs::write(meridian.config(), config).unwrap();
+    std::fs::write(meridian.config(), config.with(&databases(&[&truncated])).text()).unwrap();
     let check = Command::new(binary()).arg("check").arg(meridian.config()).output().unwrap();
     assert_eq!(check.status.code(), Some(64));
     let message = String::from_utf8_lossy(&check.stderr).into_owned();

@@ -6,57 +6,26 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Cluster, Meridian, Site, ask_tcp, ask_udp, exchange_udp};
+use meridian_tests::{Ask, Cluster, Config, Meridian, Site, WORLD, ask_tcp, ask_udp, exchange_udp};
 
-/// Where the clusters are, and a client near each.
-const PLACES: [(&str, f64, f64, &str); 3] = [
-    ("eu-west", 53.35, -6.26, "134.226.0.0"),
-    ("us-east", 39.04, -77.49, "8.8.8.0"),
-    ("ap-northeast", 35.68, 139.77, "133.11.0.0"),
-];
+/// A client near each cluster of [`WORLD`].
+const CLIENTS: [&str; 3] = ["134.226.0.0", "8.8.8.0", "133.11.0.0"];
 
 fn config(site: &Site, listen: &str, probe: &str) -> String {
-    let mut text = format!(
-        r#"version = 1
-[server]
-listen = [{listen}]
-workers = 2
-[[zones]]
-name = "gslb.example"
-nameservers = ["ns1.gslb.example"]
-hostmaster = "hostmaster.example"
-[[zones.records]]
-name = "ns1"
-type = "A"
-data = ["127.0.0.1"]
-[[probes]]
-name = "web"
-type = "{probe}"
-port = {port}
-interval = "100ms"
-timeout = "100ms"
-fall = 2
-rise = 2
-hold_down = "10s"
-[[gateways]]
-name = "shop"
-hostnames = ["shop.gslb.example", "*.shop.gslb.example"]
-probe = "web"
-"#,
-        port = site.port
+    let addresses = [1, 2, 3].map(|host| site.address(host).to_string());
+    let endpoints: Vec<(&str, &str)> =
+        WORLD.iter().map(|(name, ..)| *name).zip(addresses.iter().map(String::as_str)).collect();
+    let probe = format!(
+        "[[probes]]\nname = \"web\"\ntype = \"{probe}\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\nrise = 2\nhold_down = \"10s\"\n",
+        site.port
     );
-    for (host, (name, ..)) in (1..).zip(PLACES) {
-        let address = site.address(host);
-        text.push_str(&format!(
-            "[[gateways.endpoints]]\ncluster = \"{name}\"\naddresses = [\"{address}\"]\n"
-        ));
-    }
-    for (name, latitude, longitude, _) in PLACES {
-        text.push_str(&format!(
-            "[[clusters]]\nname = \"{name}\"\nlatitude = {latitude:?}\nlongitude = {longitude:?}\n"
-        ));
-    }
-    text
+    Config::new()
+        .with(&format!("[server]\nlisten = [{listen}]\nworkers = 2\n"))
+        .with(&probe)
+        .clusters(&WORLD)
+        .gateway("shop", &["shop.gslb.example", "*.shop.gslb.example"], "probe = \"web\"\n", &endpoints)
+        .text()
+        .to_owned()
 }
 
 fn three(site: &Site) -> [Cluster; 3] {
@@ -83,7 +52,7 @@ fn failover_and_back() {
         let ip = |host: u8| site.address(host).to_string();
         let mut meridian = Meridian::serve(&config(&site, LOOPBACK, probe));
         let server = meridian.address();
-        for (host, (_, _, _, client)) in (1..).zip(PLACES) {
+        for (host, client) in (1..).zip(CLIENTS) {
             assert_eq!(answer(server, client), (vec![ip(host)], Some(30)));
         }
 
@@ -93,19 +62,19 @@ fn failover_and_back() {
         assert!(cause.contains(&ip(1)) && cause.contains("refused") && cause.contains("2nd of 2"), "{cause}");
         assert_eq!(transition["observed"], "unhealthy");
         // Dublin's clients go to Virginia, with the short TTL; Tokyo's notice nothing.
-        assert_eq!(answer(server, PLACES[0].3), (vec![ip(2)], Some(5)));
-        assert_eq!(answer(server, PLACES[2].3), (vec![ip(3)], Some(30)));
+        assert_eq!(answer(server, CLIENTS[0]), (vec![ip(2)], Some(5)));
+        assert_eq!(answer(server, CLIENTS[2]), (vec![ip(3)], Some(30)));
 
         clusters[0].mend();
         meridian.wait_for_verdict(&ip(1), "healthy");
-        assert_eq!(answer(server, PLACES[0].3), (vec![ip(1)], Some(5)));
+        assert_eq!(answer(server, CLIENTS[0]), (vec![ip(1)], Some(5)));
 
         for (host, cluster) in (1..).zip(&mut clusters) {
             cluster.kill();
             meridian.wait_for_verdict(&ip(host), "unhealthy");
         }
         // All down: as though all were healthy.
-        assert_eq!(answer(server, PLACES[2].3), (vec![ip(3)], Some(5)));
+        assert_eq!(answer(server, CLIENTS[2]), (vec![ip(3)], Some(5)));
         meridian.signal("TERM");
         assert_eq!(meridian.wait().code(), Some(0));
     }
@@ -117,7 +86,7 @@ fn the_first_round_comes_before_the_first_answer() {
     let site = Site::new();
     let _others = [site.cluster(2), site.cluster(3)];
     let meridian = Meridian::serve(&config(&site, LOOPBACK, "http"));
-    let (addresses, ttl) = answer(meridian.address(), PLACES[0].3);
+    let (addresses, ttl) = answer(meridian.address(), CLIENTS[0]);
     assert_eq!((addresses, ttl), (vec![site.address(2).to_string()], Some(30)));
 }
 
@@ -146,7 +115,7 @@ fn reload_keeps_the_last_good_state() {
         meridian.wait_for("refused", |line| {
             line["message"].as_str().is_some_and(|message| message.starts_with("reload refused"))
         });
-        assert_eq!(answer(server, PLACES[1].3), (vec![site.address(2).to_string()], Some(30)));
+        assert_eq!(answer(server, CLIENTS[1]), (vec![site.address(2).to_string()], Some(30)));
     }
     let good = text.replace("\"*.shop.gslb.example\"", "\"new.gslb.example\"");
     std::fs::write(meridian.config(), good).unwrap();
@@ -177,7 +146,7 @@ fn a_flood_of_rubbish_is_silent() {
     }
     clusters[0].kill();
     meridian.wait_for_verdict(&site.address(1).to_string(), "unhealthy");
-    assert_eq!(answer(server, PLACES[0].3).0, [site.address(2).to_string()]);
+    assert_eq!(answer(server, CLIENTS[0]).0, [site.address(2).to_string()]);
     let lines = meridian.seen.len() - before;
     assert!(lines < 20, "{lines} lines: {:#?}", &meridian.seen[before..]);
 }

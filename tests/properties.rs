@@ -8,60 +8,37 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 use meridian_dns::{Ground, Peer, Reply, Transport, View, answer};
 use meridian_model::{TargetHealth, Verdict, Verdicts};
-use meridian_tests::{Ask, Asked};
+use meridian_tests::{Ask, Asked, Config};
 use proptest::prelude::*;
 
-const HEAD: &str = r#"
-version = 1
-[[zones]]
-name = "gslb.example"
-nameservers = ["ns1.gslb.example"]
-hostmaster = "hostmaster.example"
-[[zones.records]]
-name = "ns1"
-type = "A"
-data = ["192.0.2.53"]
-[[zones.records]]
-name = "www"
-type = "CNAME"
-data = ["shop"]
-[[zones.records]]
-name = "sub"
-type = "NS"
-data = ["ns.sub"]
-[[zones.records]]
-name = "ns.sub"
-type = "A"
-data = ["192.0.2.54"]
-[[probes]]
-name = "web"
-type = "http"
-"#;
-
-/// Clusters around the world: latitude and longitude.
-const PLACES: [(f64, f64); 5] =
-    [(53.35, -6.26), (39.04, -77.49), (35.68, 139.77), (-33.87, 151.21), (-23.55, -46.63)];
+/// Clusters around the world.
+const PLACES: [(&str, f64, f64); 5] = [
+    ("c0", 53.35, -6.26),
+    ("c1", 39.04, -77.49),
+    ("c2", 35.68, 139.77),
+    ("c3", -33.87, 151.21),
+    ("c4", -23.55, -46.63),
+];
 
 fn config(networks: &[(String, &str)], policy: &str) -> String {
-    let mut text = HEAD.to_owned();
-    for (prefix, country) in networks {
-        text.push_str(&format!("[[geoip.networks]]\nprefix = \"{prefix}\"\ncountry = \"{country}\"\n"));
-    }
-    for (index, (latitude, longitude)) in PLACES.iter().enumerate() {
-        text.push_str(&format!(
-            "[[clusters]]\nname = \"c{index}\"\nlatitude = {latitude:?}\nlongitude = {longitude:?}\n"
-        ));
-    }
-    text.push_str(&format!(
-        "[[gateways]]\nname = \"shop\"\nhostnames = [\"shop.gslb.example\", \"*.gslb.example\"]\nprobe = \"web\"\npolicy = {policy}\n"
-    ));
-    for index in 0..PLACES.len() {
-        let v6 = if index % 2 == 0 { format!(", \"2001:db8::{index}\"") } else { String::new() };
-        text.push_str(&format!(
-            "[[gateways.endpoints]]\ncluster = \"c{index}\"\naddresses = [\"192.0.2.{index}\"{v6}]\n"
-        ));
-    }
-    text
+    let addresses = (0..PLACES.len()).map(|index| {
+        let v6 = if index % 2 == 0 { format!(",2001:db8::{index}") } else { String::new() };
+        format!("192.0.2.{index}{v6}")
+    });
+    let addresses: Vec<String> = addresses.collect();
+    let endpoints: Vec<(&str, &str)> =
+        PLACES.iter().map(|(name, ..)| *name).zip(addresses.iter().map(String::as_str)).collect();
+    let keys = format!("probe = \"web\"\npolicy = {policy}\n");
+    Config::new()
+        .record("www", "CNAME", "\"shop\"")
+        .record("sub", "NS", "\"ns.sub\"")
+        .record("ns.sub", "A", "\"192.0.2.54\"")
+        .with("[[probes]]\nname = \"web\"\ntype = \"http\"\n")
+        .networks(networks.iter().map(|(prefix, country)| (prefix.as_str(), *country)))
+        .clusters(&PLACES)
+        .gateway("shop", &["shop.gslb.example", "*.gslb.example"], &keys, &endpoints)
+        .text()
+        .to_owned()
 }
 
 fn ground(text: &str) -> Arc<Ground> {

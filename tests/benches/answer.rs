@@ -12,35 +12,24 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use hickory_proto::rr::RecordType;
 use meridian_dns::{Ground, Peer, Transport, View, answer};
 use meridian_model::{TargetHealth, Verdict, Verdicts};
-use meridian_tests::Ask;
+use meridian_tests::{Ask, Config, WORLD};
 
 /// Clients whose packets are asked in turn; enough that no branch is learnt by heart.
 const PACKETS: usize = 4096;
 
 fn ground(gateways: usize) -> Arc<Ground> {
-    let mut text = String::from(
-        "version = 1\n[[zones]]\nname = \"gslb.example\"\nnameservers = [\"ns.elsewhere.example\"]\nhostmaster = \"hostmaster.example\"\n[[probes]]\nname = \"web\"\ntype = \"http\"\n",
-    );
-    for (name, latitude, longitude) in
-        [("eu-west", 53.35, -6.26), ("us-east", 39.04, -77.49), ("ap-northeast", 35.68, 139.77)]
-    {
-        text.push_str(&format!(
-            "[[clusters]]\nname = \"{name}\"\nlatitude = {latitude:?}\nlongitude = {longitude:?}\n"
-        ));
-    }
+    let mut config = Config::new().with("[[probes]]\nname = \"web\"\ntype = \"http\"\n").clusters(&WORLD);
     for number in 0..gateways {
-        text.push_str(&format!(
-            "[[gateways]]\nname = \"g{number}\"\nhostnames = [\"g{number:05}.gslb.example\"]\nprobe = \"web\"\n"
-        ));
-        for (index, cluster) in ["eu-west", "us-east", "ap-northeast"].iter().enumerate() {
-            let address = Ipv4Addr::from(0x0a00_0000 + u32::try_from(number * 4 + index).unwrap());
-            text.push_str(&format!(
-                "[[gateways.endpoints]]\ncluster = \"{cluster}\"\naddresses = [\"{address}\"]\n"
-            ));
-        }
+        let addresses: Vec<String> = (0..WORLD.len())
+            .map(|index| Ipv4Addr::from(0x0a00_0000 + u32::try_from(number * 4 + index).unwrap()).to_string())
+            .collect();
+        let endpoints: Vec<(&str, &str)> =
+            WORLD.iter().map(|(name, ..)| *name).zip(addresses.iter().map(String::as_str)).collect();
+        let hostname = format!("g{number:05}.gslb.example");
+        config = config.gateway(&format!("g{number}"), &[&hostname], "probe = \"web\"\n", &endpoints);
     }
-    let loaded =
-        meridian::load_text(&text, Path::new("bench.toml")).unwrap_or_else(|issues| panic!("{issues}"));
+    let loaded = meridian::load_text(config.text(), Path::new("bench.toml"))
+        .unwrap_or_else(|issues| panic!("{issues}"));
     loaded.ground
 }
 

@@ -11,6 +11,7 @@ mod ask;
 mod binary;
 mod clients;
 mod cluster;
+mod config;
 pub mod replay;
 mod unbound;
 
@@ -18,4 +19,5 @@ pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
 pub use binary::{Meridian, binary, scratch};
 pub use clients::{Shown, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};
+pub use config::{Config, WORLD};
 pub use unbound::Unbound;
