@@ -1,11 +1,12 @@
 //! The view: all that an answer needs, immutable.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use meridian_geoip::Locality;
-use meridian_model::{Catalog, EndpointAddress, Gateway, GatewayId, Verdicts};
-use meridian_steering::{Family, roster, standings};
+use meridian_model::{Catalog, Gateway, GatewayId, Verdicts};
+use meridian_steering::{Family, Listed, Roster, listed_v4, listed_v6, standings};
 
 use crate::compile::CompileError;
 use crate::plan::{Plan, Plans, Shapes};
@@ -21,7 +22,8 @@ pub struct Ground {
     /// By gateway.
     offers: Vec<Offer>,
     /// The rosters of all gateways, one behind the other: what a query reads lies together.
-    addresses: Vec<EndpointAddress>,
+    listed_v4: Vec<Listed<Ipv4Addr>>,
+    listed_v6: Vec<Listed<Ipv6Addr>>,
 }
 
 /// All that an answer needs of a gateway beside its plans.
@@ -29,8 +31,9 @@ struct Offer {
     ttl: u32,
     min_ttl: u32,
     answers: Option<u16>,
-    /// Where the roster of each family lies.
-    rosters: [(u32, u32); 2],
+    /// Where the roster of each family begins and ends.
+    starts: [u32; 2],
+    ends: [u32; 2],
 }
 
 /// An [`Offer`] with its roster in one family.
@@ -38,7 +41,7 @@ pub(crate) struct Offered<'g> {
     pub(crate) ttl: u32,
     pub(crate) min_ttl: u32,
     pub(crate) answers: Option<u16>,
-    pub(crate) roster: &'g [EndpointAddress],
+    pub(crate) roster: Roster<'g>,
 }
 
 impl Ground {
@@ -49,23 +52,26 @@ impl Ground {
     pub fn new(catalog: Arc<Catalog>, locality: &Locality) -> Result<Self, CompileError> {
         let zones = ZoneTable::compile(&catalog)?;
         let shapes = Shapes::new(&catalog, locality);
-        let (mut offers, mut addresses) = (Vec::with_capacity(catalog.gateways().len()), Vec::new());
+        let (mut offers, mut v4, mut v6) = (Vec::with_capacity(catalog.gateways().len()), vec![], vec![]);
         for gateway in catalog.gateways() {
-            let rosters = Family::ALL.map(|family| {
-                let start = addresses.len();
-                addresses.extend(roster(gateway, family));
-                (index(start), index(addresses.len()))
-            });
+            let starts = [v4.len(), v6.len()];
+            v4.extend(listed_v4(gateway));
+            v6.extend(listed_v6(gateway));
+            let ends = [v4.len(), v6.len()];
             let &Gateway { ttl, min_ttl, answers, .. } = gateway;
-            offers.push(Offer { ttl, min_ttl, answers, rosters });
+            offers.push(Offer { ttl, min_ttl, answers, starts: starts.map(index), ends: ends.map(index) });
         }
-        Ok(Self { catalog, zones, shapes, offers, addresses })
+        Ok(Self { catalog, zones, shapes, offers, listed_v4: v4, listed_v6: v6 })
     }
 
     pub(crate) fn offered(&self, id: GatewayId, family: Family) -> Option<Offered<'_>> {
-        let &Offer { ttl, min_ttl, answers, rosters } = self.offers.get(id.index())?;
-        let (start, end) = rosters[family as usize];
-        Some(Offered { ttl, min_ttl, answers, roster: self.addresses.get(start as usize..end as usize)? })
+        let &Offer { ttl, min_ttl, answers, starts, ends } = self.offers.get(id.index())?;
+        let range = starts[family as usize] as usize..ends[family as usize] as usize;
+        let roster = match family {
+            Family::V4 => Roster::V4(self.listed_v4.get(range)?),
+            Family::V6 => Roster::V6(self.listed_v6.get(range)?),
+        };
+        Some(Offered { ttl, min_ttl, answers, roster })
     }
 
     /// The catalog it was made from.

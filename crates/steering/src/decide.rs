@@ -1,6 +1,6 @@
 //! From the standing of endpoints and an order of clusters to the candidates.
 
-use meridian_model::{AllDown, ClusterId, EndpointAddress, Gateway, Policy, Track, Verdict};
+use meridian_model::{AllDown, ClusterId, Gateway, Policy, Track, Verdict};
 
 use crate::{Family, Standing};
 
@@ -19,7 +19,7 @@ pub struct Decision {
 }
 
 /// An endpoint that may be picked, with all that picking needs beside the addresses themselves: a
-/// decision is shared by gateways of one shape, each with its own [`roster`].
+/// decision is shared by gateways of one shape, each with its own [`crate::Roster`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Candidate {
     /// Index into the gateway's endpoints.
@@ -30,13 +30,6 @@ pub struct Candidate {
     pub first: u16,
     /// How many there are.
     pub count: u16,
-}
-
-/// The addresses of one family of a gateway, endpoint by endpoint.
-#[must_use]
-pub fn roster(gateway: &Gateway, family: Family) -> Vec<EndpointAddress> {
-    let all = gateway.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
-    all.filter(|address| family.has(address.ip)).copied().collect()
 }
 
 /// The grounds of a decision.

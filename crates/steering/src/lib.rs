@@ -21,9 +21,11 @@
 mod decide;
 mod order;
 mod pick;
+mod roster;
 mod standing;
 
-pub use decide::{Basis, Candidate, Decision, decide, roster};
+pub use decide::{Basis, Candidate, Decision, decide};
 pub use order::{depends_on_place, order_by_distance};
 pub use pick::pick;
+pub use roster::{Listed, Roster, listed_v4, listed_v6};
 pub use standing::{Family, Standing, standings};

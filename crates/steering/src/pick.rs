@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use meridian_model::{EndpointAddress, Verdicts};
+use meridian_model::Verdicts;
 
-use crate::{Candidate, Decision};
+use crate::{Candidate, Decision, Listed, Roster};
 
 /// Puts the addresses of one answer into `into`, which is emptied first.
 ///
@@ -12,7 +12,21 @@ use crate::{Candidate, Decision};
 /// without replacement, each contributing its addresses (healthy ones only, unless the decision is a
 /// fallback) until `answers` are there; `None`: all. The same `random` gives the same answer.
 pub fn pick(
-    roster: &[EndpointAddress],
+    roster: Roster<'_>,
+    decision: &Decision,
+    answers: Option<u16>,
+    verdicts: &Verdicts,
+    random: u64,
+    into: &mut Vec<IpAddr>,
+) {
+    match roster {
+        Roster::V4(listed) => pick_from(listed, decision, answers, verdicts, random, into),
+        Roster::V6(listed) => pick_from(listed, decision, answers, verdicts, random, into),
+    }
+}
+
+fn pick_from<A: Copy + Into<IpAddr>>(
+    roster: &[Listed<A>],
     decision: &Decision,
     answers: Option<u16>,
     verdicts: &Verdicts,
@@ -24,15 +38,15 @@ pub fn pick(
     let mut draws = Draws(random);
     let mut give = |candidate: &Candidate, draws: &mut Draws| {
         let first = usize::from(candidate.first);
-        let addresses = roster.get(first..first + usize::from(candidate.count)).unwrap_or_default();
-        let usable = |address: &&EndpointAddress| {
-            !decision.basis.obeys_health() || address.target.is_none_or(|target| verdicts.is_healthy(target))
+        let listed = roster.get(first..first + usize::from(candidate.count)).unwrap_or_default();
+        let usable = |listed: &&Listed<A>| {
+            !decision.basis.obeys_health() || listed.target.is_none_or(|target| verdicts.is_healthy(target))
         };
-        let count = addresses.iter().filter(usable).count();
+        let count = listed.iter().filter(usable).count();
         // Start anywhere, so that the addresses of one endpoint share its clients.
         let start = draws.below(count as u64).try_into().unwrap_or(0);
-        let rotated = addresses.iter().filter(usable).cycle().skip(start).take(count);
-        into.extend(rotated.map(|address| address.ip).take(most - into.len()));
+        let rotated = listed.iter().filter(usable).cycle().skip(start).take(count);
+        into.extend(rotated.map(|listed| listed.address.into()).take(most - into.len()));
         into.len() >= most
     };
     if let [only] = &decision.candidates[..] {

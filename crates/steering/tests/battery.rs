@@ -6,7 +6,7 @@ use meridian_model::{
     AllDown, Catalog, CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress,
     Gateway, Policy, Probe, ProbeId, TargetHealth, Tier, Track, Verdict, Verdicts,
 };
-use meridian_steering::{Basis, Decision, Family, decide, pick, roster, standings};
+use meridian_steering::{Basis, Decision, Family, Roster, decide, listed_v4, listed_v6, pick, standings};
 use proptest::prelude::*;
 
 //----------- Building -------------------------------------------------------
@@ -77,6 +77,22 @@ fn decided(gateway: &Gateway, family: Family, health: &[TargetHealth], order: &[
 /// The endpoints of the candidates.
 fn chosen(decision: &Decision) -> Vec<u16> {
     decision.candidates.iter().map(|candidate| candidate.endpoint).collect()
+}
+
+fn picked(
+    gateway: &Gateway,
+    family: Family,
+    decision: &Decision,
+    verdicts: &Verdicts,
+    random: u64,
+    into: &mut Vec<IpAddr>,
+) {
+    let (v4, v6): (Vec<_>, Vec<_>) = (listed_v4(gateway).collect(), listed_v6(gateway).collect());
+    let roster = match family {
+        Family::V4 => Roster::V4(&v4),
+        Family::V6 => Roster::V6(&v6),
+    };
+    pick(roster, decision, gateway.answers, verdicts, random, into);
 }
 
 fn three(policy: Policy) -> Gateway {
@@ -229,7 +245,7 @@ fn weights_hold_within_one_percent() {
     let mut addresses = Vec::new();
     let mut random = fastrand_like(1);
     for _ in 0..200_000 {
-        pick(&roster(&gateway, Family::V4), &decision, gateway.answers, &verdicts, random(), &mut addresses);
+        picked(&gateway, Family::V4, &decision, &verdicts, random(), &mut addresses);
         let [IpAddr::V4(only)] = addresses[..] else { panic!("{addresses:?}") };
         counts[usize::from(only.octets()[3])] += 1;
     }
@@ -257,7 +273,7 @@ fn answers_bounds_the_addresses_and_all_gives_everything() {
     let mut addresses = Vec::new();
     for (answers, wanted) in [(Some(2), 2), (Some(9), 3), (None, 3)] {
         gateway.answers = answers;
-        pick(&roster(&gateway, Family::V4), &decision, gateway.answers, &verdicts, 7, &mut addresses);
+        picked(&gateway, Family::V4, &decision, &verdicts, 7, &mut addresses);
         addresses.sort();
         addresses.dedup();
         assert_eq!(addresses.len(), wanted);
@@ -273,14 +289,7 @@ fn an_endpoint_hands_out_only_its_healthy_addresses() {
     for random in 0..50 {
         let health = [UNHEALTHY, HEALTHY];
         let decision = decided(&gateway, Family::V4, &health, &[0]);
-        pick(
-            &roster(&gateway, Family::V4),
-            &decision,
-            gateway.answers,
-            &Verdicts::new(health.to_vec()),
-            random,
-            &mut addresses,
-        );
+        picked(&gateway, Family::V4, &decision, &Verdicts::new(health.to_vec()), random, &mut addresses);
         assert_eq!(addresses, ["192.0.2.77".parse::<IpAddr>().unwrap()]);
     }
 }
@@ -347,7 +356,7 @@ proptest! {
         for family in Family::ALL {
             let decision = decided(&gateway, family, &health, &order);
             let mut addresses = Vec::new();
-            pick(&roster(&gateway, family), &decision, gateway.answers, &verdicts, random, &mut addresses);
+            picked(&gateway, family, &decision, &verdicts, random, &mut addresses);
             let of_family = || gateway.endpoints.iter().flat_map(|e| &e.addresses).filter(|a| family.has(a.ip));
             prop_assert!(addresses.iter().all(|ip| of_family().any(|a| a.ip == *ip)));
             let verdict = |ip: IpAddr| {
@@ -364,7 +373,7 @@ proptest! {
             prop_assert!(!addresses.is_empty() || may_be_empty);
             prop_assert!(addresses.len() <= gateway.answers.map_or(usize::MAX, usize::from));
             let mut again = Vec::new();
-            pick(&roster(&gateway, family), &decision, gateway.answers, &verdicts, random, &mut again);
+            picked(&gateway, family, &decision, &verdicts, random, &mut again);
             prop_assert_eq!(&addresses, &again);
         }
     }

@@ -1,0 +1,39 @@
+//! The addresses of a gateway in one family, laid out for picking.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use meridian_model::{Gateway, TargetId};
+
+/// An address with what checks it. Small: an answer reads those of its gateway, and of ten thousand
+/// gateways not all stay in a near cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed<A> {
+    /// What is answered.
+    pub address: A,
+    /// What is checked; `None` where the gateway has no probe.
+    pub target: Option<TargetId>,
+}
+
+/// The addresses of one family, endpoint by endpoint; candidates name positions in it.
+#[derive(Clone, Copy, Debug)]
+pub enum Roster<'r> {
+    /// For A records.
+    V4(&'r [Listed<Ipv4Addr>]),
+    /// For AAAA records.
+    V6(&'r [Listed<Ipv6Addr>]),
+}
+
+/// The roster of a gateway for A records.
+pub fn listed_v4(gateway: &Gateway) -> impl Iterator<Item = Listed<Ipv4Addr>> {
+    listed(gateway, |ip| if let IpAddr::V4(address) = ip { Some(address) } else { None })
+}
+
+/// The roster of a gateway for AAAA records.
+pub fn listed_v6(gateway: &Gateway) -> impl Iterator<Item = Listed<Ipv6Addr>> {
+    listed(gateway, |ip| if let IpAddr::V6(address) = ip { Some(address) } else { None })
+}
+
+fn listed<A>(gateway: &Gateway, of_family: impl Fn(IpAddr) -> Option<A>) -> impl Iterator<Item = Listed<A>> {
+    let all = gateway.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
+    all.filter_map(move |listed| Some(Listed { address: of_family(listed.ip)?, target: listed.target }))
+}
