@@ -63,6 +63,10 @@ impl ZoneTable {
             table.zone(zone, index, hostnames.get(&index).map_or(&[], Vec::as_slice))?;
         }
         for zone in &zones {
+            // A zone inside another makes the names above it exist there (RFC 8020 §2).
+            if let Some(above) = zone.name.parent().filter(|above| has_zone(above, &apexes)) {
+                table.insert(&above, &apexes)?;
+            }
             for set in &zone.records {
                 let node = table.insert(&set.owner, &apexes)?;
                 table.nodes[node].sets.push(rr_set(set)?);
@@ -169,6 +173,11 @@ impl ZoneTable {
             node.cut = cut.or(is_cut.then_some(number));
         }
     }
+}
+
+/// Whether one of the zones holds a name.
+fn has_zone(name: &DomainName, apexes: &HashMap<&DomainName, u32>) -> bool {
+    std::iter::successors(Some(name.clone()), DomainName::parent).any(|name| apexes.contains_key(&name))
 }
 
 type HostnamesByZone<'c> = HashMap<u32, Vec<(&'c Gateway, &'c Hostname)>>;
