@@ -116,10 +116,11 @@ impl<'a> Answering<'a> {
         let question_type = RecordType::from(self.query.question_type);
         let mut name = self.query.name.clone();
         let mut owner = self.query.name_as_asked.clone();
-        for depth in 0..=CNAME_DEPTH {
+        let mut passed: Vec<Name> = Vec::new();
+        while passed.len() <= CNAME_DEPTH && !passed.contains(&owner) {
             let found = self.view.zones().find(&name, question_type);
             let Found::Alias { set } = found else {
-                return self.last(found, &owner, depth);
+                return self.last(found, &owner, passed.len());
             };
             if !self.answer(&owner, set) {
                 break;
@@ -127,13 +128,13 @@ impl<'a> Answering<'a> {
             let Some(RData::CNAME(target)) = set.data.first() else {
                 break;
             };
-            owner = target.0.clone();
-            let Some(next) = QueryName::from_name(&owner) else {
+            let Some(next) = QueryName::from_name(&target.0) else {
                 break;
             };
             name = next;
+            passed.push(std::mem::replace(&mut owner, target.0.clone()));
         }
-        // Too long a chain, a loop, or no room: what is there is true.
+        // Too long a chain, a loop, or no room: what is there is true, and there once.
         (Rcode::NoError, authoritative())
     }
 
