@@ -151,6 +151,54 @@ fn a_flood_of_rubbish_is_silent() {
     assert!(lines < 20, "{lines} lines: {:#?}", &meridian.seen[before..]);
 }
 
+/// Whoever reads the log and stops doing so stops nothing: answers and failover go on.
+#[test]
+fn a_log_that_nobody_reads_holds_up_nothing() {
+    let site = Site::new();
+    let mut clusters = three(&site);
+    let server = SocketAddr::from((site.address(200), site.port));
+    let (unread, mut full) = std::io::pipe().unwrap();
+    // What a pipe holds on Linux: the first line of log would block.
+    full.write_all(&[b'\n'; 65536]).unwrap();
+    let folder = meridian_tests::scratch();
+    let file = folder.join("meridian.toml");
+    std::fs::write(&file, config(&site, &format!("\"{server}\""), "http")).unwrap();
+    let mut meridian = std::process::Command::new(meridian_tests::binary())
+        .args(["serve", "--log-level", "trace", "--config"])
+        .arg(&file)
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    let until = |wanted: u8| {
+        for _ in 0..400 {
+            let ask = Ask::new("shop.gslb.example.", RecordType::A).subnet(CLIENTS[0], 24);
+            let got = ask_udp(server, &ask).map(|asked| asked.addresses());
+            if got.is_ok_and(|addresses| addresses == [site.address(wanted).to_string()]) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        panic!("no answer with cluster {wanted} in 10 s");
+    };
+    until(1);
+    clusters[0].kill();
+    until(2);
+    let id = meridian.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let ended = (0..400).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(25));
+        meridian.try_wait().unwrap()
+    });
+    // It ends without its last lines rather than not at all.
+    let Some(status) = ended else {
+        meridian.kill().unwrap();
+        panic!("SIGTERM did not end it in 10 s");
+    };
+    assert_eq!(status.code(), Some(0));
+    drop(unread);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 /// SIGTERM drains: what had arrived is answered, an idle connection is closed, the exit code is 0.
 #[test]
 fn sigterm_answers_what_has_arrived() {

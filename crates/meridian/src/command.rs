@@ -57,12 +57,12 @@ pub fn run() -> ExitCode {
     let result = match line.command {
         Command::Check { file } => check::run(&file),
         Command::Serve { config } => {
-            logs::init(line.log_format, line.log_level);
+            let _logs = logs::init(line.log_format, line.log_level);
             serve::run(&config)
         }
         Command::Demo { listen, http_port } => {
             // The demo tells its story on standard output; only trouble is logged beside it.
-            logs::init(line.log_format, line.log_level.min(tracing::Level::WARN));
+            let _logs = logs::init(line.log_format, line.log_level.min(tracing::Level::WARN));
             demo::run(listen, http_port)
         }
     };

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::ValueEnum;
 use tracing::Level;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 /// How log lines are written.
@@ -16,10 +17,31 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Lines that wait for standard error to take them; further ones are dropped and counted.
+const LINES_WAITING: usize = 8192;
+
+/// The logs of this process. When it is dropped, lines that wait have a moment to be written.
+pub(crate) struct Logs {
+    dropped: ErrorCounter,
+    _writer: WorkerGuard,
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        let dropped = self.dropped.dropped_lines();
+        if dropped > 0 {
+            tracing::warn!(dropped, "log lines were dropped: standard error did not take them in time");
+        }
+    }
+}
+
 /// Sends log lines of this level and above to standard error, for the rest of the process.
-pub(crate) fn init(format: LogFormat, level: Level) {
+pub(crate) fn init(format: LogFormat, level: Level) -> Logs {
+    let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING);
+    let (writer, guard) = builder.finish(io::stderr());
+    let logs = Logs { dropped: writer.error_counter(), _writer: guard };
     let lines = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(writer)
         .with_max_level(LevelFilter::from_level(level))
         .with_target(false);
     match format {
@@ -31,6 +53,7 @@ pub(crate) fn init(format: LogFormat, level: Level) {
             tracing::error!(%panic, seen, "panic");
         }
     }));
+    logs
 }
 
 /// A packet that panics costs one answer; a flood of them must not cost a line each. The first ten
