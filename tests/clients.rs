@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use meridian_tests::{
-    Ask, Cluster, Config, Meridian, Shown, Site, Unbound, WORLD, ask_udp, binary, dig, dig_text, kdig,
-    scratch,
+    Ask, Cluster, Config, Meridian, Shown, Signal, Site, Unbound, WORLD, ask_udp, binary, dig, dig_text,
+    kdig, scratch,
 };
 
 //----------- Configurations -------------------------------------------------
@@ -334,7 +334,7 @@ fn a_city_database_in_two_files() {
         message.contains("geoip.databases[0]: expected a") && message.contains("truncated.mmdb"),
         "{message}"
     );
-    meridian.signal("HUP");
+    meridian.signal(Signal::SIGHUP);
     meridian.wait_for("refused", |line| {
         line["message"].as_str().is_some_and(|message| message.starts_with("reload refused"))
     });

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, ask_tcp, ask_udp, binary, scratch};
+use meridian_tests::{Ask, Signal, ask_tcp, ask_udp, binary, scratch, signal};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).stdin(Stdio::null()).output().unwrap()
@@ -207,7 +207,7 @@ fn dig_lines(lines: &[String]) -> Vec<(u16, String, String)> {
 }
 
 fn terminate(mut demo: Child) -> Option<i32> {
-    assert!(Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap().success());
+    signal(&demo, Signal::SIGTERM);
     demo.wait().unwrap().code()
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Cluster, Config, Meridian, Site, WORLD, ask_tcp, ask_udp, exchange_udp};
+use meridian_tests::{
+    Ask, Cluster, Config, Meridian, Signal, Site, WORLD, ask_tcp, ask_udp, exchange_udp, signal,
+};
 
 /// A client near each cluster of [`WORLD`].
 const CLIENTS: [&str; 3] = ["134.226.0.0", "8.8.8.0", "133.11.0.0"];
@@ -75,7 +77,7 @@ fn failover_and_back() {
         }
         // All down: as though all were healthy.
         assert_eq!(answer(server, CLIENTS[2]), (vec![ip(3)], Some(5)));
-        meridian.signal("TERM");
+        meridian.signal(Signal::SIGTERM);
         assert_eq!(meridian.wait().code(), Some(0));
     }
 }
@@ -107,7 +109,7 @@ fn reload_keeps_the_last_good_state() {
         (String::new(), "version"),
     ] {
         std::fs::write(meridian.config(), bad).unwrap();
-        meridian.signal("HUP");
+        meridian.signal(Signal::SIGHUP);
         meridian.wait_for(wanted, |line| {
             line["level"] == "ERROR"
                 && line["message"].as_str().is_some_and(|message| message.contains(wanted))
@@ -119,7 +121,7 @@ fn reload_keeps_the_last_good_state() {
     }
     let good = text.replace("\"*.shop.gslb.example\"", "\"new.gslb.example\"");
     std::fs::write(meridian.config(), good).unwrap();
-    meridian.signal("HUP");
+    meridian.signal(Signal::SIGHUP);
     meridian.wait_for("reloaded", |line| line["message"].as_str().is_some_and(|m| m.starts_with("reloaded")));
     meridian.wait_for("a view", |line| line["message"] == "view published");
     let new = ask_udp(server, &Ask::new("new.gslb.example.", RecordType::A)).unwrap();
@@ -183,8 +185,7 @@ fn a_log_that_nobody_reads_holds_up_nothing() {
     until(1);
     clusters[0].kill();
     until(2);
-    let id = meridian.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    signal(&meridian, Signal::SIGTERM);
     let ended = (0..400).find_map(|_| {
         std::thread::sleep(Duration::from_millis(25));
         meridian.try_wait().unwrap()
@@ -213,7 +214,7 @@ fn sigterm_answers_what_has_arrived() {
         ask.id = id;
         socket.send_to(&ask.octets(), meridian.address()).unwrap();
     }
-    meridian.signal("TERM");
+    meridian.signal(Signal::SIGTERM);
     let mut ids: Vec<u16> = (0..100)
         .map(|_| {
             let mut reply = [0; 512];

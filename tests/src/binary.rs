@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// Only a broken build waits for it.
@@ -75,6 +77,15 @@ pub(crate) fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     lines
+}
+
+/// Sends a signal to a process that was started here; no `kill` need be installed.
+///
+/// # Panics
+/// When the process is gone.
+pub fn signal(process: &Child, wanted: Signal) {
+    let id = i32::try_from(process.id()).expect("an id of this kernel");
+    nix::sys::signal::kill(Pid::from_raw(id), wanted).expect("the process is there");
 }
 
 //----------- Meridian -------------------------------------------------------
@@ -166,13 +177,9 @@ impl Meridian {
         transition
     }
 
-    /// Sends a signal by its name (`TERM`, `HUP`).
-    ///
-    /// # Panics
-    /// When `kill` cannot be run.
-    pub fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(kill.expect("kill runs").success());
+    /// Sends a signal.
+    pub fn signal(&self, wanted: Signal) {
+        signal(&self.child, wanted);
     }
 
     /// Waits for the end of the process.
