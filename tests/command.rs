@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Signal, ask_tcp, ask_udp, binary, scratch, signal};
+use meridian_tests::{Ask, Process, Signal, ask_tcp, ask_udp, binary, scratch, signal};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).stdin(Stdio::null()).output().unwrap()
@@ -206,17 +206,17 @@ fn dig_lines(lines: &[String]) -> Vec<(u16, String, String)> {
     lines.iter().filter_map(parse).collect()
 }
 
-fn terminate(mut demo: Child) -> Option<i32> {
-    signal(&demo, Signal::SIGTERM);
-    demo.wait().unwrap().code()
+fn terminate(mut demo: Process) -> Option<i32> {
+    signal(&demo.0, Signal::SIGTERM);
+    demo.0.wait().unwrap().code()
 }
 
 /// Without a terminal it just runs: its own lines tell the truth, over UDP and TCP.
 #[test]
 fn the_demo_answers_as_it_says() {
-    let mut demo =
-        Command::new(binary()).args(DEMO).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut out = BufReader::new(demo.stdout.take().unwrap());
+    let demo = Command::new(binary()).args(DEMO).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut demo = Process(demo.unwrap());
+    let mut out = BufReader::new(demo.0.stdout.take().unwrap());
     let lines = until(&mut out, "No terminal");
     let digs = dig_lines(&lines);
     let towns: Vec<&str> = digs.iter().map(|(_, _, town)| town.as_str()).collect();
@@ -235,12 +235,8 @@ fn the_demo_answers_as_it_says() {
 fn the_demo_at_a_terminal() {
     let pty = nix::pty::openpty(None, None).unwrap();
     let inside = |end: &std::os::fd::OwnedFd| Stdio::from(end.try_clone().unwrap());
-    let mut demo = Command::new(binary())
-        .args(DEMO)
-        .stdin(inside(&pty.slave))
-        .stdout(inside(&pty.slave))
-        .spawn()
-        .unwrap();
+    let demo = Command::new(binary()).args(DEMO).stdin(inside(&pty.slave)).stdout(inside(&pty.slave)).spawn();
+    let mut demo = Process(demo.unwrap());
     drop(pty.slave);
     let mut keyboard = File::from(pty.master.try_clone().unwrap());
     let mut screen = BufReader::new(File::from(pty.master));
@@ -262,7 +258,7 @@ fn the_demo_at_a_terminal() {
     assert_eq!(ask_udp(server, &ask).unwrap().addresses(), ["127.0.10.1"]);
 
     keyboard.write_all(b"q").unwrap();
-    assert_eq!(demo.wait().unwrap().code(), Some(0));
+    assert_eq!(demo.0.wait().unwrap().code(), Some(0));
     // The master reports the end of the slave as an error or an end of file.
     let _rest = screen.read_to_end(&mut Vec::new());
 }

@@ -79,6 +79,17 @@ pub(crate) fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
+/// A process that ends with the test, also with one that fails.
+pub struct Process(pub Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
 /// Sends a signal to a process that was started here; no `kill` need be installed.
 ///
 /// # Panics
