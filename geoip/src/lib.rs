@@ -4,8 +4,7 @@
 //! into sorted ranges of address space, each with a [place](meridian_model::Place).
 //! [`Locality::classify`] turns places into whatever classes a caller steers by: a [`ClassMap`] gives
 //! an address its class and the widest prefix around it that has this class throughout, which is what
-//! a DNS answer needs as its ECS scope (RFC 7871 §7.2.1). [`country`] is a table of all countries, with
-//! the point in each that distances to its people are measured from.
+//! a DNS answer needs as its ECS scope (RFC 7871 §7.2.1).
 //!
 //! # What this crate does not do
 //! It knows no cluster, no distance between two of them and no DNS message; it reloads nothing by
@@ -20,7 +19,6 @@
 //! - No content of a file makes loading panic or run without bound.
 
 mod address_map;
-mod country;
 mod database;
 mod error;
 mod layer;
@@ -31,6 +29,5 @@ mod range_map;
 mod record;
 mod tree;
 
-pub use country::{Country, countries, country};
 pub use error::{DatabaseError, DatabaseProblem};
 pub use locality::{ClassMap, Locality, PlaceId};

@@ -8,11 +8,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use meridian_model::{Continent, Coordinates, CoordinatesError, CountryCode, Place};
+use meridian_model::{Continent, Coordinates, CoordinatesError, CountryCode, Place, country};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
-
-use crate::country::country;
 
 //----------- Record ---------------------------------------------------------
 

@@ -60,11 +60,11 @@ impl Clusters {
 }
 
 fn build_cluster(spec: ClusterSpec) -> Option<Cluster> {
-    let ClusterSpec { name, latitude, longitude, country, jurisdictions } = spec;
+    let ClusterSpec { name, latitude, longitude, country, jurisdictions: _ } = spec;
     Some(Cluster {
         name: name?.value,
         coordinates: Coordinates::new(latitude?, longitude?).ok()?,
         country,
-        jurisdictions,
+        jurisdictions: Vec::new(),
     })
 }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use meridian_model::{AllDown, ClusterId, Endpoint, EndpointAddress, Gateway, Hostname, Policy, Track};
+use meridian_model::{
+    AllDown, ClusterId, Endpoint, EndpointAddress, Gateway, Hostname, Policy, Rollout, Share, Track,
+};
 
 use crate::clusters::Clusters;
 use crate::findings::{Findings, Spot, Spotted};
@@ -211,7 +213,23 @@ impl Builder<'_, '_> {
         };
         let endpoints = ids.into_iter().zip(endpoints).map(build_endpoint).collect();
         let name = name?.value;
-        Some(Gateway { name, hostnames, ttl, min_ttl, answers, policy, all_down, probe, endpoints })
+        Some(Gateway {
+            name,
+            hostnames,
+            ttl,
+            min_ttl,
+            answers,
+            sticky: false,
+            site_names: true,
+            residency: None,
+            rollout: Rollout::default(),
+            policy,
+            panic_below: Share::NONE,
+            all_down,
+            https: None,
+            probe,
+            endpoints,
+        })
     }
 
     /// The cluster of each endpoint; `None` if one is not known. Reports all that are not.
@@ -275,5 +293,5 @@ fn build_endpoint((cluster, spec): (ClusterId, EndpointSpec)) -> Endpoint {
     let EndpointSpec { cluster: _, addresses, weight, track } = spec;
     // The catalog links each address to what checks it.
     let addresses = addresses.into_iter().map(|address| EndpointAddress { ip: address.value, target: None });
-    Endpoint { cluster, addresses: addresses.collect(), weight, track }
+    Endpoint { cluster, addresses: addresses.collect(), name: None, weight, track }
 }

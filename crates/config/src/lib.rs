@@ -170,6 +170,9 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     let parts = CatalogParts {
         clusters: clusters.clusters?,
         probes: probes.probes?,
+        jurisdictions: Vec::new(),
+        latency_tables: Vec::new(),
+        prefixes: Vec::new(),
         zones: zones.zones?,
         gateways: gateways?,
     };

@@ -135,7 +135,7 @@ impl Candidates<'_> {
 /// The policy over a gateway's clusters.
 pub(crate) fn resolve(spec: PolicySpec, candidates: &Candidates<'_>, findings: &Findings<'_>) -> Policy {
     match spec {
-        PolicySpec::Nearest => Policy::Nearest,
+        PolicySpec::Nearest => Policy::default(),
         PolicySpec::Weighted => Policy::Weighted,
         PolicySpec::All => Policy::All,
         PolicySpec::Failover(tiers) => {
@@ -143,7 +143,7 @@ pub(crate) fn resolve(spec: PolicySpec, candidates: &Candidates<'_>, findings: &
                 let matched = resolve_globs(&clusters, candidates, findings);
                 // Of a tier that matches nothing the first issue is enough.
                 let inner = if matched.clusters.is_empty() { candidates } else { &matched };
-                Tier { clusters: matched.ids(), policy: resolve(policy, inner, findings) }
+                Tier::new(matched.ids(), resolve(policy, inner, findings))
             });
             Policy::Failover(tiers.collect())
         }

@@ -50,7 +50,7 @@ fn a_gateway_by_its_defaults() {
     assert_eq!((gateway.ttl, gateway.min_ttl, gateway.answers), (30, 5, Some(1)));
     assert_eq!(
         (&gateway.policy, &gateway.all_down, gateway.probe),
-        (&Policy::Nearest, &AllDown::ServeAll, None)
+        (&Policy::default(), &AllDown::ServeAll, None)
     );
     let [us, eu] = gateway.endpoints.as_slice() else { panic!("two endpoints") };
     assert_eq!((us.cluster, us.weight, us.track), (ClusterId::from_index(1), 100, Track::Stable));
@@ -95,7 +95,7 @@ fn globs_become_clusters_in_catalog_order() {
         panic!("failover")
     };
     assert_eq!(tiers[0].clusters, [eu, us]);
-    assert_eq!(tiers[0].policy, Policy::Nearest);
+    assert_eq!(tiers[0].policy, Policy::default());
     assert_eq!(tiers[1].clusters, [us]);
     let Policy::Failover(inner) = &tiers[1].policy else { panic!("failover within") };
     assert_eq!((inner[0].clusters.as_slice(), &inner[0].policy), (&[us][..], &Policy::All));

@@ -35,7 +35,7 @@ fn says_what_its_comments_say() {
     let clusters: Vec<usize> = tiers.iter().map(|tier| tier.clusters.len()).collect();
     assert_eq!(clusters, [2, 3]);
     assert_eq!(tiers[0].policy, Policy::Weighted);
-    assert_eq!(tiers[1].policy, Policy::Nearest);
+    assert_eq!(tiers[1].policy, Policy::default());
     // Six addresses under "web", three under "port".
     assert_eq!(catalog.targets().len(), 9);
 }

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use crate::{Coordinates, CountryCode, Gateway, Probe, Zone};
+use crate::{
+    Coordinates, CountryCode, EndpointAddress, EndpointName, Gateway, Jurisdiction, LatencyTable, Prefix,
+    Probe, Zone,
+};
 
 //----------- Ids ------------------------------------------------------------
 
@@ -55,6 +58,18 @@ id! {
     /// A target, by its place in [`Catalog::targets`].
     TargetId
 }
+id! {
+    /// A jurisdiction, by its place in [`Catalog::jurisdictions`].
+    JurisdictionId
+}
+id! {
+    /// A latency table, by its place in [`Catalog::latency_tables`].
+    LatencyTableId
+}
+id! {
+    /// A prefix, by its place in [`Catalog::prefixes`].
+    PrefixId
+}
 
 //----------- Cluster --------------------------------------------------------
 
@@ -67,8 +82,8 @@ pub struct Cluster {
     pub coordinates: Coordinates,
     /// The country it is in.
     pub country: Option<CountryCode>,
-    /// Jurisdictions beyond those that its country implies.
-    pub jurisdictions: Vec<Box<str>>,
+    /// All that it is in: those that its country implies, and those that it names; ascending.
+    pub jurisdictions: Vec<JurisdictionId>,
 }
 
 //----------- Target ---------------------------------------------------------
@@ -98,6 +113,12 @@ pub struct CatalogParts {
     pub clusters: Vec<Cluster>,
     /// In the file's order.
     pub probes: Vec<Probe>,
+    /// Those of the file and, of the built-in ones, those that it uses.
+    pub jurisdictions: Vec<Jurisdiction>,
+    /// Each once, however many policies name it.
+    pub latency_tables: Vec<LatencyTable>,
+    /// All that policies and tables name, each once; what holds a prefix comes before it.
+    pub prefixes: Vec<Prefix>,
     /// No two with the same name.
     pub zones: Vec<Zone>,
     /// Every hostname lies within one of the zones.
@@ -124,6 +145,25 @@ impl Catalog {
         Self { parts, targets }
     }
 
+    /// The catalog with other addresses for the endpoints that are hostnames: `resolve` is asked for
+    /// each of them, and answers with its addresses, none twice, and the hostname's new state;
+    /// `None` leaves it as it is.
+    #[must_use]
+    pub fn with_names(
+        &self,
+        mut resolve: impl FnMut(&EndpointName) -> Option<(Vec<IpAddr>, EndpointName)>,
+    ) -> Self {
+        let mut parts = self.parts.clone();
+        for endpoint in parts.gateways.iter_mut().flat_map(|gateway| &mut gateway.endpoints) {
+            if let Some((addresses, name)) = endpoint.name.as_ref().and_then(&mut resolve) {
+                endpoint.addresses =
+                    addresses.into_iter().map(|ip| EndpointAddress { ip, target: None }).collect();
+                endpoint.name = Some(name);
+            }
+        }
+        Self::new(parts)
+    }
+
     /// All clusters.
     #[must_use]
     pub fn clusters(&self) -> &[Cluster] {
@@ -134,6 +174,24 @@ impl Catalog {
     #[must_use]
     pub fn probes(&self) -> &[Probe] {
         &self.parts.probes
+    }
+
+    /// All jurisdictions.
+    #[must_use]
+    pub fn jurisdictions(&self) -> &[Jurisdiction] {
+        &self.parts.jurisdictions
+    }
+
+    /// All latency tables.
+    #[must_use]
+    pub fn latency_tables(&self) -> &[LatencyTable] {
+        &self.parts.latency_tables
+    }
+
+    /// All prefixes that policies and tables name.
+    #[must_use]
+    pub fn prefixes(&self) -> &[Prefix] {
+        &self.parts.prefixes
     }
 
     /// All zones.
@@ -158,6 +216,24 @@ impl Catalog {
     #[must_use]
     pub fn cluster(&self, id: ClusterId) -> &Cluster {
         &self.parts.clusters[id.index()]
+    }
+
+    /// One jurisdiction.
+    #[must_use]
+    pub fn jurisdiction(&self, id: JurisdictionId) -> &Jurisdiction {
+        &self.parts.jurisdictions[id.index()]
+    }
+
+    /// One latency table.
+    #[must_use]
+    pub fn latency_table(&self, id: LatencyTableId) -> &LatencyTable {
+        &self.parts.latency_tables[id.index()]
+    }
+
+    /// One prefix.
+    #[must_use]
+    pub fn prefix(&self, id: PrefixId) -> &Prefix {
+        &self.parts.prefixes[id.index()]
     }
 
     /// One probe.

@@ -1,13 +1,14 @@
 //! Gateways: what clients ask for, who serves it, and in which order.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use crate::{ClusterId, Hostname, ProbeId, TargetId};
+use crate::{ClusterId, DomainName, Hostname, Policy, ProbeId, Residency, Share, TargetId};
 
 //----------- Gateway --------------------------------------------------------
 
 /// A set of hostnames with the endpoints that serve them and the policy that chooses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gateway {
     /// As operators refer to it.
     pub name: Box<str>,
@@ -19,10 +20,22 @@ pub struct Gateway {
     pub min_ttl: u32,
     /// The most addresses in an answer; `None`: as many as the policy selects.
     pub answers: Option<u16>,
+    /// Whether a client's network always gets the same of several equal candidates.
+    pub sticky: bool,
+    /// Whether `<cluster>.<gateway>.site.<zone>` answers each cluster's endpoints.
+    pub site_names: bool,
+    /// Which clusters may serve which clients; `None`: all may serve all.
+    pub residency: Option<Residency>,
+    /// How tracks share the clients.
+    pub rollout: Rollout,
     /// How the eligible endpoints are put in order.
     pub policy: Policy,
+    /// Under this healthy share of the endpoints that are left to the policy, all count as healthy.
+    pub panic_below: Share,
     /// What is answered when health leaves nothing.
     pub all_down: AllDown,
+    /// What HTTPS records say beside the addresses (RFC 9460); `None`: there are none.
+    pub https: Option<Https>,
     /// The probe of all its endpoints; `None`: they count as healthy.
     pub probe: Option<ProbeId>,
     /// At least one.
@@ -34,8 +47,10 @@ pub struct Gateway {
 pub struct Endpoint {
     /// Where it is.
     pub cluster: ClusterId,
-    /// At least one, none twice.
+    /// None twice; at least one, except where `name` has not been resolved yet.
     pub addresses: Vec<EndpointAddress>,
+    /// The hostname that the addresses come from; `None`: they stand in the file.
+    pub name: Option<EndpointName>,
     /// Its share beside the others of its tier, 0 to 1,000,000; 0 only when nothing else is left.
     pub weight: u32,
     /// The release it runs.
@@ -49,6 +64,21 @@ pub struct EndpointAddress {
     pub ip: IpAddr,
     /// What is checked; `None` where the gateway has no probe. [`crate::Catalog::new`] sets it.
     pub target: Option<TargetId>,
+}
+
+/// A hostname as an endpoint: a cloud load balancer's, whose addresses change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointName {
+    /// What is resolved.
+    pub name: DomainName,
+    /// Whether it is handed out as a CNAME rather than as its addresses.
+    pub as_cname: bool,
+    /// How long its last addresses hold when it no longer resolves.
+    pub stale_for: Duration,
+    /// The TTL in seconds that its addresses came with; `None` before they came.
+    pub ttl: Option<u32>,
+    /// Whether it has not resolved for longer than `stale_for`: its endpoint counts as unhealthy.
+    pub lost: bool,
 }
 
 /// The release an endpoint runs.
@@ -65,29 +95,54 @@ pub enum Track {
     Green,
 }
 
-//----------- Policy ---------------------------------------------------------
-
-/// How eligible endpoints are put in order. Policies nest as data.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Policy {
-    /// The cluster nearest to the client by great-circle distance, then the next nearest.
-    Nearest,
-    /// All endpoints in one tier, picked by weight.
-    Weighted,
-    /// All endpoints in one tier, answered together.
-    All,
-    /// One tier after the other.
-    Failover(Vec<Tier>),
+impl Track {
+    /// As the file writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Canary => "canary",
+            Self::Blue => "blue",
+            Self::Green => "green",
+        }
+    }
 }
 
-/// Some of a gateway's clusters, with the policy among them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tier {
-    /// At least one, in catalog order; the file's globs are already resolved.
-    pub clusters: Vec<ClusterId>,
-    /// The order within the tier.
-    pub policy: Policy,
+//----------- Rollout --------------------------------------------------------
+
+/// How the tracks of a gateway share its clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rollout {
+    /// The track of all clients that no trial takes; `None`: stable, else blue, else the first
+    /// endpoint's.
+    pub live: Option<Track>,
+    /// The share of clients that another track gets.
+    pub trial: Option<Trial>,
 }
+
+/// A release on trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Trial {
+    /// Not the live one.
+    pub track: Track,
+    /// Of the client networks, by a hash that never moves a client out again as the share grows.
+    pub share: Share,
+}
+
+//----------- Https ----------------------------------------------------------
+
+/// The service parameters of a gateway's HTTPS records (RFC 9460 §7), beside the address hints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Https {
+    /// The protocols, most wanted first; empty: the scheme's default.
+    pub alpn: Vec<Box<str>>,
+    /// The port; `None`: 443.
+    pub port: Option<u16>,
+    /// The ECHConfigList as octets.
+    pub ech: Option<Box<[u8]>>,
+}
+
+//----------- AllDown --------------------------------------------------------
 
 /// What is answered when health leaves nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -9,17 +9,28 @@
 //! their formats and convert.
 
 mod catalog;
+mod country;
 mod gateway;
 mod health;
 mod name;
 mod place;
+mod policy;
 mod probe;
+mod residency;
 mod zone;
 
-pub use catalog::{Catalog, CatalogParts, Cluster, ClusterId, GatewayId, ProbeId, Target, TargetId, ZoneId};
-pub use gateway::{AllDown, Endpoint, EndpointAddress, Gateway, Policy, Tier, Track};
+pub use catalog::{
+    Catalog, CatalogParts, Cluster, ClusterId, GatewayId, JurisdictionId, LatencyTableId, PrefixId, ProbeId,
+    Target, TargetId, ZoneId,
+};
+pub use country::{Country, EEA, EU, countries, country};
+pub use gateway::{AllDown, Endpoint, EndpointAddress, EndpointName, Gateway, Https, Rollout, Track, Trial};
 pub use health::{TargetHealth, Transition, Verdict, Verdicts};
 pub use name::{DomainName, Hostname, NameError};
 pub use place::{Continent, Coordinates, CoordinatesError, CountryCode, CountryCodeError, Network, Place};
+pub use policy::{
+    ClientMatch, Geo, GeoRule, Latency, LatencyRow, LatencyTable, Nearest, Policy, Prefix, Share, Tier,
+};
 pub use probe::{Check, Probe};
+pub use residency::{Conflict, Jurisdiction, Residency, ResidencyClients, ResidencyRule, UnknownClients};
 pub use zone::{RecordSet, Zone};

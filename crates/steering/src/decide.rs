@@ -174,7 +174,9 @@ fn tiers(gateway: &Gateway, policy: &Policy, members: &[usize], order: &[Cluster
         members.iter().copied().filter(|&index| wanted(gateway.endpoints[index].cluster)).collect()
     };
     match policy {
-        Policy::Nearest => order.iter().map(|&cluster| within(&|other| other == cluster)).collect(),
+        Policy::Nearest(_) | Policy::Geo(_) | Policy::Latency(_) => {
+            order.iter().map(|&cluster| within(&|other| other == cluster)).collect()
+        }
         Policy::Weighted | Policy::All => vec![members.to_vec()],
         Policy::Failover(of) => {
             let mut left = members.to_vec();

@@ -21,7 +21,7 @@ pub fn order_by_distance(clusters: &[(ClusterId, Coordinates)], from: Option<Coo
 #[must_use]
 pub fn depends_on_place(policy: &Policy) -> bool {
     match policy {
-        Policy::Nearest => true,
+        Policy::Nearest(_) | Policy::Geo(_) | Policy::Latency(_) => true,
         Policy::Weighted | Policy::All => false,
         Policy::Failover(tiers) => tiers.iter().any(|tier| depends_on_place(&tier.policy)),
     }

@@ -26,20 +26,19 @@ fn endpoint(at: usize, weight: u32, v6: bool) -> Endpoint {
         ips.push(format!("2001:db8::{at}").parse().expect("an address"));
     }
     let addresses = ips.into_iter().map(|ip| EndpointAddress { ip, target: None }).collect();
-    Endpoint { cluster: cluster(at), addresses, weight, track: Track::Stable }
+    Endpoint { cluster: cluster(at), addresses, name: None, weight, track: Track::Stable }
 }
 
 fn gateway(policy: Policy, endpoints: Vec<Endpoint>) -> Gateway {
     let gateway = Gateway {
         name: "shop".into(),
-        hostnames: Vec::new(),
         ttl: 30,
         min_ttl: 5,
         answers: Some(1),
         policy,
-        all_down: AllDown::ServeAll,
         probe: Some(ProbeId::from_index(0)),
         endpoints,
+        ..Gateway::default()
     };
     with_targets(gateway)
 }
@@ -65,7 +64,8 @@ fn with_targets(gateway: Gateway) -> Gateway {
         rise: 1,
         hold_down: std::time::Duration::ZERO,
     };
-    let parts = CatalogParts { clusters, probes: vec![probe], zones: vec![], gateways: vec![gateway] };
+    let parts =
+        CatalogParts { clusters, probes: vec![probe], gateways: vec![gateway], ..CatalogParts::default() };
     Catalog::new(parts).gateways()[0].clone()
 }
 
@@ -102,12 +102,12 @@ fn three(policy: Policy) -> Gateway {
 fn policies() -> Vec<Policy> {
     let everyone = vec![cluster(0), cluster(1), cluster(2)];
     vec![
-        Policy::Nearest,
+        Policy::default(),
         Policy::Weighted,
         Policy::All,
         Policy::Failover(vec![
-            Tier { clusters: vec![cluster(1)], policy: Policy::All },
-            Tier { clusters: everyone, policy: Policy::Nearest },
+            Tier::new(vec![cluster(1)], Policy::All),
+            Tier::new(everyone, Policy::default()),
         ]),
     ]
 }
@@ -150,7 +150,7 @@ fn a_family_without_addresses_is_no_data_under_every_policy() {
 
 #[test]
 fn the_nearest_cluster_without_ipv6_leaves_aaaa_to_the_next() {
-    let gateway = gateway(Policy::Nearest, vec![endpoint(0, 100, false), endpoint(1, 100, true)]);
+    let gateway = gateway(Policy::default(), vec![endpoint(0, 100, false), endpoint(1, 100, true)]);
     let health = [HEALTHY; 3];
     assert_eq!(chosen(&decided(&gateway, Family::V4, &health, &[0, 1])), [0]);
     assert_eq!(chosen(&decided(&gateway, Family::V6, &health, &[0, 1])), [1]);
@@ -169,7 +169,7 @@ fn failover_goes_tier_by_tier() {
 
 #[test]
 fn the_ttl_is_short_only_for_a_doubt_that_can_change_the_answer() {
-    let gateway = three(Policy::Nearest);
+    let gateway = three(Policy::default());
     let doubt = |at: usize| {
         let mut health = [HEALTHY; 3];
         health[at].in_doubt = true;
@@ -185,7 +185,7 @@ fn the_ttl_is_short_only_for_a_doubt_that_can_change_the_answer() {
 
 #[test]
 fn weight_zero_serves_only_when_nothing_else_is_left() {
-    for policy in [Policy::Nearest, Policy::Weighted, Policy::All] {
+    for policy in [Policy::default(), Policy::Weighted, Policy::All] {
         let gateway = gateway(policy, vec![endpoint(0, 0, false), endpoint(1, 100, false)]);
         assert_eq!(chosen(&decided(&gateway, Family::V4, &[HEALTHY, HEALTHY], &[0, 1])), [1]);
         assert_eq!(chosen(&decided(&gateway, Family::V4, &[HEALTHY, UNHEALTHY], &[0, 1])), [0]);
@@ -195,7 +195,7 @@ fn weight_zero_serves_only_when_nothing_else_is_left() {
 
 #[test]
 fn a_track_that_is_not_live_serves_only_for_a_live_one_that_is_down() {
-    let mut gateway = three(Policy::Nearest);
+    let mut gateway = three(Policy::default());
     gateway.endpoints[0].track = Track::Canary;
     let up = |health: [TargetHealth; 3]| chosen(&decided(&gateway, Family::V4, &health, &[0, 1, 2]));
     assert_eq!(up([HEALTHY, HEALTHY, HEALTHY]), [1]);
@@ -204,7 +204,7 @@ fn a_track_that_is_not_live_serves_only_for_a_live_one_that_is_down() {
 
 #[test]
 fn unknown_is_not_healthy() {
-    let gateway = three(Policy::Nearest);
+    let gateway = three(Policy::default());
     assert_eq!(chosen(&decided(&gateway, Family::V4, &[UNKNOWN, HEALTHY, HEALTHY], &[0, 1, 2])), [1]);
     let none_known = decided(&gateway, Family::V4, &[UNKNOWN; 3], &[0, 1, 2]);
     assert_eq!((none_known.basis, none_known.short_ttl), (Basis::ServeAll, true));
@@ -214,7 +214,7 @@ fn unknown_is_not_healthy() {
 fn the_four_ways_of_all_down() {
     let lost = |lost| TargetHealth { lost, ..UNHEALTHY };
     let health = [lost(7), lost(9), lost(3)];
-    let mut gateway = three(Policy::Nearest);
+    let mut gateway = three(Policy::default());
     let mut ask = |all_down| {
         gateway.all_down = all_down;
         let decision = decided(&gateway, Family::V4, &health, &[0, 1, 2]);
@@ -284,7 +284,7 @@ fn answers_bounds_the_addresses_and_all_gives_everything() {
 fn an_endpoint_hands_out_only_its_healthy_addresses() {
     let mut two = endpoint(0, 100, false);
     two.addresses.push(EndpointAddress { ip: "192.0.2.77".parse().unwrap(), target: None });
-    let gateway = gateway(Policy::Nearest, vec![two]);
+    let gateway = gateway(Policy::default(), vec![two]);
     let mut addresses = Vec::new();
     for random in 0..50 {
         let health = [UNHEALTHY, HEALTHY];
@@ -305,13 +305,12 @@ fn any_health() -> impl Strategy<Value = TargetHealth> {
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
-    let leaf = prop_oneof![Just(Policy::Nearest), Just(Policy::Weighted), Just(Policy::All)];
+    let leaf = prop_oneof![Just(Policy::default()), Just(Policy::Weighted), Just(Policy::All)];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop::collection::vec((prop::collection::btree_set(0..5_usize, 1..4), inner), 1..4).prop_map(
             |tiers| {
-                let tier = |(clusters, policy): (std::collections::BTreeSet<usize>, Policy)| Tier {
-                    clusters: clusters.into_iter().map(cluster).collect(),
-                    policy,
+                let tier = |(clusters, policy): (std::collections::BTreeSet<usize>, Policy)| {
+                    Tier::new(clusters.into_iter().map(cluster).collect(), policy)
                 };
                 Policy::Failover(tiers.into_iter().map(tier).collect())
             },

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use meridian_geoip::{DatabaseError, DatabaseProblem, Locality, country};
-use meridian_model::{Continent, Coordinates, Network, Place};
+use meridian_geoip::{DatabaseError, DatabaseProblem, Locality};
+use meridian_model::{Continent, Coordinates, Network, Place, country};
 
 use crate::mmdb::{Mmdb, Value, write};
 use crate::{code, place};

@@ -24,7 +24,7 @@ fn well_known_addresses_have_their_country() {
         let (place, prefix_len) = place(&locality, address);
         assert_eq!(place.country, Some(code(country)), "{address}");
         assert_eq!(place.continent, Some(continent), "{address}");
-        let wanted = meridian_geoip::country(code(country)).map(|country| country.coordinates);
+        let wanted = meridian_model::country(code(country)).map(|country| country.coordinates);
         assert_eq!(place.coordinates, wanted, "{address}");
         assert!(prefix_len > 0, "{address}");
     }

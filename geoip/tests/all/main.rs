@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not see their helpers")]
 
-mod countries;
 mod damage;
 mod databases;
 mod embedded;

@@ -135,19 +135,19 @@ fn gateway(name: &str, addresses: &[IpAddr]) -> Gateway {
     let endpoint = Endpoint {
         cluster: ClusterId::from_index(0),
         addresses: addresses.iter().map(|ip| EndpointAddress { ip: *ip, target: None }).collect(),
+        name: None,
         weight: 100,
         track: Track::Stable,
     };
     Gateway {
         name: name.into(),
-        hostnames: Vec::new(),
         ttl: 30,
         min_ttl: 5,
         answers: None,
         policy: Policy::All,
-        all_down: meridian_model::AllDown::ServeAll,
         probe: Some(ProbeId::from_index(0)),
         endpoints: vec![endpoint],
+        ..Gateway::default()
     }
 }
 
@@ -158,7 +158,8 @@ fn catalog_of(probe: Probe, gateways: Vec<Gateway>) -> Arc<Catalog> {
         country: None,
         jurisdictions: Vec::new(),
     };
-    let parts = CatalogParts { clusters: vec![cluster], probes: vec![probe], zones: Vec::new(), gateways };
+    let parts =
+        CatalogParts { clusters: vec![cluster], probes: vec![probe], gateways, ..CatalogParts::default() };
     Arc::new(Catalog::new(parts))
 }
 

@@ -95,8 +95,8 @@ async fn meanwhile_the_old_catalog_goes_on() {
     let parts = CatalogParts {
         clusters: old.clusters().to_vec(),
         probes: vec![quick, slow],
-        zones: Vec::new(),
         gateways: vec![other, gateway("shop", &addresses(2))],
+        ..CatalogParts::default()
     };
     let next = Arc::new(Catalog::new(parts));
     script.tell(address(1), Answer::Down);

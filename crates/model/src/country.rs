@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use meridian_model::{Continent, Coordinates, CountryCode};
+use crate::{Continent, Coordinates, CountryCode};
 
 /// Every officially assigned code of ISO 3166-1, and `XK` (Kosovo), a code that it leaves to users.
 ///
@@ -21,6 +21,21 @@ pub struct Country {
     /// Where its people are, on average: the mean of its largest urban areas, weighted by population.
     pub coordinates: Coordinates,
 }
+
+/// The member states of the European Union (Treaty on European Union, as of 2026).
+///
+/// Territories with a code of their own (ISO 3166-1) are not named: whether Union law on personal
+/// data holds in them differs, and who serves them says so in a jurisdiction of their own.
+pub const EU: &[&str] = &[
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT",
+    "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+];
+
+/// The European Economic Area: the Union with Iceland, Liechtenstein and Norway.
+pub const EEA: &[&str] = &[
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS", "IT",
+    "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
+];
 
 /// The country of a code; `None` for a code that is not assigned.
 #[must_use]
