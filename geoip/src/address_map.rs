@@ -2,27 +2,27 @@
 
 use std::net::IpAddr;
 
+use crate::embedded_v4::{FORMS, Form, form_of};
 use crate::range_map::{Key, RangeMap};
 
-/// Where IPv6 holds IPv4-mapped addresses: `::ffff:0:0/96` (RFC 4291 §2.5.5.2).
-const MAPPED_FIRST: u128 = 0xffff_0000_0000;
-const MAPPED_LAST: u128 = 0xffff_ffff_ffff;
-pub(crate) const MAPPED_PREFIX_LEN: u8 = 96;
-
-/// A map of each family; IPv4-mapped addresses have the value of their IPv4 address.
+/// A map of each family; IPv6 addresses that hold an IPv4 address have the value of that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AddressMap {
     ipv4: RangeMap<u32>,
-    /// What it says of mapped addresses holds only when all of IPv4 has one value.
+    /// What it says of addresses that hold an IPv4 address counts only when all of IPv4 has one value.
     ipv6: RangeMap<u128>,
 }
 
 impl AddressMap {
-    /// Whatever `ipv6` says of mapped addresses is replaced by what `ipv4` says.
+    /// Whatever `ipv6` says of addresses that hold an IPv4 address is replaced by what `ipv4` says.
     pub(crate) fn new(ipv4: RangeMap<u32>, ipv6: RangeMap<u128>) -> Self {
-        // One value takes one range; many are looked up in the IPv4 map instead of being copied.
+        // One value takes a range a form; many are looked up in the IPv4 map instead of being copied.
         match ipv4.single_value() {
-            Some(value) => Self { ipv6: ipv6.overlay(MAPPED_FIRST, MAPPED_LAST, value), ipv4 },
+            Some(value) => {
+                let overlay =
+                    |ipv6: RangeMap<u128>, form: &Form| ipv6.overlay(form.first, form.last(), value);
+                Self { ipv6: FORMS.iter().fold(ipv6, overlay), ipv4 }
+            }
             None => Self { ipv4, ipv6 },
         }
     }
@@ -37,14 +37,14 @@ impl AddressMap {
         if self.ipv4.len() == 1 {
             return self.ipv6.lookup(address);
         }
-        if (MAPPED_FIRST..=MAPPED_LAST).contains(&address) {
-            #[expect(clippy::cast_possible_truncation, reason = "the IPv4 address is the last 32 bits")]
-            let (value, prefix_len) = self.ipv4.lookup(address as u32);
-            return (value, MAPPED_PREFIX_LEN + prefix_len);
+        if let Some(form) = form_of(address) {
+            let (value, prefix_len) = self.ipv4.lookup(form.v4(address));
+            return (value, form.before + prefix_len);
         }
-        // The mapped addresses have several values, so no prefix may reach them.
+        // The blocks that hold IPv4 addresses have several values, so no prefix may reach them.
         let (value, prefix_len) = self.ipv6.lookup(address);
-        (value, prefix_len.max(address.common_bits(MAPPED_FIRST) + 1))
+        let outside = |form: &Form| address.common_bits(form.first) + 1;
+        (value, FORMS.iter().map(outside).fold(prefix_len, u8::max))
     }
 
     /// The map with other values.
@@ -55,6 +55,17 @@ impl AddressMap {
     /// Both maps laid over each other.
     pub(crate) fn zip(&self, other: &Self, mut value_of: impl FnMut(u32, u32) -> u32) -> Self {
         Self::new(self.ipv4.zip(&other.ipv4, &mut value_of), self.ipv6.zip(&other.ipv6, &mut value_of))
+    }
+
+    /// The ranges of IPv4, in order: first and last address, and the value.
+    pub(crate) fn ipv4_ranges(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        self.ipv4.spans()
+    }
+
+    /// The ranges of IPv6, in order; those of addresses that hold an IPv4 address say nothing unless
+    /// all of IPv4 has one value.
+    pub(crate) fn ipv6_ranges(&self) -> impl Iterator<Item = (u128, u128, u32)> {
+        self.ipv6.spans()
     }
 
     /// How many ranges the two families have together.

@@ -14,20 +14,26 @@
 //! - The ranges of a map cover the whole of both address families, in order, and no two neighbours
 //!   have the same value.
 //! - A prefix that a lookup returns has one value throughout, and the next wider one does not.
-//! - An IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) is where its IPv4 address is, in every lookup.
+//! - An IPv6 address that holds an IPv4 address (IPv4-mapped, NAT64, Teredo, 6to4) is where that is, in
+//!   every lookup.
 //! - No lookup allocates, locks or panics.
 //! - No content of a file makes loading panic or run without bound.
 
 mod address_map;
+mod client_network;
 mod database;
+mod embedded_v4;
 mod error;
 mod layer;
 mod limits;
 mod locality;
+mod marks;
 mod networks;
 mod range_map;
 mod record;
 mod tree;
 
+pub use client_network::{ClientNetwork, client_network};
 pub use error::{DatabaseError, DatabaseProblem};
 pub use locality::{ClassMap, Locality, PlaceId};
+pub use marks::Marks;

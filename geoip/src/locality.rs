@@ -1,8 +1,10 @@
 //! Places for all addresses, and classes of places.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use meridian_model::{Network, Place};
 
 use crate::address_map::AddressMap;
@@ -10,6 +12,7 @@ use crate::database;
 use crate::error::{DatabaseError, DatabaseProblem};
 use crate::layer::{Layer, merge_databases};
 use crate::limits::MOST_DATABASES;
+use crate::marks::{Marks, position};
 use crate::networks;
 
 //----------- Locality -------------------------------------------------------
@@ -80,10 +83,41 @@ impl Locality {
         ClassMap { map: self.map.map(|id| classes.get(id as usize).copied().unwrap_or_default()) }
     }
 
+    /// Where some prefixes are, none given twice.
+    #[must_use]
+    pub fn marks(&self, prefixes: &[IpNet]) -> Marks {
+        Marks::new(prefixes)
+    }
+
+    /// As [`Locality::classify`], by place and by the longest marked prefix around the address. Asks
+    /// once for every pair that occurs.
+    pub fn classify_marked(
+        &self,
+        marks: &Marks,
+        mut class_of: impl FnMut(PlaceId, Option<usize>) -> u32,
+    ) -> ClassMap {
+        let mut known = HashMap::new();
+        let map = self.map.zip(&marks.map, |place, mark| {
+            *known.entry((place, mark)).or_insert_with(|| class_of(PlaceId(place), position(mark)))
+        });
+        ClassMap { map }
+    }
+
     /// How many ranges of addresses there are, in both families together.
     #[must_use]
     pub fn range_count(&self) -> usize {
         self.map.range_count()
+    }
+
+    /// The ranges of IPv4 in order: first and last address, and the place.
+    pub fn ipv4_ranges(&self) -> impl Iterator<Item = (u32, u32, PlaceId)> {
+        self.map.ipv4_ranges().map(|(first, last, place)| (first, last, PlaceId(place)))
+    }
+
+    /// The ranges of IPv6 in order. Addresses that hold an IPv4 address are where that is, whatever
+    /// these ranges say of them.
+    pub fn ipv6_ranges(&self) -> impl Iterator<Item = (u128, u128, PlaceId)> {
+        self.map.ipv6_ranges().map(|(first, last, place)| (first, last, PlaceId(place)))
     }
 
     /// The bytes of memory that the ranges take; the places are a few more.

@@ -1,9 +1,12 @@
 //! The operator's own networks: nested prefixes, made into ranges.
 
+use std::net::Ipv4Addr;
+
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use meridian_model::{Network, Place};
 
-use crate::address_map::{AddressMap, MAPPED_PREFIX_LEN};
+use crate::address_map::AddressMap;
+use crate::embedded_v4::form_of;
 use crate::layer::{Layer, Places, is_located};
 use crate::range_map::{Builder, Key, RangeMap};
 use crate::record::complete;
@@ -11,10 +14,17 @@ use crate::record::complete;
 /// The networks as a layer. Of nested ones the longest prefix holds; of equal ones, the last.
 pub(crate) fn layer(networks: &[Network]) -> Layer {
     let mut places = Places::default();
+    let numbered: Vec<(IpNet, u32)> =
+        networks.iter().map(|network| (network.prefix, places.id_of(network.place.clone()))).collect();
+    Layer::new(places, flatten_prefixes(numbered.into_iter()))
+}
+
+/// A map of values by prefix, 0 outside of all. Of nested prefixes the longest holds; of equal ones,
+/// the last. A prefix of IPv4 addresses in an IPv6 form is one of IPv4.
+pub(crate) fn flatten_prefixes(prefixes: impl Iterator<Item = (IpNet, u32)>) -> AddressMap {
     let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
-    for network in networks {
-        let value = places.id_of(network.place.clone());
-        match unmapped(network.prefix) {
+    for (prefix, value) in prefixes {
+        match as_ipv4(prefix) {
             IpNet::V4(net) => {
                 ipv4.push(Prefix { start: net.network().to_bits(), prefix_len: net.prefix_len(), value })
             }
@@ -23,7 +33,7 @@ pub(crate) fn layer(networks: &[Network]) -> Layer {
             }
         }
     }
-    Layer::new(places, AddressMap::new(flatten(ipv4), flatten(ipv6)))
+    AddressMap::new(flatten(ipv4), flatten(ipv6))
 }
 
 /// What comes of an operator's place with what the databases say of the same address.
@@ -40,13 +50,19 @@ pub(crate) fn merge_network(network: &Place, database: &Place) -> Place {
     }
 }
 
-/// A prefix of IPv4-mapped addresses is one of IPv4.
-fn unmapped(prefix: IpNet) -> IpNet {
+/// A prefix of addresses that hold IPv4 addresses is one of IPv4, where it is about those: not where
+/// it goes on behind them (6to4), or is about the server of a Teredo client.
+fn as_ipv4(prefix: IpNet) -> IpNet {
     let IpNet::V6(ipv6) = prefix else { return prefix };
-    let ipv4 = ipv6.network().to_ipv4_mapped().zip(ipv6.prefix_len().checked_sub(MAPPED_PREFIX_LEN));
-    match ipv4.map(|(address, prefix_len)| Ipv4Net::new(address, prefix_len)) {
-        Some(Ok(ipv4)) => IpNet::V4(ipv4),
-        _ => IpNet::V6(Ipv6Net::trunc(&ipv6)),
+    let start = ipv6.network().to_bits();
+    let ipv4 = form_of(start).and_then(|form| {
+        let prefix_len = ipv6.prefix_len().checked_sub(form.before)?;
+        // Inverted, a prefix's addresses keep to a prefix, which begins where its last bits are zero.
+        Ipv4Net::new(Ipv4Addr::from_bits(form.v4(start)), prefix_len).ok()
+    });
+    match ipv4 {
+        Some(ipv4) => IpNet::V4(ipv4.trunc()),
+        None => IpNet::V6(Ipv6Net::trunc(&ipv6)),
     }
 }
 

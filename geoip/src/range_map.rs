@@ -107,6 +107,14 @@ impl<K: Key> RangeMap<K> {
         self.zip(&builder.finish(), |outside, inside| if inside == 1 { value } else { outside })
     }
 
+    /// The first and last address of each range with its value, in order.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (K, K, u32)> {
+        self.ranges().enumerate().map(|(position, (start, value))| {
+            let last = self.starts.get(position + 1).and_then(|next| next.before());
+            (start, last.unwrap_or(K::ZERO.last_of(0)), value)
+        })
+    }
+
     fn ranges(&self) -> impl Iterator<Item = (K, u32)> {
         self.starts.iter().copied().zip(self.values.iter().copied())
     }

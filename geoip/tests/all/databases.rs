@@ -184,8 +184,14 @@ fn the_ipv4_tree_is_not_read_again_through_its_aliases() {
     let plain = load(&[city().write("not-aliased.mmdb")]);
     assert_eq!(aliased.range_count(), plain.range_count());
     assert_eq!(place(&aliased, "::ffff:192.0.2.1"), place(&plain, "::ffff:192.0.2.1"));
-    assert_eq!(place(&aliased, "2002:c000:201::1").0, Place::default());
     assert_eq!(place(&aliased, "::192.0.2.1").0, Place::default());
+    // Where an IPv4 address is written inside, its own place counts, aliased or not.
+    for (form, before) in
+        [("64:ff9b::192.0.2.1", 96), ("2002:c000:201::1", 16), ("2001:0:1:2:3:4:3fff:fdfe", 96)]
+    {
+        let (wanted, prefix_len) = place(&plain, "192.0.2.1");
+        assert_eq!(place(&plain, form), (wanted, prefix_len + before), "{form}");
+    }
 }
 
 #[test]

@@ -13,10 +13,36 @@ use crate::mmdb::{Mmdb, Value};
 
 //----------- The naive implementation ---------------------------------------
 
+/// The IPv4 address that an IPv6 address holds, by the text of its prefix.
+fn held(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [a, b, c, d, e, f, g, h] = address.segments();
+    let joined = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
+    match [a, b, c, d, e, f] {
+        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(joined(g, h)),
+        [0x2001, 0, ..] => Some(!joined(g, h)),
+        [0x2002, high, low, ..] => Some(joined(high, low)),
+        _ => None,
+    }
+    .map(Ipv4Addr::from_bits)
+}
+
+/// An IPv4 address in every form; what a form has beside it is taken from `rest`.
+fn forms(ipv4: Ipv4Addr, rest: u128) -> [Ipv6Addr; 4] {
+    let bits = u128::from(ipv4.to_bits());
+    let inverted = u128::from(!ipv4.to_bits());
+    [
+        0xffff << 32 | bits,
+        0x0064_ff9b << 96 | bits,
+        0x2001_0000 << 96 | rest & (u128::from(u64::MAX) << 32) | inverted,
+        0x2002 << 112 | bits << 80 | rest & (u128::MAX >> 48),
+    ]
+    .map(Ipv6Addr::from_bits)
+}
+
 /// The ASN of the longest prefix that holds the address; of equal ones, the last.
 fn naive(networks: &[(IpNet, u32)], address: IpAddr) -> Option<u32> {
     let address = match address {
-        IpAddr::V6(ipv6) => ipv6.to_ipv4_mapped().map_or(address, IpAddr::V4),
+        IpAddr::V6(ipv6) => held(ipv6).map_or(address, IpAddr::V4),
         IpAddr::V4(_) => address,
     };
     let holding = networks.iter().filter(|(net, _)| net.contains(&address));
@@ -27,21 +53,31 @@ fn block(address: IpAddr, prefix_len: u8) -> IpNet {
     IpNet::new(address, prefix_len).unwrap().trunc()
 }
 
-/// Enough addresses of a block to find every value in it: values change only where a network (or the
-/// IPv4-mapped space) begins or ends.
+/// Enough addresses of a block to find every value in it: values change only where a network, or a
+/// block of addresses that hold IPv4 addresses, begins or ends.
 fn probes(block: IpNet, networks: &[(IpNet, u32)]) -> Vec<IpAddr> {
-    let mapped = |address: IpAddr| match (block, address) {
-        (IpNet::V6(_), IpAddr::V4(ipv4)) => IpAddr::V6(ipv4.to_ipv6_mapped()),
-        _ => address,
-    };
     let after = |address: IpAddr| match address {
         IpAddr::V4(ipv4) => ipv4.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
         IpAddr::V6(ipv6) => ipv6.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
     };
-    let all_mapped: IpNet = "::ffff:0:0/96".parse().unwrap();
-    let nets = networks.iter().map(|(net, _)| *net).chain([all_mapped]);
-    let edges = nets.flat_map(|net| [Some(mapped(net.network())), after(mapped(net.broadcast()))]);
-    [block.network()].into_iter().chain(edges.flatten()).filter(|address| block.contains(address)).collect()
+    let holders = ["::ffff:0:0/96", "64:ff9b::/96", "2001::/32", "2002::/16"];
+    let holders = holders.map(|net| net.parse::<IpNet>().unwrap());
+    let nets = networks.iter().map(|(net, _)| *net).chain(holders);
+    let edges = nets.flat_map(|net| [Some(net.network()), after(net.broadcast())]).flatten();
+    let everywhere = edges.flat_map(|edge| match (block, edge) {
+        (IpNet::V6(net), IpAddr::V4(ipv4)) => {
+            // Inverted, the last address of a prefix comes first.
+            let before = Ipv4Addr::from_bits(ipv4.to_bits().wrapping_sub(1));
+            let rest = net.network().to_bits();
+            [ipv4, before].into_iter().flat_map(|ipv4| forms(ipv4, rest)).map(IpAddr::V6).collect()
+        }
+        _ => vec![edge],
+    });
+    [block.network(), block.broadcast()]
+        .into_iter()
+        .chain(everywhere)
+        .filter(|address| block.contains(address))
+        .collect()
 }
 
 //----------- Strategies -----------------------------------------------------
@@ -56,17 +92,22 @@ fn networks() -> impl Strategy<Value = Vec<(IpNet, u32)>> {
         let bits = match near {
             0 => bits,
             1 => 0x2001_0db8 << 96 | bits & (0xff0f << 80),
-            // Around the IPv4-mapped space, not in it: a prefix of at most 95.
             _ => bits & 0x1_ffff_0000_0000,
         };
-        let prefix_len = if bits >> 32 == 0xffff { prefix_len.min(95) } else { prefix_len };
+        // Around the blocks that hold IPv4 addresses, not in them.
+        let prefix_len = match (bits >> 112, bits >> 96, bits >> 32) {
+            (0x2002, ..) => prefix_len.min(15),
+            (_, 0x2001_0000, _) => prefix_len.min(31),
+            (_, 0x0064_ff9b, 0x0064_ff9b_0000_0000_0000_0000) | (.., 0xffff) => prefix_len.min(95),
+            _ => prefix_len,
+        };
         IpNet::V6(Ipv6Net::new(Ipv6Addr::from_bits(bits), prefix_len).unwrap().trunc())
     });
     proptest::collection::vec((prop_oneof![ipv4, ipv6], 1..5_u32), 0..24)
 }
 
 /// An address near one of the networks, or anywhere.
-fn address(networks: &[(IpNet, u32)], pick: usize, bits: u128, mapped: bool) -> IpAddr {
+fn address(networks: &[(IpNet, u32)], pick: usize, bits: u128, held: bool) -> IpAddr {
     let anywhere: IpAddr = if bits.is_multiple_of(2) {
         Ipv4Addr::from_bits(u32::try_from(bits >> 96).unwrap()).into()
     } else {
@@ -78,7 +119,7 @@ fn address(networks: &[(IpNet, u32)], pick: usize, bits: u128, mapped: bool) -> 
         _ => net.hosts().nth(usize::try_from(bits % 1000).unwrap()).unwrap_or(net.network()),
     });
     match near.unwrap_or(anywhere) {
-        IpAddr::V4(ipv4) if mapped => ipv4.to_ipv6_mapped().into(),
+        IpAddr::V4(ipv4) if held => forms(ipv4, bits)[pick % 4].into(),
         address => address,
     }
 }
