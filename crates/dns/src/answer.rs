@@ -2,10 +2,8 @@
 
 use std::net::IpAddr;
 
-use hickory_proto::rr::rdata::{A, AAAA, HINFO};
+use hickory_proto::rr::rdata::HINFO;
 use hickory_proto::rr::{Name, RData, RecordType};
-use meridian_model::GatewayId;
-use meridian_steering::{Basis, Family, pick};
 
 use crate::limits::CNAME_DEPTH;
 use crate::message::{Query, Rcode, Received, receive};
@@ -45,7 +43,18 @@ pub enum Reply {
         rcode: Rcode,
         /// Whether TC is set.
         truncated: bool,
+        /// Whether residency kept addresses from the client.
+        denied: Option<Denied>,
     },
+}
+
+/// How residency left a client without an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// No cluster may serve it (Extended DNS Error 18).
+    Prohibited,
+    /// Some may and cannot; others could (Extended DNS Error 17).
+    Filtered,
 }
 
 /// Answers one packet from one view, into `out`, which is emptied first.
@@ -60,14 +69,14 @@ pub fn answer(view: &View, packet: &[u8], peer: Peer, random: u64, out: &mut Vec
         }
         Received::HeaderOnly(header, rcode) => {
             header_only(header, rcode, out);
-            Reply::Sent { rcode, truncated: false }
+            Reply::Sent { rcode, truncated: false, denied: None }
         }
         Received::Query(query) => {
             let writer = Writer::new(&query, peer.transport == Transport::Udp, out);
             let mut answering = Answering { view, query: &query, peer, random, writer };
             let (rcode, ending) = answering.all();
             let truncated = answering.writer.finish(rcode, &ending);
-            Reply::Sent { rcode, truncated }
+            Reply::Sent { rcode, truncated, denied: ending.denied }
         }
     }
 }
@@ -81,19 +90,17 @@ const ANY_TTL: u32 = 3600;
 
 /// RFC 8914 §4.21.
 const NOT_AUTHORITATIVE: ExtendedError = ExtendedError { code: 20, text: "" };
-/// RFC 8914 §4.1: no registered code says that health left nothing.
-const ALL_DOWN: ExtendedError = ExtendedError { code: 0, text: "no healthy endpoint" };
 
 /// One answer under way.
-struct Answering<'a> {
-    view: &'a View,
-    query: &'a Query,
-    peer: Peer,
-    random: u64,
-    writer: Writer<'a>,
+pub(crate) struct Answering<'a> {
+    pub(crate) view: &'a View,
+    pub(crate) query: &'a Query,
+    pub(crate) peer: Peer,
+    pub(crate) random: u64,
+    pub(crate) writer: Writer<'a>,
 }
 
-type Ended = (Rcode, Ending);
+pub(crate) type Ended = (Rcode, Ending);
 
 impl<'a> Answering<'a> {
     fn all(&mut self) -> Ended {
@@ -177,41 +184,10 @@ impl<'a> Answering<'a> {
                 (Rcode::NoError, Ending { authoritative: depth > 0, ..Ending::default() })
             }
             Found::Steered { zone, gateway } => self.steered(zone, gateway, owner),
+            Found::Site { zone, gateway, site } => self.site(zone, gateway, site, owner),
             // `chain` follows aliases.
             Found::Alias { .. } => (Rcode::ServFail, Ending::default()),
         }
-    }
-
-    /// Steps 4 and 5: the client's place, the selection.
-    fn steered(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name) -> Ended {
-        let a = self.query.question_type == u16::from(RecordType::A);
-        let family = if a { Family::V4 } else { Family::V6 };
-        let subnet = self.query.edns.and_then(|edns| edns.subnet);
-        let disclosed = subnet.and_then(|subnet| subnet.network());
-        let client = disclosed.unwrap_or(self.peer.address);
-        let view = self.view;
-        let decided = view.plan(gateway, family).and_then(|plan| plan.decide(client));
-        let (Some((decision, widest)), Some(offered)) = (decided, view.offered(gateway, family)) else {
-            return (Rcode::ServFail, Ending::default());
-        };
-        // RFC 7871 §7.2.1: a scope only for what the client disclosed.
-        let scope = if disclosed.is_some() { widest } else { 0 };
-        let mut addresses = Vec::with_capacity(offered.answers.map_or(8, usize::from));
-        pick(offered.roster, decision, offered.answers, view.verdicts(), self.random, &mut addresses);
-        if addresses.is_empty() {
-            let all_down = decision.basis == Basis::AllDown;
-            let ttl = if all_down { zone.negative_ttl.min(offered.min_ttl) } else { zone.negative_ttl };
-            self.negative(zone, owner, ttl);
-            let error = all_down.then_some(ALL_DOWN);
-            return (Rcode::NoError, Ending { authoritative: true, scope, error });
-        }
-        let ttl = if decision.short_ttl { offered.min_ttl } else { offered.ttl };
-        let data: Vec<RData> = addresses.into_iter().map(address_data).collect();
-        let record_type = RecordType::from(self.query.question_type);
-        if !self.writer.records(Section::Answer, owner, record_type, ttl, data.iter()) {
-            self.writer.truncate();
-        }
-        (Rcode::NoError, Ending { authoritative: true, scope, error: None })
     }
 
     /// Puts an RRset into the answer, or truncates.
@@ -224,7 +200,7 @@ impl<'a> Answering<'a> {
     }
 
     /// RFC 2308 §3: the zone's SOA in the authority section.
-    fn negative(&mut self, zone: &Apex, owner: &Name, ttl: u32) {
+    pub(crate) fn negative(&mut self, zone: &Apex, owner: &Name, ttl: u32) {
         // Taken from the name in the message where it can be, so that it compresses whatever its case.
         let apex = owner.trim_to(zone.labels);
         let soa = &zone.soa;
@@ -262,11 +238,4 @@ enum Need<'n> {
 
 fn authoritative() -> Ending {
     Ending { authoritative: true, ..Ending::default() }
-}
-
-fn address_data(address: IpAddr) -> RData {
-    match address {
-        IpAddr::V4(address) => RData::A(A(address)),
-        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
-    }
 }

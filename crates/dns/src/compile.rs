@@ -3,19 +3,23 @@
 use std::collections::HashMap;
 
 use hickory_proto::rr::rdata::{NS, SOA};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
-use meridian_model::{Catalog, DomainName, Gateway, GatewayId, Hostname, RecordSet, Zone};
+use meridian_model::{Catalog, DomainName, Endpoint, Gateway, GatewayId, Hostname, RecordSet, Zone};
 use thiserror::Error;
 
-use crate::name::wire;
+use crate::name::{to_name, wire};
 use crate::names::Names;
-use crate::zone::{Apex, Node, RrSet, ZoneTable};
+use crate::outlooks::clusters_of;
+use crate::zone::{Apex, Node, RrSet, Steers, ZoneTable};
 
 /// SOA timers for secondaries (RIPE-203), in seconds. Without zone transfer nobody acts on them.
 const SOA_REFRESH: i32 = 86400;
 const SOA_RETRY: i32 = 7200;
 const SOA_EXPIRE: i32 = 3_600_000;
+
+/// The label above all test names of a zone.
+const SITE: &str = "site";
 
 /// Why a catalog cannot be served. `config` lets no such catalog through.
 #[derive(Debug, Error)]
@@ -52,7 +56,8 @@ pub enum CompileError {
 impl ZoneTable {
     /// Puts every name of a catalog into one table.
     pub(crate) fn compile(catalog: &Catalog) -> Result<Self, CompileError> {
-        let mut table = Self { names: Names::default(), nodes: Vec::new(), zones: Vec::new() };
+        let steers = catalog.gateways().iter().map(steers).collect();
+        let mut table = Self { names: Names::default(), nodes: Vec::new(), zones: Vec::new(), steers };
         // Parents before children, so that a child zone's names end at its own apex.
         let mut zones: Vec<&Zone> = catalog.zones().iter().collect();
         zones.sort_by_key(|zone| zone.name.labels().count());
@@ -60,7 +65,8 @@ impl ZoneTable {
             zones.iter().zip(0..).map(|(zone, i)| (&zone.name, i)).collect();
         let hostnames = hostnames_by_zone(catalog, &apexes)?;
         for (zone, index) in zones.iter().zip(0..) {
-            table.zone(zone, index, hostnames.get(&index).map_or(&[], Vec::as_slice))?;
+            let serial = zone.serial.unwrap_or_else(|| content_serial(zone, catalog, hostnames.get(&index)));
+            table.zone(zone, index, serial)?;
         }
         for zone in &zones {
             // A zone inside another makes the names above it exist there (RFC 8020 §2).
@@ -81,23 +87,49 @@ impl ZoneTable {
                 }
             }
         }
+        table.sites(catalog, &zones, &hostnames, &apexes)?;
         table.inherit();
         Ok(table)
     }
 
-    /// Adds a zone's apex with its SOA and NS.
-    fn zone(
+    /// Adds `<cluster>.<gateway>.site.<zone>` for every gateway with a hostname in the zone.
+    fn sites(
         &mut self,
-        zone: &Zone,
-        index: u32,
-        hostnames: &[(&Gateway, &Hostname)],
+        catalog: &Catalog,
+        zones: &[&Zone],
+        hostnames: &HostnamesByZone<'_>,
+        apexes: &HashMap<&DomainName, u32>,
     ) -> Result<(), CompileError> {
+        for (zone, index) in zones.iter().zip(0..) {
+            let mut done: Option<GatewayId> = None;
+            for &(id, _) in hostnames.get(&index).map_or(&[][..], Vec::as_slice) {
+                let gateway = catalog.gateway(id);
+                // The hostnames of one gateway stand together.
+                if !gateway.site_names || done.replace(id) == Some(id) {
+                    continue;
+                }
+                for cluster in clusters_of(gateway) {
+                    let labels = [&*catalog.cluster(cluster).name, &*gateway.name, SITE];
+                    let name = DomainName::parse(&format!("{}.{}", labels.join("."), zone.name));
+                    // A zone whose name leaves no room for the labels has no test names.
+                    if let Ok(name) = name {
+                        let node = self.insert(&name, apexes)?;
+                        self.nodes[node].site = Some((id, cluster));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a zone's apex with its SOA and NS.
+    fn zone(&mut self, zone: &Zone, index: u32, serial: u32) -> Result<(), CompileError> {
         let name = to_name(&zone.name)?;
         let nameservers = zone.nameservers.iter().map(to_name).collect::<Result<Vec<_>, _>>()?;
         let soa = SOA::new(
             nameservers.first().cloned().unwrap_or_else(|| name.clone()),
             to_name(&zone.hostmaster)?,
-            zone.serial.unwrap_or_else(|| content_serial(zone, hostnames)),
+            serial,
             SOA_REFRESH,
             SOA_RETRY,
             SOA_EXPIRE,
@@ -175,19 +207,24 @@ impl ZoneTable {
     }
 }
 
+fn steers(gateway: &Gateway) -> Steers {
+    let is_cname = |endpoint: &Endpoint| endpoint.name.as_ref().is_some_and(|name| name.as_cname);
+    Steers { https: gateway.https.is_some(), any_type: gateway.endpoints.iter().any(is_cname) }
+}
+
 /// Whether one of the zones holds a name.
 fn has_zone(name: &DomainName, apexes: &HashMap<&DomainName, u32>) -> bool {
     std::iter::successors(Some(name.clone()), DomainName::parent).any(|name| apexes.contains_key(&name))
 }
 
-type HostnamesByZone<'c> = HashMap<u32, Vec<(&'c Gateway, &'c Hostname)>>;
+type HostnamesByZone<'c> = HashMap<u32, Vec<(GatewayId, &'c Hostname)>>;
 
 fn hostnames_by_zone<'c>(
     catalog: &'c Catalog,
     apexes: &HashMap<&DomainName, u32>,
 ) -> Result<HostnamesByZone<'c>, CompileError> {
     let mut by_zone = HostnamesByZone::new();
-    for gateway in catalog.gateways() {
+    for (gateway, id) in catalog.gateways().iter().zip(0..) {
         for hostname in &gateway.hostnames {
             let mut name = hostname.name().clone();
             let zone = loop {
@@ -196,7 +233,7 @@ fn hostnames_by_zone<'c>(
                 }
                 name = name.parent().ok_or_else(|| CompileError::NoZone { name: hostname.name().clone() })?;
             };
-            by_zone.entry(zone).or_default().push((gateway, hostname));
+            by_zone.entry(zone).or_default().push((GatewayId::from_index(id), hostname));
         }
     }
     Ok(by_zone)
@@ -204,7 +241,7 @@ fn hostnames_by_zone<'c>(
 
 /// A serial that depends on the zone's content alone: every server of one configuration has the
 /// same. FNV-1a, folded to 32 bits.
-fn content_serial(zone: &Zone, hostnames: &[(&Gateway, &Hostname)]) -> u32 {
+fn content_serial(zone: &Zone, catalog: &Catalog, hostnames: Option<&Vec<(GatewayId, &Hostname)>>) -> u32 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut add = |octets: &[u8]| {
         // The end mark keeps "ab","c" from "a","bc".
@@ -224,10 +261,14 @@ fn content_serial(zone: &Zone, hostnames: &[(&Gateway, &Hostname)]) -> u32 {
         add(&set.ttl.to_be_bytes());
         set.data.iter().for_each(|data| add(data));
     }
-    for (gateway, hostname) in hostnames {
+    for (gateway, hostname) in hostnames.into_iter().flatten() {
         add(hostname.to_string().as_bytes());
-        for address in gateway.endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
-            add(address.ip.to_string().as_bytes());
+        for endpoint in &catalog.gateway(*gateway).endpoints {
+            match &endpoint.name {
+                // What it resolves to changes by itself, and not on all servers at once.
+                Some(name) => add(name.name.as_str().as_bytes()),
+                None => endpoint.addresses.iter().for_each(|address| add(address.ip.to_string().as_bytes())),
+            }
         }
     }
     u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).unwrap_or(1)
@@ -244,11 +285,4 @@ fn rr_set(set: &RecordSet) -> Result<RrSet, CompileError> {
         CompileError::Rdata { owner: set.owner.clone(), record_type: set.record_type, cause }
     })?;
     Ok(RrSet { record_type, ttl: set.ttl, data })
-}
-
-fn to_name(name: &DomainName) -> Result<Name, CompileError> {
-    let mut made = Name::from_labels(name.labels().map(str::as_bytes))
-        .map_err(|error| CompileError::Name { name: name.clone(), cause: error.to_string() })?;
-    made.set_fqdn(true);
-    Ok(made)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::answer::Reply;
+use crate::answer::{Denied, Reply};
 use crate::message::Rcode;
 
 macro_rules! counters {
@@ -52,6 +52,10 @@ counters! {
     servfail,
     /// Replies with TC.
     truncated,
+    /// Replies without an address because residency lets no cluster serve the client.
+    residency_prohibited,
+    /// Replies without an address because no cluster that may serve the client can.
+    residency_filtered,
     /// Panics while answering; each cost that one answer.
     panics,
     /// Replies that the kernel did not take.
@@ -73,7 +77,7 @@ counters! {
 impl Counters {
     /// Counts what became of one message.
     pub(crate) fn count(&self, reply: Reply) {
-        let Reply::Sent { rcode, truncated } = reply else {
+        let Reply::Sent { rcode, truncated, denied } = reply else {
             add(&self.ignored);
             return;
         };
@@ -88,6 +92,11 @@ impl Counters {
         });
         if truncated {
             add(&self.truncated);
+        }
+        match denied {
+            None => {}
+            Some(Denied::Prohibited) => add(&self.residency_prohibited),
+            Some(Denied::Filtered) => add(&self.residency_filtered),
         }
     }
 }

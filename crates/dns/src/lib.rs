@@ -22,13 +22,16 @@ mod limits;
 mod message;
 mod name;
 mod names;
+mod outlooks;
 mod plan;
 mod reply;
+mod select;
 mod server;
+mod steered;
 mod view;
 mod zone;
 
-pub use answer::{Peer, Reply, Transport, answer};
+pub use answer::{Denied, Peer, Reply, Transport, answer};
 pub use compile::CompileError;
 pub use counters::{Counters, Totals};
 pub use message::Rcode;

@@ -3,6 +3,8 @@
 use hickory_proto::rr::Name;
 use meridian_model::DomainName;
 
+use crate::compile::CompileError;
+
 /// A name is at most 255 octets on the wire (RFC 1035 §2.3.4).
 const NAME_OCTETS: usize = 255;
 /// So it has at most 127 labels beside the root.
@@ -78,6 +80,14 @@ pub(crate) fn wire(name: &DomainName) -> Box<[u8]> {
     }
     wire.push(0);
     wire.into_boxed_slice()
+}
+
+/// A name of the catalog as the message library has it.
+pub(crate) fn to_name(name: &DomainName) -> Result<Name, CompileError> {
+    let mut made = Name::from_labels(name.labels().map(str::as_bytes))
+        .map_err(|error| CompileError::Name { name: name.clone(), cause: error.to_string() })?;
+    made.set_fqdn(true);
+    Ok(made)
 }
 
 #[cfg(test)]

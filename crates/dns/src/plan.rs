@@ -1,108 +1,108 @@
 //! Plans: for one gateway and family, which decision holds in which part of the address space.
 //!
-//! A plan depends only on the gateway's *shape* (policy, and per endpoint cluster, weight and track)
-//! and on how its endpoints stand. Gateways alike in both share one plan, and a view takes over the
-//! plans of the one before it, so that publishing a verdict costs what changed shapes cost and not
-//! what gateways cost.
+//! A plan depends only on the gateway's *shape* (policy, residency, rollout, and per endpoint cluster,
+//! weight, track and hostname) and on how its endpoints stand. Gateways alike in both share one plan,
+//! and a view takes over the plans of the one before it, so that publishing a verdict costs what
+//! changed shapes cost and not what gateways cost.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use meridian_geoip::{ClassMap, Locality};
-use meridian_model::{AllDown, Catalog, ClusterId, Endpoint, Gateway, Policy, Track};
-use meridian_steering::{Decision, Family, Standing, decide, depends_on_place, order_by_distance};
+use meridian_model::{AllDown, Catalog, ClusterId, Endpoint, Gateway, Share, Track};
+use meridian_steering::{Family, Outlook, Split, Standing, decide};
 
 use crate::limits::SCOPE_RANGES;
+use crate::outlooks::{Numbered, OutlookKey, Outlooks, Surveyor, index};
 
 //----------- Plan -----------------------------------------------------------
 
-/// What clients of a gateway get in one family, by where they are.
+/// What clients of a gateway get in one family, by where they and their resolvers are.
 pub(crate) struct Plan {
-    decisions: Vec<Decision>,
-    /// From an address to an index of `decisions`; `None`: the first holds everywhere.
+    /// By the number of the resolver's permit; one, where resolvers do not matter.
+    areas: Vec<Area>,
+    resolvers: Option<Arc<ClassMap>>,
+}
+
+/// What clients get behind one kind of resolver.
+struct Area {
+    splits: Vec<Split>,
+    /// From an address to an index of `splits`; `None`: the first holds everywhere.
     map: Option<Arc<ClassMap>>,
 }
 
 impl Plan {
-    /// The decision for a client, with the length of the widest prefix around it that has the same.
-    pub(crate) fn decide(&self, client: std::net::IpAddr) -> Option<(&Decision, u8)> {
-        let (class, scope) = self.map.as_ref().map_or((0, 0), |map| map.lookup(client));
-        Some((self.decisions.get(class as usize)?, scope))
+    /// The decisions for a client behind a resolver, with the length of the widest prefix around the
+    /// client that has the same.
+    pub(crate) fn decide(&self, client: IpAddr, resolver: IpAddr) -> Option<(&Split, u8)> {
+        let number = self.resolvers.as_ref().map_or(0, |map| map.lookup(resolver).0);
+        let area = self.areas.get(number as usize)?;
+        let (class, scope) = area.map.as_ref().map_or((0, 0), |map| map.lookup(client));
+        Some((area.splits.get(class as usize)?, scope))
     }
-}
 
-//----------- Orders ---------------------------------------------------------
-
-/// The orders of one set of clusters over the whole address space, made once a catalog.
-pub(crate) struct Orders {
-    orders: Vec<Vec<ClusterId>>,
-    map: Arc<ClassMap>,
-}
-
-impl Orders {
-    fn new(set: &[ClusterId], catalog: &Catalog, locality: &Locality) -> Self {
-        let clusters: Vec<_> = set.iter().map(|&id| (id, catalog.cluster(id).coordinates)).collect();
-        let mut orders = Vec::new();
-        let mut known: HashMap<Vec<ClusterId>, u32> = HashMap::new();
-        let mut class_of = Vec::with_capacity(locality.places().len());
-        for place in locality.places() {
-            let order = order_by_distance(&clusters, place.coordinates);
-            class_of.push(*known.entry(order).or_insert_with_key(|order| {
-                orders.push(order.clone());
-                index(orders.len() - 1)
-            }));
-        }
-        let map = locality.classify(|place| class_of.get(place.index()).copied().unwrap_or(0));
-        Self { orders, map: Arc::new(map) }
+    fn range_count(&self) -> usize {
+        self.areas.iter().filter_map(|area| area.map.as_ref()).map(|map| map.range_count()).sum()
     }
 }
 
 //----------- Shapes ---------------------------------------------------------
 
-/// The shapes of a catalog's gateways, and the orders that they need.
+/// The shapes of a catalog's gateways, and the outlooks that they need.
 pub(crate) struct Shapes {
     of_gateway: Vec<u32>,
-    /// By shape: its orders; `None` where place does not matter.
-    orders: Vec<Option<Arc<Orders>>>,
-    /// By shape: the clusters of its endpoints, in the catalog's order.
-    clusters: Vec<Vec<ClusterId>>,
+    /// By shape.
+    outlooks: Vec<Arc<Outlooks>>,
+    by_key: HashMap<OutlookKey, Arc<Outlooks>>,
 }
 
 impl Shapes {
-    pub(crate) fn new(catalog: &Catalog, locality: &Locality) -> Self {
-        let mut shapes = Self { of_gateway: Vec::new(), orders: Vec::new(), clusters: Vec::new() };
+    /// `before`: shapes of a catalog with the same clusters, jurisdictions, tables and prefixes, over
+    /// the same places.
+    pub(crate) fn new(catalog: &Catalog, locality: &Locality, before: Option<&Self>) -> Self {
+        let mut shapes = Self { of_gateway: Vec::new(), outlooks: Vec::new(), by_key: HashMap::new() };
+        let mut surveyor = Surveyor::new(catalog, locality);
         let mut known: HashMap<ShapeKey<'_>, u32> = HashMap::new();
-        let mut by_set: HashMap<Vec<ClusterId>, Arc<Orders>> = HashMap::new();
         for gateway in catalog.gateways() {
             let shape = *known.entry(ShapeKey::of(gateway)).or_insert_with(|| {
-                let mut clusters: Vec<ClusterId> =
-                    gateway.endpoints.iter().map(|endpoint| endpoint.cluster).collect();
-                clusters.sort_unstable();
-                clusters.dedup();
-                let orders = (clusters.len() > 1 && depends_on_place(&gateway.policy)).then(|| {
-                    let make = || Arc::new(Orders::new(&clusters, catalog, locality));
-                    by_set.entry(clusters.clone()).or_insert_with(make).clone()
-                });
-                shapes.orders.push(orders);
-                shapes.clusters.push(clusters);
-                index(shapes.orders.len() - 1)
+                let key = OutlookKey::of(gateway);
+                let outlooks = match shapes.by_key.get(&key) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let taken_over = before.and_then(|before| before.by_key.get(&key)).cloned();
+                        let made = taken_over.unwrap_or_else(|| Arc::new(surveyor.outlooks(&key)));
+                        shapes.by_key.insert(key, made.clone());
+                        made
+                    }
+                };
+                shapes.outlooks.push(outlooks);
+                index(shapes.outlooks.len() - 1)
             });
             shapes.of_gateway.push(shape);
         }
         shapes
+    }
+
+    /// The outlooks of a gateway, by its index.
+    pub(crate) fn outlooks(&self, gateway: usize) -> Option<&Arc<Outlooks>> {
+        self.outlooks.get(*self.of_gateway.get(gateway)? as usize)
     }
 }
 
 /// All of a gateway that decisions depend on, beside how its endpoints stand.
 #[derive(PartialEq, Eq, Hash)]
 struct ShapeKey<'c> {
-    policy: &'c Policy,
+    key: OutlookKey,
+    tracks: (Option<Track>, Option<Track>),
+    panic_below: Share,
     all_down: &'c AllDown,
     endpoints: Vec<EndpointShape>,
 }
 
-/// Cluster, weight, track, and how many addresses there are in each family.
-type EndpointShape = (ClusterId, u32, Track, [usize; 2]);
+/// Cluster, weight, track, how many addresses there are in each family, and of a hostname whether it
+/// is handed out itself and its TTL.
+type EndpointShape = (ClusterId, u32, Track, [usize; 2], Option<(bool, Option<u32>)>);
 
 impl<'c> ShapeKey<'c> {
     fn of(gateway: &'c Gateway) -> Self {
@@ -110,8 +110,19 @@ impl<'c> ShapeKey<'c> {
             Family::ALL
                 .map(|family| endpoint.addresses.iter().filter(|address| family.has(address.ip)).count())
         };
-        let endpoints = gateway.endpoints.iter().map(|e| (e.cluster, e.weight, e.track, counts(e))).collect();
-        Self { policy: &gateway.policy, all_down: &gateway.all_down, endpoints }
+        let shape = |endpoint: &Endpoint| {
+            let name = endpoint.name.as_ref().map(|name| (name.as_cname, name.ttl));
+            (endpoint.cluster, endpoint.weight, endpoint.track, counts(endpoint), name)
+        };
+        // How large its share is does not change what a trial gets, but whether there is one does.
+        let trial = gateway.rollout.trial.filter(|trial| trial.share > Share::NONE).map(|trial| trial.track);
+        Self {
+            key: OutlookKey::of(gateway),
+            tracks: (gateway.rollout.live, trial),
+            panic_below: gateway.panic_below,
+            all_down: &gateway.all_down,
+            endpoints: gateway.endpoints.iter().map(shape).collect(),
+        }
     }
 }
 
@@ -146,40 +157,44 @@ impl Plans {
         }
         let taken_over = before.and_then(|before| before.known.get(&key)).cloned();
         let plan = taken_over.unwrap_or_else(|| Arc::new(self.make(gateway, &key, shapes)));
-        self.ranges += plan.map.as_ref().map_or(0, |map| map.range_count());
+        self.ranges += plan.range_count();
         self.known.insert(key, plan.clone());
         plan
     }
 
     fn make(&self, gateway: &Gateway, key: &PlanKey, shapes: &Shapes) -> Plan {
         let (shape, family, standings) = (key.0 as usize, key.1, &*key.2);
-        let Some(orders) = shapes.orders.get(shape).and_then(Option::as_ref) else {
-            let clusters = shapes.clusters.get(shape).map_or(&[][..], Vec::as_slice);
-            return Plan { decisions: vec![decide(gateway, family, standings, clusters)], map: None };
+        let Some(outlooks) = shapes.outlooks.get(shape) else {
+            return Plan { areas: Vec::new(), resolvers: None };
         };
-        let by_order: Vec<Decision> =
-            orders.orders.iter().map(|order| decide(gateway, family, standings, order)).collect();
-        let mut decisions: Vec<Decision> = Vec::new();
-        let mut class_of = Vec::with_capacity(by_order.len());
-        for decision in &by_order {
-            let class = decisions.iter().position(|known| known == decision).unwrap_or_else(|| {
-                decisions.push(decision.clone());
-                decisions.len() - 1
-            });
-            class_of.push(index(class));
+        let area = |outlook: &dyn Fn(&Outlook) -> Outlook| {
+            let decided = |one: &Outlook| decide(gateway, family, standings, &outlook(one), &mut ());
+            self.area(outlooks.list.iter().map(decided), outlooks.map.as_ref())
+        };
+        match &outlooks.resolvers {
+            None => Plan { areas: vec![area(&Outlook::clone)], resolvers: None },
+            Some(resolvers) => {
+                let behind = |theirs| area(&|client| resolvers.outlook(client, theirs));
+                let areas = resolvers.permits.list.iter().map(behind).collect();
+                Plan { areas, resolvers: Some(resolvers.permits.map.clone()) }
+            }
         }
-        if decisions.len() <= 1 {
-            return Plan { decisions, map: None };
-        }
-        if self.ranges >= SCOPE_RANGES {
-            return Plan { decisions: by_order, map: Some(orders.map.clone()) };
-        }
-        let map = orders.map.merge(|order| class_of.get(order as usize).copied().unwrap_or(0));
-        Plan { decisions, map: Some(Arc::new(map)) }
     }
-}
 
-/// Orders, shapes and classes are far fewer than 2³².
-fn index(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
+    /// Merges what is decided alike, so that scopes are as wide as they can be.
+    fn area(&self, by_outlook: impl Iterator<Item = Split>, map: Option<&Arc<ClassMap>>) -> Area {
+        let mut distinct = Numbered::default();
+        let class_of: Vec<u32> = by_outlook.map(|split| distinct.number(split)).collect();
+        let splits = distinct.list;
+        // Without a map there is one outlook, and so one split.
+        let Some(map) = map.filter(|_| splits.len() > 1) else {
+            return Area { splits, map: None };
+        };
+        if self.ranges >= SCOPE_RANGES {
+            let splits = class_of.iter().filter_map(|&class| splits.get(class as usize).cloned()).collect();
+            return Area { splits, map: Some(map.clone()) };
+        }
+        let map = map.merge(|outlook| class_of.get(outlook as usize).copied().unwrap_or(0));
+        Area { splits, map: Some(Arc::new(map)) }
+    }
 }

@@ -3,6 +3,7 @@
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
+use crate::answer::Denied;
 use crate::limits::{UDP_PAYLOAD_SIZE, UDP_PAYLOAD_SIZE_MIN};
 use crate::message::{Edns, HEADER_SIZE, Header, Query, Rcode, TYPE_OPT};
 use crate::zone::RrSet;
@@ -37,6 +38,7 @@ pub(crate) struct Ending {
     pub(crate) authoritative: bool,
     pub(crate) scope: u8,
     pub(crate) error: Option<ExtendedError>,
+    pub(crate) denied: Option<Denied>,
 }
 
 //----------- Writer ---------------------------------------------------------

@@ -1,14 +1,17 @@
 //! The view: all that an answer needs, immutable.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use meridian_geoip::Locality;
-use meridian_model::{Catalog, Gateway, GatewayId, Verdicts};
-use meridian_steering::{Family, Listed, Roster, listed_v4, listed_v6, standings};
+use meridian_model::{Catalog, Gateway, GatewayId, Share, Verdicts};
+use meridian_steering::{
+    Addresses, Family, Listed, Permit, Roster, identity, listed_v4, listed_v6, standings, text_hash,
+};
 
 use crate::compile::CompileError;
+use crate::outlooks::{Outlooks, index};
 use crate::plan::{Plan, Plans, Shapes};
 use crate::zone::ZoneTable;
 
@@ -17,6 +20,7 @@ use crate::zone::ZoneTable;
 /// The part of a view that verdicts do not change: made once a catalog and set of databases.
 pub struct Ground {
     catalog: Arc<Catalog>,
+    locality: Arc<Locality>,
     pub(crate) zones: ZoneTable,
     shapes: Shapes,
     /// By gateway.
@@ -24,6 +28,8 @@ pub struct Ground {
     /// The rosters of all gateways, one behind the other: what a query reads lies together.
     listed_v4: Vec<Listed<Ipv4Addr>>,
     listed_v6: Vec<Listed<Ipv6Addr>>,
+    /// The identities of all endpoints, likewise.
+    identities: Vec<u64>,
 }
 
 /// All that an answer needs of a gateway beside its plans.
@@ -31,9 +37,12 @@ struct Offer {
     ttl: u32,
     min_ttl: u32,
     answers: Option<u16>,
-    /// Where the roster of each family begins and ends.
-    starts: [u32; 2],
-    ends: [u32; 2],
+    sticky: bool,
+    trial_share: Share,
+    salt: u64,
+    /// Where the roster of each family begins and ends, and where the identities do.
+    starts: [u32; 3],
+    ends: [u32; 3],
 }
 
 /// An [`Offer`] with its roster in one family.
@@ -41,37 +50,88 @@ pub(crate) struct Offered<'g> {
     pub(crate) ttl: u32,
     pub(crate) min_ttl: u32,
     pub(crate) answers: Option<u16>,
+    pub(crate) sticky: bool,
+    pub(crate) trial_share: Share,
+    /// What the hashes of this gateway's clients begin with.
+    pub(crate) salt: u64,
     pub(crate) roster: Roster<'g>,
 }
 
 impl Ground {
-    /// Builds the table of names and, for every set of clusters, their orders over all places.
+    /// Builds the table of names and, for every policy over a set of clusters, what it comes to at all
+    /// places. What the ground `before` has of that is taken over where it still holds.
     ///
     /// # Errors
     /// For a catalog that `config` would not let through.
-    pub fn new(catalog: Arc<Catalog>, locality: &Locality) -> Result<Self, CompileError> {
+    pub fn new(
+        catalog: Arc<Catalog>,
+        locality: Arc<Locality>,
+        before: Option<&Self>,
+    ) -> Result<Self, CompileError> {
         let zones = ZoneTable::compile(&catalog)?;
-        let shapes = Shapes::new(&catalog, locality);
-        let (mut offers, mut v4, mut v6) = (Vec::with_capacity(catalog.gateways().len()), vec![], vec![]);
+        let before = before.filter(|before| before.sees_as(&catalog, &locality)).map(|before| &before.shapes);
+        let shapes = Shapes::new(&catalog, &locality, before);
+        let mut ground = Self {
+            catalog: catalog.clone(),
+            locality,
+            zones,
+            shapes,
+            offers: Vec::with_capacity(catalog.gateways().len()),
+            listed_v4: Vec::new(),
+            listed_v6: Vec::new(),
+            identities: Vec::new(),
+        };
         for gateway in catalog.gateways() {
-            let starts = [v4.len(), v6.len()];
-            v4.extend(listed_v4(gateway));
-            v6.extend(listed_v6(gateway));
-            let ends = [v4.len(), v6.len()];
-            let &Gateway { ttl, min_ttl, answers, .. } = gateway;
-            offers.push(Offer { ttl, min_ttl, answers, starts: starts.map(index), ends: ends.map(index) });
+            ground.offer(gateway);
         }
-        Ok(Self { catalog, zones, shapes, offers, listed_v4: v4, listed_v6: v6 })
+        Ok(ground)
+    }
+
+    fn offer(&mut self, gateway: &Gateway) {
+        let ends = |ground: &Self| {
+            [ground.listed_v4.len(), ground.listed_v6.len(), ground.identities.len()].map(index)
+        };
+        let starts = ends(self);
+        self.listed_v4.extend(listed_v4(gateway));
+        self.listed_v6.extend(listed_v6(gateway));
+        for endpoint in &gateway.endpoints {
+            self.identities.push(identity(endpoint, &self.catalog.cluster(endpoint.cluster).name));
+        }
+        let &Gateway { ttl, min_ttl, answers, sticky, .. } = gateway;
+        let trial_share = gateway.rollout.trial.map_or(Share::NONE, |trial| trial.share);
+        let (salt, ends) = (text_hash(&[&gateway.name]), ends(self));
+        self.offers.push(Offer { ttl, min_ttl, answers, sticky, trial_share, salt, starts, ends });
+    }
+
+    /// Whether every place means to another catalog what it means to this one.
+    fn sees_as(&self, catalog: &Catalog, locality: &Arc<Locality>) -> bool {
+        Arc::ptr_eq(&self.locality, locality)
+            && self.catalog.clusters() == catalog.clusters()
+            && self.catalog.jurisdictions() == catalog.jurisdictions()
+            && self.catalog.prefixes() == catalog.prefixes()
+            && self.catalog.latency_tables() == catalog.latency_tables()
     }
 
     pub(crate) fn offered(&self, id: GatewayId, family: Family) -> Option<Offered<'_>> {
-        let &Offer { ttl, min_ttl, answers, starts, ends } = self.offers.get(id.index())?;
-        let range = starts[family as usize] as usize..ends[family as usize] as usize;
-        let roster = match family {
-            Family::V4 => Roster::V4(self.listed_v4.get(range)?),
-            Family::V6 => Roster::V6(self.listed_v6.get(range)?),
+        let &Offer { ttl, min_ttl, answers, sticky, trial_share, salt, starts, ends } =
+            self.offers.get(id.index())?;
+        let range = |which: usize| starts[which] as usize..ends[which] as usize;
+        let addresses = match family {
+            Family::V4 => Addresses::V4(self.listed_v4.get(range(0))?),
+            Family::V6 => Addresses::V6(self.listed_v6.get(range(1))?),
         };
-        Some(Offered { ttl, min_ttl, answers, roster })
+        let roster = Roster { addresses, identities: self.identities.get(range(2))? };
+        Some(Offered { ttl, min_ttl, answers, sticky, trial_share, salt, roster })
+    }
+
+    pub(crate) fn outlooks(&self, id: GatewayId) -> Option<&Outlooks> {
+        self.shapes.outlooks(id.index()).map(|outlooks| &**outlooks)
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn locality(&self) -> &Arc<Locality> {
+        &self.locality
     }
 
     /// The catalog it was made from.
@@ -79,11 +139,6 @@ impl Ground {
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
-}
-
-/// A catalog has far fewer than 2³² addresses.
-fn index(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 //----------- View -----------------------------------------------------------
@@ -142,6 +197,11 @@ impl View {
 
     pub(crate) fn offered(&self, id: GatewayId, family: Family) -> Option<Offered<'_>> {
         self.ground.offered(id, family)
+    }
+
+    /// Which clusters of a gateway may serve a client, and the prefix in which that holds.
+    pub(crate) fn permit(&self, id: GatewayId, client: IpAddr, resolver: IpAddr) -> Option<(Permit, u8)> {
+        Some(self.ground.outlooks(id)?.permit(client, resolver))
     }
 
     pub(crate) fn plan(&self, id: GatewayId, family: Family) -> Option<&Plan> {

@@ -10,7 +10,7 @@
 //! turn a service off. Static records among themselves keep RFC 4592.
 
 use hickory_proto::rr::{Name, RData, RecordType};
-use meridian_model::GatewayId;
+use meridian_model::{ClusterId, GatewayId};
 
 use crate::name::QueryName;
 use crate::names::Names;
@@ -23,6 +23,17 @@ pub(crate) struct ZoneTable {
     /// By the number of the name.
     pub(crate) nodes: Vec<Node>,
     pub(crate) zones: Vec<Apex>,
+    /// By gateway.
+    pub(crate) steers: Vec<Steers>,
+}
+
+/// For which types a gateway's hostnames have steered answers, beside A and AAAA.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Steers {
+    /// HTTPS (RFC 9460).
+    pub(crate) https: bool,
+    /// All: some endpoint is a CNAME, which holds for every type.
+    pub(crate) any_type: bool,
 }
 
 /// What a zone needs for its negative answers.
@@ -45,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) sets: Vec<RrSet>,
     /// The gateway that has this very name among its hostnames.
     pub(crate) gateway: Option<GatewayId>,
+    /// The gateway and cluster that this is the test name of.
+    pub(crate) site: Option<(GatewayId, ClusterId)>,
     /// The wildcard gateway that covers this name.
     pub(crate) covered_by: Option<GatewayId>,
     /// The wildcard gateway that covers the names below this one.
@@ -76,8 +89,10 @@ pub(crate) enum Found<'t> {
     Static { set: &'t RrSet },
     /// The name is another name's alias.
     Alias { set: &'t RrSet },
-    /// An address that depends on who asks.
+    /// Records that depend on who asks.
     Steered { zone: &'t Apex, gateway: GatewayId },
+    /// The addresses of one cluster of a gateway.
+    Site { zone: &'t Apex, gateway: GatewayId, site: ClusterId },
     /// The name lies in a zone that is delegated away; with that zone's name and NS records.
     Delegated { owner_labels: usize, set: &'t RrSet },
     /// A question for all types (RFC 8482).
@@ -136,19 +151,31 @@ impl ZoneTable {
     /// The name exists.
     fn at<'t>(&'t self, node: &'t Node, zone: &'t Apex, question_type: RecordType) -> Found<'t> {
         if question_type == RecordType::ANY {
-            let empty = node.sets.is_empty() && node.gateway.is_none() && node.covered_by.is_none();
+            let empty = node.sets.is_empty()
+                && node.gateway.is_none()
+                && node.site.is_none()
+                && node.covered_by.is_none();
             return if empty { Found::NoData { zone } } else { Found::AnyType };
         }
         if let Some(found) = node.own(question_type) {
             return found;
         }
+        if let Some((gateway, site)) = node.site {
+            let asked = is_address(question_type);
+            return if asked { Found::Site { zone, gateway, site } } else { Found::NoData { zone } };
+        }
         match (node.gateway, node.covered_by) {
-            (Some(gateway), _) if is_address(question_type) => Found::Steered { zone, gateway },
-            (_, Some(gateway)) if is_address(question_type) && !node.has_address() => {
+            (Some(gateway), _) if self.steers(gateway, question_type) => Found::Steered { zone, gateway },
+            (_, Some(gateway)) if !node.has_address() && self.steers(gateway, question_type) => {
                 Found::Steered { zone, gateway }
             }
             _ => Found::NoData { zone },
         }
+    }
+
+    fn steers(&self, gateway: GatewayId, question_type: RecordType) -> bool {
+        let also = self.steers.get(gateway.index()).copied().unwrap_or_default();
+        is_address(question_type) || also.any_type || also.https && question_type == RecordType::HTTPS
     }
 
     /// The name does not exist, `encloser` is its closest ancestor that does.
@@ -165,7 +192,9 @@ impl ZoneTable {
             return found;
         }
         match encloser.below {
-            Some(gateway) if is_address(question_type) && !wildcard.is_some_and(Node::has_address) => {
+            Some(gateway)
+                if !wildcard.is_some_and(Node::has_address) && self.steers(gateway, question_type) =>
+            {
                 Found::Steered { zone, gateway }
             }
             _ => Found::NoData { zone },

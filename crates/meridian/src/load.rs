@@ -52,7 +52,7 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
         issues.add(each);
         issues
     })?;
-    let ground = Ground::new(Arc::new(loaded.catalog), &locality)
+    let ground = Ground::new(Arc::new(loaded.catalog), Arc::new(locality), None)
         .map_err(|error| Issue::unreadable(file, error.to_string()))?;
     Ok(Loaded { ground: Arc::new(ground), settings: loaded.settings, warnings: loaded.warnings })
 }

@@ -1,19 +1,34 @@
-//! From the standing of endpoints and an order of clusters to the candidates.
+//! From the standing of endpoints and a rank of clusters to the candidates.
 
-use meridian_model::{AllDown, ClusterId, Gateway, Policy, Track, Verdict};
+use meridian_model::{AllDown, ClusterId, Gateway, Share, Track, Verdict};
 
+use crate::permit::Permit;
+use crate::rank::Rank;
+use crate::trail::{Note, Trail};
 use crate::{Family, Standing};
+
+//----------- Outlook --------------------------------------------------------
+
+/// All that where a client is means for a gateway: what may serve it, and in which order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Outlook {
+    /// Stage 1: no decision goes beyond it.
+    pub permit: Permit,
+    /// Stage 5, for all of the gateway's clusters: what is not permitted is taken out by `decide`.
+    pub rank: Rank,
+}
 
 //----------- Decision -------------------------------------------------------
 
-/// What all clients of one order get until a verdict changes.
+/// What all clients of one outlook get until a verdict changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decision {
     /// One tier, in the gateway's order. Empty: no address is answered.
     pub candidates: Vec<Candidate>,
-    /// Whether the TTL is the gateway's `min_ttl`: a verdict that the candidates depend on is in
-    /// doubt, or they are a fallback.
-    pub short_ttl: bool,
+    /// Why the TTL is the gateway's `min_ttl`, if it is.
+    pub doubt: Option<Doubt>,
+    /// The most seconds that the candidates' own hostnames allow.
+    pub ttl_cap: Option<u32>,
     /// On what grounds the candidates were taken.
     pub basis: Basis,
 }
@@ -30,6 +45,8 @@ pub struct Candidate {
     pub first: u16,
     /// How many there are.
     pub count: u16,
+    /// Whether its hostname is handed out in place of its addresses.
+    pub as_cname: bool,
 }
 
 /// The grounds of a decision.
@@ -37,6 +54,8 @@ pub struct Candidate {
 pub enum Basis {
     /// They are healthy.
     Healthy,
+    /// Too few of a tier are healthy, so all of it counts as healthy (`panic_below`).
+    Panic,
     /// Nothing is: the policy as though all were (`serve_all`).
     ServeAll,
     /// Nothing is: those that were healthy last (`last_healthy`).
@@ -47,6 +66,10 @@ pub enum Basis {
     AllDown,
     /// No endpoint has an address of the family.
     NoAddress,
+    /// Residency lets no cluster of the gateway serve the client.
+    Prohibited,
+    /// Residency lets some serve it, and none of those can; one that it does not let could.
+    Filtered,
 }
 
 impl Basis {
@@ -57,156 +80,368 @@ impl Basis {
     }
 }
 
+/// Why an answer must not be kept for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Doubt {
+    /// A verdict that the answer depends on may be about to change, or has just changed.
+    Verdict,
+    /// The candidates are not what health alone would give.
+    Fallback,
+}
+
+/// The decisions for the two kinds of clients that a rollout makes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Split {
+    /// For clients of the live track.
+    pub live: Decision,
+    /// For clients of the trial, where they get something else.
+    pub trial: Option<Decision>,
+}
+
 //----------- decide ---------------------------------------------------------
 
-/// Decides for a gateway whose endpoints stand as given, for clients with this order of clusters.
+/// Decides for a gateway whose endpoints stand as given, for clients of an outlook.
 ///
-/// `order` names every cluster of the gateway once. The TTL is short when an endpoint in doubt is
-/// among those that come before or with the candidates: only they can change the answer.
+/// The TTL is short when an endpoint in doubt is among those that come before or with the
+/// candidates: only they can change the answer.
 #[must_use]
-pub fn decide(gateway: &Gateway, family: Family, standings: &[Standing], order: &[ClusterId]) -> Decision {
-    let everyone: Vec<usize> = (0..gateway.endpoints.len().min(standings.len()))
-        .filter(|&index| standings[index].verdict.is_some())
-        .collect();
-    if everyone.is_empty() {
-        return Decision { candidates: Vec::new(), short_ttl: false, basis: Basis::NoAddress };
+pub fn decide(
+    gateway: &Gateway,
+    family: Family,
+    standings: &[Standing],
+    outlook: &Outlook,
+    trail: &mut impl Trail,
+) -> Split {
+    let stages = Stages { gateway, family, standings, outlook };
+    let live = live_track(gateway);
+    let decided = stages.decide(live, trail);
+    let trial = gateway.rollout.trial.filter(|trial| trial.share > Share::NONE && trial.track != live);
+    let trial = trial.map(|trial| stages.decide(trial.track, &mut ())).filter(|trial| *trial != decided);
+    Split { live: decided, trial }
+}
+
+/// As [`decide`], for clients of one track alone.
+#[must_use]
+pub fn decide_for_track(
+    gateway: &Gateway,
+    family: Family,
+    standings: &[Standing],
+    outlook: &Outlook,
+    track: Track,
+    trail: &mut impl Trail,
+) -> Decision {
+    Stages { gateway, family, standings, outlook }.decide(track, trail)
+}
+
+/// The track of clients that no trial takes: what the rollout says, else stable, else blue, else the
+/// first endpoint's.
+#[must_use]
+pub fn live_track(gateway: &Gateway) -> Track {
+    gateway
+        .rollout
+        .live
+        .or_else(|| {
+            [Track::Stable, Track::Blue]
+                .into_iter()
+                .find(|&track| gateway.endpoints.iter().any(|endpoint| endpoint.track == track))
+        })
+        .or_else(|| gateway.endpoints.first().map(|endpoint| endpoint.track))
+        .unwrap_or_default()
+}
+
+/// The endpoints of one cluster, whatever their health: for its test name. Residency holds here too.
+#[must_use]
+pub fn decide_for_site(
+    gateway: &Gateway,
+    family: Family,
+    standings: &[Standing],
+    permit: &Permit,
+    site: ClusterId,
+) -> Decision {
+    let outlook = Outlook { permit: permit.clone(), rank: Rank::Together(vec![site]) };
+    let stages = Stages { gateway, family, standings, outlook: &outlook };
+    if !permit.allows(site) {
+        return stages.nothing(Basis::Prohibited);
     }
-    let stage = Stage { gateway, standings, order };
-    if let Some((candidates, in_doubt)) = stage.healthy(&everyone) {
-        return Decision {
-            candidates: candidates_of(gateway, family, &candidates),
-            short_ttl: in_doubt,
-            basis: Basis::Healthy,
-        };
+    let of_site: Vec<usize> =
+        stages.reachable().filter(|&index| gateway.endpoints[index].cluster == site).collect();
+    if of_site.is_empty() {
+        return stages.nothing(Basis::NoAddress);
     }
-    let (candidates, basis) = stage.all_down(&everyone);
-    Decision { candidates: candidates_of(gateway, family, &candidates), short_ttl: true, basis }
+    Decision { doubt: None, ..stages.decision(&of_site, None, Basis::ServeAll) }
 }
 
 /// What every stage looks at.
-struct Stage<'a> {
+struct Stages<'a> {
     gateway: &'a Gateway,
+    family: Family,
     standings: &'a [Standing],
-    order: &'a [ClusterId],
+    outlook: &'a Outlook,
 }
 
-impl Stage<'_> {
-    /// The healthy tier to use and whether it is in doubt; `None` when nothing is healthy.
+/// The endpoints of one tier, and how they came to be chosen.
+struct Chosen {
+    members: Vec<usize>,
+    in_doubt: bool,
+    panic: bool,
+}
+
+impl Stages<'_> {
+    fn decide(&self, track: Track, trail: &mut impl Trail) -> Decision {
+        let without: Vec<usize> =
+            (0..self.gateway.endpoints.len()).filter(|&index| !self.is_reachable(index)).collect();
+        let (permitted, removed): (Vec<usize>, Vec<usize>) =
+            self.reachable().partition(|&index| self.is_permitted(index));
+        if self.outlook.permit != Permit::All {
+            trail.note(|| Note::Residency { kept: permitted.clone(), removed: removed.clone() });
+        }
+        if !without.is_empty() {
+            trail.note(|| Note::NoAddress(without));
+        }
+        if permitted.is_empty() {
+            return self.nothing(self.why_nothing(&removed));
+        }
+        trail.note(|| {
+            let (kept, removed) = permitted.iter().partition(|&&index| self.is_healthy(index));
+            Note::Health { kept, removed }
+        });
+        if let Some(Chosen { members, in_doubt, panic }) = self.healthy(&permitted, track, trail) {
+            trail.note(|| Note::Chosen(members.clone()));
+            let doubt = match (panic, in_doubt) {
+                (true, _) => Some(Doubt::Fallback),
+                (false, true) => Some(Doubt::Verdict),
+                (false, false) => None,
+            };
+            return self.decision(&members, doubt, if panic { Basis::Panic } else { Basis::Healthy });
+        }
+        trail.note(|| Note::AllDown);
+        let (members, basis) = self.all_down(&permitted, track);
+        if members.is_empty() {
+            // One that residency removed is what would have answered.
+            let elsewhere = removed.iter().any(|&index| self.is_healthy(index));
+            let basis = if elsewhere { Basis::Filtered } else { basis };
+            return Decision { doubt: Some(Doubt::Fallback), ..self.nothing(basis) };
+        }
+        trail.note(|| Note::Chosen(members.clone()));
+        self.decision(&members, Some(Doubt::Fallback), basis)
+    }
+
+    fn reachable(&self) -> impl Iterator<Item = usize> {
+        (0..self.gateway.endpoints.len()).filter(|&index| self.is_reachable(index))
+    }
+
+    /// Whether an endpoint has something to hand out in the family.
+    fn is_reachable(&self, index: usize) -> bool {
+        self.standings.get(index).is_some_and(|standing| standing.verdict.is_some())
+    }
+
+    fn is_permitted(&self, index: usize) -> bool {
+        self.outlook.permit.allows(self.gateway.endpoints[index].cluster)
+    }
+
+    fn is_healthy(&self, index: usize) -> bool {
+        self.standings[index].verdict == Some(Verdict::Healthy)
+    }
+
+    /// Why no endpoint is left after residency and family.
+    fn why_nothing(&self, removed: &[usize]) -> Basis {
+        let any_permitted =
+            self.gateway.endpoints.iter().any(|endpoint| self.outlook.permit.allows(endpoint.cluster));
+        match (any_permitted, removed.is_empty()) {
+            (false, _) => Basis::Prohibited,
+            (true, false) => Basis::Filtered,
+            (true, true) => Basis::NoAddress,
+        }
+    }
+
+    /// The healthy tier to use; `None` when nothing is healthy.
     ///
-    /// The live track goes first; a track with nothing healthy gives its clients to the others.
+    /// The client's track goes first; a track with nothing healthy gives its clients to the others.
     /// Weight 0 takes part only when nothing else is left (Route 53).
-    fn healthy(&self, everyone: &[usize]) -> Option<(Vec<usize>, bool)> {
-        let live = live_track(self.gateway);
+    fn healthy(&self, permitted: &[usize], track: Track, trail: &mut impl Trail) -> Option<Chosen> {
         let mut in_doubt = false;
         for weightless in [false, true] {
-            for on_live in [true, false] {
-                let members: Vec<usize> = everyone
+            for on_track in [true, false] {
+                let members: Vec<usize> = permitted
                     .iter()
                     .copied()
                     .filter(|&index| {
                         let endpoint = &self.gateway.endpoints[index];
-                        (endpoint.track == live) == on_live && (endpoint.weight == 0) == weightless
+                        (endpoint.track == track) == on_track && (endpoint.weight == 0) == weightless
                     })
                     .collect();
-                for tier in tiers(self.gateway, &self.gateway.policy, &members, self.order) {
-                    in_doubt |= tier.iter().any(|&index| self.standings[index].in_doubt);
-                    let healthy: Vec<usize> = tier
-                        .into_iter()
-                        .filter(|&index| self.standings[index].verdict == Some(Verdict::Healthy))
-                        .collect();
-                    if !healthy.is_empty() {
-                        return Some((healthy, in_doubt));
-                    }
+                if members.is_empty() {
+                    continue;
+                }
+                trail.note(|| {
+                    let track = on_track.then_some(track);
+                    Note::Track { track, weightless, members: members.clone() }
+                });
+                if let Some(chosen) = self.with_panic(&members, &mut in_doubt, trail) {
+                    return Some(chosen);
                 }
             }
         }
         None
     }
 
+    /// The gateway's own `panic_below`, then the rank: first with every tier's `min_healthy`, then, as
+    /// something healthy is better than nothing, without.
+    fn with_panic(&self, members: &[usize], in_doubt: &mut bool, trail: &mut impl Trail) -> Option<Chosen> {
+        let healthy = self.count_healthy(members);
+        let panic = self.gateway.panic_below.is_above(healthy, members.len());
+        if panic {
+            trail.note(|| Note::Panic { members: members.to_vec(), healthy });
+        }
+        let rank = &self.outlook.rank;
+        let mut walk = Walk { stages: self, in_doubt, strict: true };
+        let found = walk.rank(rank, members, panic, trail);
+        walk.strict = false;
+        found.or_else(|| walk.rank(rank, members, panic, trail))
+    }
+
+    fn count_healthy(&self, members: &[usize]) -> usize {
+        members.iter().filter(|&&index| self.is_healthy(index)).count()
+    }
+
     /// The candidates when nothing is healthy. Never empty unless the gateway says `nodata`.
-    fn all_down(&self, everyone: &[usize]) -> (Vec<usize>, Basis) {
-        let last = |index: &usize| self.standings[*index].last_healthy;
+    fn all_down(&self, permitted: &[usize], track: Track) -> (Vec<usize>, Basis) {
         let (wanted, basis): (Vec<usize>, Basis) = match &self.gateway.all_down {
             AllDown::NoData => return (Vec::new(), Basis::AllDown),
             AllDown::ServeAll => (Vec::new(), Basis::ServeAll),
-            AllDown::LastHealthy => (everyone.iter().copied().filter(last).collect(), Basis::LastHealthy),
-            AllDown::Fallback(clusters) => (
-                everyone
-                    .iter()
-                    .copied()
-                    .filter(|&index| clusters.contains(&self.gateway.endpoints[index].cluster))
-                    .collect(),
-                Basis::Fallback,
-            ),
+            AllDown::LastHealthy => {
+                let latest =
+                    permitted.iter().map(|&index| self.standings[index].lost_rank).max().unwrap_or(0);
+                let last = |index: &usize| latest > 0 && self.standings[*index].lost_rank == latest;
+                (permitted.iter().copied().filter(last).collect(), Basis::LastHealthy)
+            }
+            AllDown::Fallback(clusters) => {
+                let named = |index: &usize| clusters.contains(&self.gateway.endpoints[*index].cluster);
+                (permitted.iter().copied().filter(named).collect(), Basis::Fallback)
+            }
         };
-        match self.first_tier(&wanted) {
+        match self.first_tier(&wanted, track) {
             // None of them ever was healthy, or the named ones have no address of this family.
-            None => (self.first_tier(everyone).unwrap_or_else(|| everyone.to_vec()), Basis::ServeAll),
+            None => {
+                (self.first_tier(permitted, track).unwrap_or_else(|| permitted.to_vec()), Basis::ServeAll)
+            }
             Some(tier) => (tier, basis),
         }
     }
 
     /// The first tier as though all members were healthy.
-    fn first_tier(&self, members: &[usize]) -> Option<Vec<usize>> {
+    fn first_tier(&self, members: &[usize], track: Track) -> Option<Vec<usize>> {
         let everyone_healthy: Vec<Standing> = self
             .standings
             .iter()
             .map(|standing| Standing { verdict: standing.verdict.and(Some(Verdict::Healthy)), ..*standing })
             .collect();
-        let stage = Stage { standings: &everyone_healthy, ..*self };
-        stage.healthy(members).map(|(tier, _)| tier)
+        let stages = Stages { standings: &everyone_healthy, ..*self };
+        stages.healthy(members, track, &mut ()).map(|chosen| chosen.members)
     }
-}
 
-/// The track that clients get while no rollout says otherwise: stable, else blue, else the first
-/// endpoint's.
-fn live_track(gateway: &Gateway) -> Track {
-    [Track::Stable, Track::Blue]
-        .into_iter()
-        .find(|&track| gateway.endpoints.iter().any(|endpoint| endpoint.track == track))
-        .or_else(|| gateway.endpoints.first().map(|endpoint| endpoint.track))
-        .unwrap_or_default()
-}
+    //--- Decisions
 
-/// A policy's tiers among some endpoints, first to last; an endpoint is in the first that has it.
-fn tiers(gateway: &Gateway, policy: &Policy, members: &[usize], order: &[ClusterId]) -> Vec<Vec<usize>> {
-    let within = |wanted: &dyn Fn(ClusterId) -> bool| -> Vec<usize> {
-        members.iter().copied().filter(|&index| wanted(gateway.endpoints[index].cluster)).collect()
-    };
-    match policy {
-        Policy::Nearest(_) | Policy::Geo(_) | Policy::Latency(_) => {
-            order.iter().map(|&cluster| within(&|other| other == cluster)).collect()
-        }
-        Policy::Weighted | Policy::All => vec![members.to_vec()],
-        Policy::Failover(of) => {
-            let mut left = members.to_vec();
-            let mut all = Vec::new();
-            for tier in of {
-                let (inside, outside): (Vec<usize>, Vec<usize>) = left
-                    .iter()
-                    .partition(|&&index| tier.clusters.contains(&gateway.endpoints[index].cluster));
-                all.extend(tiers(gateway, &tier.policy, &inside, order));
-                left = outside;
+    fn nothing(&self, basis: Basis) -> Decision {
+        Decision { candidates: Vec::new(), doubt: None, ttl_cap: None, basis }
+    }
+
+    /// The decision for the endpoints at these indices. `config` bounds a gateway's endpoints and
+    /// addresses far below 65,536; what would not fit is left out.
+    fn decision(&self, indices: &[usize], doubt: Option<Doubt>, basis: Basis) -> Decision {
+        let mut candidates = Vec::with_capacity(indices.len());
+        let (mut first, mut ttl_cap) = (0, None);
+        for (index, endpoint) in self.gateway.endpoints.iter().enumerate() {
+            let count = endpoint.addresses.iter().filter(|address| self.family.has(address.ip)).count();
+            if indices.contains(&index)
+                && let (Ok(endpoint_index), Ok(first), Ok(count)) =
+                    (u16::try_from(index), u16::try_from(first), u16::try_from(count))
+            {
+                let weight = endpoint.weight;
+                let as_cname = endpoint.name.as_ref().is_some_and(|name| name.as_cname);
+                candidates.push(Candidate { endpoint: endpoint_index, weight, first, count, as_cname });
+                // A CNAME's own TTL does not depend on that of what it leads to.
+                let own = endpoint.name.as_ref().filter(|_| !as_cname).and_then(|name| name.ttl);
+                ttl_cap = [ttl_cap, own].into_iter().flatten().min();
             }
-            all
+            first += count;
         }
+        Decision { candidates, doubt, ttl_cap, basis }
     }
 }
 
-/// The candidates at these indices. `config` bounds a gateway's endpoints and addresses far below
-/// 65,536; what would not fit is left out.
-fn candidates_of(gateway: &Gateway, family: Family, indices: &[usize]) -> Vec<Candidate> {
-    let mut candidates = Vec::with_capacity(indices.len());
-    let mut first = 0;
-    for (index, endpoint) in gateway.endpoints.iter().enumerate() {
-        let count = endpoint.addresses.iter().filter(|address| family.has(address.ip)).count();
-        if indices.contains(&index)
-            && let (Ok(endpoint_index), Ok(first), Ok(count)) =
-                (u16::try_from(index), u16::try_from(first), u16::try_from(count))
-        {
-            candidates.push(Candidate { endpoint: endpoint_index, weight: endpoint.weight, first, count });
+//----------- Walk -----------------------------------------------------------
+
+/// One way through a rank.
+struct Walk<'s, 'a> {
+    stages: &'s Stages<'a>,
+    /// Whether anything on the way so far is in doubt.
+    in_doubt: &'s mut bool,
+    /// Whether `min_healthy` counts.
+    strict: bool,
+}
+
+impl Walk<'_, '_> {
+    /// The first endpoints of a rank among `members` that are healthy; in a `panic`, all count so.
+    fn rank(
+        &mut self,
+        rank: &Rank,
+        members: &[usize],
+        panic: bool,
+        trail: &mut impl Trail,
+    ) -> Option<Chosen> {
+        match rank {
+            Rank::Together(clusters) => self.together(clusters, members, panic, trail),
+            Rank::InTurn(ranks) => ranks.iter().find_map(|rank| self.rank(rank, members, panic, trail)),
+            Rank::Tier { clusters, min_healthy, panic_below, inner } => {
+                let members = self.among(clusters, members);
+                if members.is_empty() {
+                    return None;
+                }
+                let healthy = self.stages.count_healthy(&members);
+                let tier_panic = panic_below.is_above(healthy, members.len());
+                if tier_panic && !panic {
+                    self.look_at(&members);
+                    trail.note(|| Note::Panic { members: members.clone(), healthy });
+                }
+                if self.strict && !panic && !tier_panic && healthy < usize::from(*min_healthy) {
+                    self.look_at(&members);
+                    trail.note(|| Note::TooFewHealthy { members, healthy, wanted: *min_healthy });
+                    return None;
+                }
+                self.rank(inner, &members, panic || tier_panic, trail)
+            }
         }
-        first += count;
     }
-    candidates
+
+    fn together(
+        &mut self,
+        clusters: &[ClusterId],
+        members: &[usize],
+        panic: bool,
+        trail: &mut impl Trail,
+    ) -> Option<Chosen> {
+        let all = self.among(clusters, members);
+        if all.is_empty() {
+            return None;
+        }
+        self.look_at(&all);
+        let chosen: Vec<usize> =
+            all.iter().copied().filter(|&index| panic || self.stages.is_healthy(index)).collect();
+        if chosen.is_empty() {
+            trail.note(|| Note::NothingHealthy(all));
+            return None;
+        }
+        Some(Chosen { members: chosen, in_doubt: *self.in_doubt, panic })
+    }
+
+    fn among(&self, clusters: &[ClusterId], members: &[usize]) -> Vec<usize> {
+        let of = |&&index: &&usize| clusters.contains(&self.stages.gateway.endpoints[index].cluster);
+        members.iter().filter(of).copied().collect()
+    }
+
+    /// What was looked at can change the answer.
+    fn look_at(&mut self, members: &[usize]) {
+        *self.in_doubt |= members.iter().any(|&index| self.stages.standings[index].in_doubt);
+    }
 }

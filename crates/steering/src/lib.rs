@@ -1,31 +1,49 @@
 //! Which endpoints a client gets, and why.
 //!
-//! Three pure functions make a selection, in this order:
-//! 1. [`order_by_distance`]: a place becomes an order of clusters. All clients with one order get the
-//!    same decision, so this is the only thing about a place that a decision needs.
-//! 2. [`decide`]: a gateway, the standing of its endpoints and an order become a [`Decision`]: the
+//! Four pure functions make a selection, in this order:
+//! 1. [`permit`]: residency, a place and a gateway's clusters become the clusters that may serve it.
+//! 2. [`Ranker::rank`]: a policy and a place become a [`Rank`] of clusters. Permit and rank are an
+//!    [`Outlook`]; all clients with one outlook get the same decision, so this is all about a place
+//!    that a decision needs.
+//! 3. [`decide`]: a gateway, the standing of its endpoints and an outlook become a [`Decision`]: the
 //!    candidates, whether the TTL must be short, and the basis. It holds for every client of that
-//!    order until a verdict changes, so it is computed when something changes, not for each query.
-//! 3. [`pick`]: a decision and a random number become the addresses of one answer.
+//!    outlook until a verdict changes, so it is computed when something changes, not for each query.
+//! 4. [`pick`]: a decision and a random number, or the hash of the client's network, become the
+//!    addresses of one answer.
 //!
-//! The stages are those of the design, in its order: health, then track, then policy, then pick.
+//! The stages are those of the design, in its order: residency, health, track, policy, pick. A
+//! [`Trail`] takes notes of each for those who ask why; the answer path takes none.
 //!
 //! # What this crate does not do
 //! It knows no sockets, probes, clocks or client addresses, and draws no random number itself.
 //!
 //! # Invariants
-//! - A candidate has an address of the family that was asked for.
-//! - No candidate only where no endpoint has such an address, or the gateway says `nodata`.
-//! - While anything is healthy, no unhealthy or unknown address is handed out.
+//! - No candidate is in a cluster that residency does not permit, whatever the verdicts, the rollout
+//!   or the fallback.
+//! - A candidate has something to hand out in the family that was asked for.
+//! - No candidate only where no permitted endpoint has such an address, or the gateway says `nodata`.
+//! - While anything permitted is healthy, no unhealthy or unknown address is handed out, except where
+//!   `panic_below` says so.
+//! - What a client hash decides is the same on every server.
 
+mod client;
 mod decide;
-mod order;
+mod draw;
+mod permit;
 mod pick;
+mod rank;
 mod roster;
 mod standing;
+mod trail;
 
-pub use decide::{Basis, Candidate, Decision, decide};
-pub use order::{depends_on_place, order_by_distance};
-pub use pick::pick;
-pub use roster::{Listed, Roster, listed_v4, listed_v6};
+pub use client::Client;
+pub use decide::{
+    Basis, Candidate, Decision, Doubt, Outlook, Split, decide, decide_for_site, decide_for_track, live_track,
+};
+pub use draw::{Draw, client_hash, in_trial, text_hash, trial_draw};
+pub use permit::{Permit, is_placed, permit};
+pub use pick::{Picked, pick};
+pub use rank::{Rank, Ranker, depends_on_place, depends_on_prefix};
+pub use roster::{Addresses, Listed, Roster, identity, listed_v4, listed_v6};
 pub use standing::{Family, Standing, standings};
+pub use trail::{Note, Trail};

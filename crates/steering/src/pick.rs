@@ -1,64 +1,154 @@
 //! From a decision to the addresses of one answer.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use meridian_model::Verdicts;
 
+use crate::draw::{Draw, Draws, Score, mix};
+use crate::roster::Addresses;
 use crate::{Candidate, Decision, Listed, Roster};
+
+//----------- pick -----------------------------------------------------------
+
+/// What was picked, beside the addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Picked {
+    /// The endpoint whose hostname is the answer in place of addresses: it came first, and nothing may
+    /// stand beside a CNAME (RFC 2181 §10.1).
+    pub cname: Option<u16>,
+    /// Whether another client could have got other addresses of the same decision.
+    pub drawn: bool,
+}
 
 /// Puts the addresses of one answer into `into`, which is emptied first.
 ///
-/// `roster` is the gateway's own, of the family that was decided for. Candidates are drawn by weight
+/// `roster` is the gateway's own, of the family that was decided for. Candidates are taken by weight
 /// without replacement, each contributing its addresses (healthy ones only, unless the decision is a
-/// fallback) until `answers` are there; `None`: all. The same `random` gives the same answer.
+/// fallback) until `answers` are there; `None`: all. The same `draw` gives the same answer.
 pub fn pick(
     roster: Roster<'_>,
     decision: &Decision,
     answers: Option<u16>,
     verdicts: &Verdicts,
-    random: u64,
+    draw: Draw,
     into: &mut Vec<IpAddr>,
-) {
-    match roster {
-        Roster::V4(listed) => pick_from(listed, decision, answers, verdicts, random, into),
-        Roster::V6(listed) => pick_from(listed, decision, answers, verdicts, random, into),
+) -> Picked {
+    into.clear();
+    let identities = roster.identities;
+    match roster.addresses {
+        Addresses::V4(listed) => Picking { listed, identities, decision, answers, verdicts }.pick(draw, into),
+        Addresses::V6(listed) => Picking { listed, identities, decision, answers, verdicts }.pick(draw, into),
     }
 }
 
-fn pick_from<A: Copy + Into<IpAddr>>(
-    roster: &[Listed<A>],
-    decision: &Decision,
+struct Picking<'p, A> {
+    listed: &'p [Listed<A>],
+    identities: &'p [u64],
+    decision: &'p Decision,
     answers: Option<u16>,
-    verdicts: &Verdicts,
-    random: u64,
-    into: &mut Vec<IpAddr>,
-) {
-    into.clear();
-    let most = answers.map_or(usize::MAX, usize::from);
-    let mut draws = Draws(random);
-    let mut give = |candidate: &Candidate, draws: &mut Draws| {
-        let first = usize::from(candidate.first);
-        let listed = roster.get(first..first + usize::from(candidate.count)).unwrap_or_default();
-        let usable = |listed: &&Listed<A>| {
-            !decision.basis.obeys_health() || listed.target.is_none_or(|target| verdicts.is_healthy(target))
+    verdicts: &'p Verdicts,
+}
+
+impl<A: Number> Picking<'_, A> {
+    fn pick(&self, draw: Draw, into: &mut Vec<IpAddr>) -> Picked {
+        let cname = match draw {
+            Draw::Random(random) => self.at_random(random, into),
+            Draw::Client(hash) => self.for_client(hash, into),
         };
-        let count = listed.iter().filter(usable).count();
+        Picked { cname, drawn: self.is_drawn(into.len()) }
+    }
+
+    /// Whether there was more to choose from than the answer holds.
+    fn is_drawn(&self, given: usize) -> bool {
+        match &self.decision.candidates[..] {
+            [] => false,
+            [only] if only.as_cname => false,
+            all => {
+                all.iter().any(|candidate| candidate.as_cname)
+                    || all.iter().map(|candidate| self.usable(candidate).count()).sum::<usize>() > given
+            }
+        }
+    }
+
+    fn at_random(&self, random: u64, into: &mut Vec<IpAddr>) -> Option<u16> {
+        let mut draws = Draws::new(random);
+        if let [only] = &self.decision.candidates[..] {
+            if only.as_cname {
+                return Some(only.endpoint);
+            }
+            self.give(only, &mut draws, into);
+            return None;
+        }
+        let mut left = self.decision.candidates.clone();
+        while !left.is_empty() {
+            let chosen = left.swap_remove(draw_by_weight(&left, &mut draws));
+            if chosen.as_cname {
+                if into.is_empty() {
+                    return Some(chosen.endpoint);
+                }
+                continue;
+            }
+            if self.give(&chosen, &mut draws, into) {
+                break;
+            }
+        }
+        None
+    }
+
+    /// By rendezvous: each candidate has a score for this client that no other candidate's coming or
+    /// going changes; likewise each address within one.
+    fn for_client(&self, hash: u64, into: &mut Vec<IpAddr>) -> Option<u16> {
+        let most = self.most();
+        let score = |candidate: &Candidate| {
+            let identity = self.identities.get(usize::from(candidate.endpoint)).copied().unwrap_or_default();
+            Score::new(hash, identity, candidate.weight)
+        };
+        let mut ranked: Vec<(Score, &Candidate)> =
+            self.decision.candidates.iter().map(|candidate| (score(candidate), candidate)).collect();
+        ranked.sort_by(|(a, _), (b, _)| a.cmp(*b));
+        let mut addresses: Vec<(u64, IpAddr)> = Vec::new();
+        for (_, candidate) in ranked {
+            if candidate.as_cname {
+                if into.is_empty() {
+                    return Some(candidate.endpoint);
+                }
+                continue;
+            }
+            addresses.clear();
+            let own = self.usable(candidate).map(|listed| (mix(hash ^ mix(listed.address.number())), listed));
+            addresses.extend(own.map(|(score, listed)| (score, listed.address.into())));
+            addresses.sort_unstable();
+            into.extend(addresses.iter().map(|(_, address)| *address).take(most - into.len()));
+            if into.len() >= most {
+                break;
+            }
+        }
+        None
+    }
+
+    /// Adds the addresses of a candidate; says whether the answer is full.
+    fn give(&self, candidate: &Candidate, draws: &mut Draws, into: &mut Vec<IpAddr>) -> bool {
+        let most = self.most();
+        let count = self.usable(candidate).count();
         // Start anywhere, so that the addresses of one endpoint share its clients.
         let start = draws.below(count as u64).try_into().unwrap_or(0);
-        let rotated = listed.iter().filter(usable).cycle().skip(start).take(count);
+        let rotated = self.usable(candidate).cycle().skip(start).take(count);
         into.extend(rotated.map(|listed| listed.address.into()).take(most - into.len()));
         into.len() >= most
-    };
-    if let [only] = &decision.candidates[..] {
-        give(only, &mut draws);
-        return;
     }
-    let mut left = decision.candidates.clone();
-    while !left.is_empty() {
-        let chosen = left.swap_remove(draw_by_weight(&left, &mut draws));
-        if give(&chosen, &mut draws) {
-            return;
-        }
+
+    fn most(&self) -> usize {
+        self.answers.map_or(usize::MAX, usize::from)
+    }
+
+    /// The addresses of a candidate that may be handed out.
+    fn usable(&self, candidate: &Candidate) -> impl Iterator<Item = &Listed<A>> + Clone {
+        let first = usize::from(candidate.first);
+        let listed = self.listed.get(first..first + usize::from(candidate.count)).unwrap_or_default();
+        let obeys_health = self.decision.basis.obeys_health();
+        listed.iter().filter(move |listed| {
+            !obeys_health || listed.target.is_none_or(|target| self.verdicts.is_healthy(target))
+        })
     }
 }
 
@@ -79,18 +169,22 @@ fn draw_by_weight(candidates: &[Candidate], draws: &mut Draws) -> usize {
     0
 }
 
-/// Numbers drawn one after the other from a single random number (Steele et al., SplitMix64).
-struct Draws(u64);
+//----------- Number ---------------------------------------------------------
 
-impl Draws {
-    /// A number below `bound`, each as likely up to one part in 2⁶⁴ / bound; 0 for a bound of 0.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        // The high half of a 128-bit product: below `bound`, without a division.
-        ((u128::from(z) * u128::from(bound)) >> 64) as u64
+/// An address as a number to hash.
+trait Number: Copy + Into<IpAddr> {
+    fn number(self) -> u64;
+}
+
+impl Number for Ipv4Addr {
+    fn number(self) -> u64 {
+        u64::from(self.to_bits())
+    }
+}
+
+impl Number for Ipv6Addr {
+    fn number(self) -> u64 {
+        let bits = self.to_bits();
+        mix((bits >> 64) as u64) ^ bits as u64
     }
 }

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use meridian_model::{Gateway, TargetId};
+use meridian_model::{Endpoint, Gateway, TargetId};
+
+use crate::draw::text_hash;
 
 /// An address with what checks it. Small: an answer reads those of its gateway, and of ten thousand
 /// gateways not all stay in a near cache.
@@ -14,13 +16,33 @@ pub struct Listed<A> {
     pub target: Option<TargetId>,
 }
 
-/// The addresses of one family, endpoint by endpoint; candidates name positions in it.
+/// What can be picked of a gateway in one family.
 #[derive(Clone, Copy, Debug)]
-pub enum Roster<'r> {
+pub struct Roster<'r> {
+    /// Endpoint by endpoint; candidates name positions in it.
+    pub addresses: Addresses<'r>,
+    /// By endpoint: [`identity`]; only `sticky` asks for it.
+    pub identities: &'r [u64],
+}
+
+/// The addresses of one family.
+#[derive(Clone, Copy, Debug)]
+pub enum Addresses<'r> {
     /// For A records.
     V4(&'r [Listed<Ipv4Addr>]),
     /// For AAAA records.
     V6(&'r [Listed<Ipv6Addr>]),
+}
+
+/// What an endpoint is known by in a rendezvous: its cluster and its first address or hostname, so
+/// that it stays the same whatever stands before it in the file and whatever its weight.
+#[must_use]
+pub fn identity(endpoint: &Endpoint, cluster_name: &str) -> u64 {
+    match (&endpoint.name, endpoint.addresses.first()) {
+        (Some(name), _) => text_hash(&[cluster_name, name.name.as_str()]),
+        (None, Some(first)) => text_hash(&[cluster_name, &first.ip.to_string()]),
+        (None, None) => text_hash(&[cluster_name]),
+    }
 }
 
 /// The roster of a gateway for A records.

@@ -36,27 +36,39 @@ impl Family {
 /// Two gateways of the same shape whose endpoints stand alike get the same decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Standing {
-    /// The best verdict of its addresses of the family; `None` where it has none of them.
+    /// The best verdict of its addresses of the family; `None` where it has nothing to hand out.
     pub verdict: Option<Verdict>,
     /// Whether one of these verdicts is in doubt.
     pub in_doubt: bool,
-    /// Whether it was among the last of the gateway to stop being healthy.
-    pub last_healthy: bool,
+    /// Among the gateway's endpoints that are not healthy: the place of this one in the order in
+    /// which they were lost, from 1; 0 for one that is healthy or never was.
+    pub lost_rank: u16,
 }
 
 /// The standing of each endpoint of a gateway, in the gateway's order.
 #[must_use]
 pub fn standings(gateway: &Gateway, family: Family, verdicts: &Verdicts) -> Vec<Standing> {
-    let last_lost = gateway.endpoints.iter().map(|endpoint| lost(endpoint, family, verdicts)).max();
-    gateway
-        .endpoints
-        .iter()
-        .map(|endpoint| Standing {
-            verdict: verdict(endpoint, family, verdicts),
-            in_doubt: addresses(endpoint, family).any(|address| in_doubt(address, verdicts)),
-            last_healthy: last_lost.is_some_and(|last| last > 0 && lost(endpoint, family, verdicts) == last),
-        })
-        .collect()
+    let mut all: Vec<Standing> = Vec::with_capacity(gateway.endpoints.len());
+    let mut lost = Vec::new();
+    for endpoint in &gateway.endpoints {
+        let verdict = verdict(endpoint, family, verdicts);
+        let when = if verdict == Some(Verdict::Healthy) { 0 } else { lost_at(endpoint, family, verdicts) };
+        lost.push(when);
+        let in_doubt = addresses(endpoint, family).any(|address| in_doubt(address, verdicts));
+        all.push(Standing { verdict, in_doubt, lost_rank: 0 });
+    }
+    if lost.iter().any(|&when| when > 0) {
+        let mut times: Vec<u64> = lost.iter().copied().filter(|&when| when > 0).collect();
+        times.sort_unstable();
+        times.dedup();
+        for (standing, when) in all.iter_mut().zip(lost) {
+            if when > 0 {
+                let rank = times.partition_point(|&other| other <= when);
+                standing.lost_rank = u16::try_from(rank).unwrap_or(u16::MAX);
+            }
+        }
+    }
+    all
 }
 
 /// The verdict on one address; one without a probe counts as healthy.
@@ -68,22 +80,28 @@ fn in_doubt(address: &EndpointAddress, verdicts: &Verdicts) -> bool {
     address.target.is_some_and(|target| verdicts.get(target).in_doubt)
 }
 
+/// The addresses that count for a family: of a hostname that is handed out itself, all, since who
+/// follows it may use any.
 fn addresses(endpoint: &Endpoint, family: Family) -> impl Iterator<Item = &EndpointAddress> {
-    endpoint.addresses.iter().filter(move |address| family.has(address.ip))
+    let as_cname = endpoint.name.as_ref().is_some_and(|name| name.as_cname);
+    endpoint.addresses.iter().filter(move |address| as_cname || family.has(address.ip))
 }
 
-/// Healthy if one address is; else unknown if one is; else unhealthy.
+/// Healthy if one address is; else unknown if one is; else unhealthy. A hostname that is lost is
+/// unhealthy.
 fn verdict(endpoint: &Endpoint, family: Family, verdicts: &Verdicts) -> Option<Verdict> {
     let rank = |verdict: &Verdict| match verdict {
         Verdict::Healthy => 2,
         Verdict::Unknown => 1,
         Verdict::Unhealthy => 0,
     };
-    addresses(endpoint, family).map(|address| verdict_of(address, verdicts)).max_by_key(rank)
+    let best = addresses(endpoint, family).map(|address| verdict_of(address, verdicts)).max_by_key(rank);
+    let lost = endpoint.name.as_ref().is_some_and(|name| name.lost);
+    if lost { best.and(Some(Verdict::Unhealthy)) } else { best }
 }
 
 /// When the endpoint last lost an address of the family; 0: never.
-fn lost(endpoint: &Endpoint, family: Family, verdicts: &Verdicts) -> u64 {
+fn lost_at(endpoint: &Endpoint, family: Family, verdicts: &Verdicts) -> u64 {
     addresses(endpoint, family)
         .filter_map(|address| address.target.map(|target| verdicts.get(target).lost))
         .max()

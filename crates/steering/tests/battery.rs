@@ -4,9 +4,12 @@ use std::net::IpAddr;
 
 use meridian_model::{
     AllDown, Catalog, CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress,
-    Gateway, Policy, Probe, ProbeId, TargetHealth, Tier, Track, Verdict, Verdicts,
+    Gateway, Place, Policy, Probe, ProbeId, TargetHealth, Tier, Track, Verdict, Verdicts,
 };
-use meridian_steering::{Basis, Decision, Family, Roster, decide, listed_v4, listed_v6, pick, standings};
+use meridian_steering::{
+    Addresses, Basis, Client, Decision, Doubt, Draw, Family, Outlook, Permit, Ranker, Roster, decide,
+    identity, listed_v4, listed_v6, pick, standings,
+};
 use proptest::prelude::*;
 
 //----------- Building -------------------------------------------------------
@@ -69,9 +72,33 @@ fn with_targets(gateway: Gateway) -> Gateway {
     Catalog::new(parts).gateways()[0].clone()
 }
 
+/// The decision for a client that has the clusters in this order of distance.
 fn decided(gateway: &Gateway, family: Family, health: &[TargetHealth], order: &[usize]) -> Decision {
-    let order: Vec<ClusterId> = order.iter().map(|&index| cluster(index)).collect();
-    decide(gateway, family, &standings(gateway, family, &Verdicts::new(health.to_vec())), &order)
+    let outlook = Outlook { permit: Permit::All, rank: rank(gateway, order) };
+    let standings = standings(gateway, family, &Verdicts::new(health.to_vec()));
+    decide(gateway, family, &standings, &outlook, &mut ()).live
+}
+
+/// The gateway's policy for a client at zero north, zero east: the clusters lie along the equator.
+fn rank(gateway: &Gateway, order: &[usize]) -> meridian_steering::Rank {
+    let clusters = (0..8)
+        .map(|index| {
+            let position = order.iter().position(|&other| other == index).unwrap_or(order.len());
+            let longitude = f64::from(u8::try_from(position).expect("few"));
+            Cluster {
+                name: format!("c{index}").into(),
+                coordinates: Coordinates::new(0.0, longitude).expect("a place"),
+                country: None,
+                jurisdictions: vec![],
+            }
+        })
+        .collect();
+    let catalog = Catalog::new(CatalogParts { clusters, ..CatalogParts::default() });
+    let mut all: Vec<ClusterId> = gateway.endpoints.iter().map(|endpoint| endpoint.cluster).collect();
+    all.sort_unstable();
+    all.dedup();
+    let place = Place { coordinates: Coordinates::new(0.0, 0.0).ok(), ..Place::default() };
+    Ranker::new(&catalog).rank(&gateway.policy, &all, Client { place: &place, prefix: None }, &mut ())
 }
 
 /// The endpoints of the candidates.
@@ -88,11 +115,13 @@ fn picked(
     into: &mut Vec<IpAddr>,
 ) {
     let (v4, v6): (Vec<_>, Vec<_>) = (listed_v4(gateway).collect(), listed_v6(gateway).collect());
-    let roster = match family {
-        Family::V4 => Roster::V4(&v4),
-        Family::V6 => Roster::V6(&v6),
+    let addresses = match family {
+        Family::V4 => Addresses::V4(&v4),
+        Family::V6 => Addresses::V6(&v6),
     };
-    pick(roster, decision, gateway.answers, verdicts, random, into);
+    let identities: Vec<u64> = gateway.endpoints.iter().map(|endpoint| identity(endpoint, "c")).collect();
+    let roster = Roster { addresses, identities: &identities };
+    pick(roster, decision, gateway.answers, verdicts, Draw::Random(random), into);
 }
 
 fn three(policy: Policy) -> Gateway {
@@ -135,7 +164,7 @@ fn all_down_serves_all_with_a_short_ttl_under_every_policy() {
         let healthy = decided(&gateway, Family::V4, &[HEALTHY; 3], &[2, 0, 1]);
         let down = decided(&gateway, Family::V4, &[UNHEALTHY; 3], &[2, 0, 1]);
         assert_eq!(down.candidates, healthy.candidates, "{policy:?}");
-        assert!(down.short_ttl && !healthy.short_ttl);
+        assert_eq!((down.doubt, healthy.doubt), (Some(Doubt::Fallback), None));
         assert_eq!(down.basis, Basis::ServeAll);
     }
 }
@@ -144,7 +173,8 @@ fn all_down_serves_all_with_a_short_ttl_under_every_policy() {
 fn a_family_without_addresses_is_no_data_under_every_policy() {
     for policy in policies() {
         let decision = decided(&three(policy), Family::V6, &[HEALTHY; 3], &[0, 1, 2]);
-        assert_eq!(decision, Decision { candidates: vec![], short_ttl: false, basis: Basis::NoAddress });
+        let nothing = Decision { candidates: vec![], doubt: None, ttl_cap: None, basis: Basis::NoAddress };
+        assert_eq!(decision, nothing);
     }
 }
 
@@ -173,14 +203,15 @@ fn the_ttl_is_short_only_for_a_doubt_that_can_change_the_answer() {
     let doubt = |at: usize| {
         let mut health = [HEALTHY; 3];
         health[at].in_doubt = true;
-        decided(&gateway, Family::V4, &health, &[0, 1, 2]).short_ttl
+        decided(&gateway, Family::V4, &health, &[0, 1, 2]).doubt.is_some()
     };
     assert!(doubt(0), "the answered one may fail");
     assert!(!doubt(1) && !doubt(2), "those further away cannot change the answer");
     // One that is nearer and about to recover can.
     let recovering = TargetHealth { in_doubt: true, ..UNHEALTHY };
-    assert!(decided(&gateway, Family::V4, &[recovering, HEALTHY, HEALTHY], &[0, 1, 2]).short_ttl);
-    assert!(!decided(&gateway, Family::V4, &[UNHEALTHY, HEALTHY, HEALTHY], &[0, 1, 2]).short_ttl);
+    let doubt = |health: &[TargetHealth]| decided(&gateway, Family::V4, health, &[0, 1, 2]).doubt;
+    assert_eq!(doubt(&[recovering, HEALTHY, HEALTHY]), Some(Doubt::Verdict));
+    assert_eq!(doubt(&[UNHEALTHY, HEALTHY, HEALTHY]), None);
 }
 
 #[test]
@@ -207,7 +238,7 @@ fn unknown_is_not_healthy() {
     let gateway = three(Policy::default());
     assert_eq!(chosen(&decided(&gateway, Family::V4, &[UNKNOWN, HEALTHY, HEALTHY], &[0, 1, 2])), [1]);
     let none_known = decided(&gateway, Family::V4, &[UNKNOWN; 3], &[0, 1, 2]);
-    assert_eq!((none_known.basis, none_known.short_ttl), (Basis::ServeAll, true));
+    assert_eq!((none_known.basis, none_known.doubt), (Basis::ServeAll, Some(Doubt::Fallback)));
 }
 
 #[test]
@@ -218,7 +249,7 @@ fn the_four_ways_of_all_down() {
     let mut ask = |all_down| {
         gateway.all_down = all_down;
         let decision = decided(&gateway, Family::V4, &health, &[0, 1, 2]);
-        assert!(decision.short_ttl);
+        assert!(decision.doubt.is_some());
         (chosen(&decision), decision.basis)
     };
     assert_eq!(ask(AllDown::ServeAll), (vec![0], Basis::ServeAll));
@@ -364,7 +395,7 @@ proptest! {
             if decision.basis == Basis::Healthy {
                 prop_assert!(addresses.iter().all(|&ip| verdict(ip)), "an unhealthy address: {addresses:?}");
             } else {
-                prop_assert!(decision.short_ttl || decision.basis == Basis::NoAddress);
+                prop_assert!(decision.doubt.is_some() || decision.basis == Basis::NoAddress);
             }
             // An empty answer is never made by health alone.
             let may_be_empty = of_family().next().is_none()

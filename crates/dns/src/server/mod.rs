@@ -99,7 +99,7 @@ impl Shared {
                 Received::HeaderOnly(header, _) => header_only(header, rcode, out),
                 Received::Query(query) => header_only(query.header, rcode, out),
             }
-            Reply::Sent { rcode, truncated: false }
+            Reply::Sent { rcode, truncated: false, denied: None }
         });
         self.counters.count(reply);
         reply

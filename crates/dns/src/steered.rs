@@ -1,0 +1,207 @@
+//! Answers that depend on who asks: addresses, HTTPS records, aliases, and why there is none.
+
+use std::net::IpAddr;
+
+use hickory_proto::rr::rdata::svcb::{Alpn, EchConfigList, IpHint, SVCB, SvcParamKey, SvcParamValue};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, HTTPS};
+use hickory_proto::rr::{Name, RData, RecordType};
+use meridian_model::{ClusterId, GatewayId, Https};
+use meridian_steering::{Basis, Family};
+
+use crate::answer::{Answering, Denied, Ended};
+use crate::message::Rcode;
+use crate::name::to_name;
+use crate::reply::{Ending, ExtendedError, Section};
+use crate::select::{Asker, Selected, select, select_site};
+use crate::zone::Apex;
+
+/// RFC 8914 §4.1: no registered code says that health left nothing.
+const ALL_DOWN: ExtendedError = ExtendedError { code: 0, text: "no healthy endpoint" };
+/// RFC 8914 §4.19.
+const PROHIBITED: ExtendedError =
+    ExtendedError { code: 18, text: "residency: no cluster may serve this client" };
+/// RFC 8914 §4.18.
+const FILTERED: ExtendedError =
+    ExtendedError { code: 17, text: "residency: no cluster that may serve this client can" };
+
+/// The SvcPriority of our HTTPS records: ServiceMode, one record (RFC 9460 §2.4.1).
+const SERVICE_MODE: u16 = 1;
+
+impl Answering<'_> {
+    /// A gateway's hostname.
+    pub(crate) fn steered(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name) -> Ended {
+        match RecordType::from(self.query.question_type) {
+            RecordType::A => self.addresses(zone, gateway, owner, Family::V4),
+            RecordType::AAAA => self.addresses(zone, gateway, owner, Family::V6),
+            question_type => self.other(zone, gateway, owner, question_type),
+        }
+    }
+
+    /// The test name of one cluster of a gateway.
+    pub(crate) fn site(&mut self, zone: &Apex, gateway: GatewayId, site: ClusterId, owner: &Name) -> Ended {
+        let a = self.query.question_type == u16::from(RecordType::A);
+        let family = if a { Family::V4 } else { Family::V6 };
+        let mut addresses = Vec::new();
+        let selected = select_site(self.view, gateway, site, family, self.asker(), &mut addresses);
+        self.selected(zone, gateway, owner, selected, addresses)
+    }
+
+    fn addresses(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name, family: Family) -> Ended {
+        let mut addresses = Vec::with_capacity(8);
+        let selected = select(self.view, gateway, family, self.asker(), &mut addresses);
+        self.selected(zone, gateway, owner, selected, addresses)
+    }
+
+    /// Writes a selection: its addresses, its hostname, or the reason why there is neither.
+    fn selected(
+        &mut self,
+        zone: &Apex,
+        gateway: GatewayId,
+        owner: &Name,
+        selected: Option<Selected<'_>>,
+        addresses: Vec<IpAddr>,
+    ) -> Ended {
+        let Some(selected) = selected else {
+            return (Rcode::ServFail, Ending::default());
+        };
+        let scope = self.disclosed_scope(selected.scope);
+        if let Some(endpoint) = selected.picked.cname {
+            return self.alias(gateway, endpoint, owner, selected.ttl, scope);
+        }
+        if addresses.is_empty() {
+            return self.empty(zone, gateway, owner, selected.basis, scope);
+        }
+        let data: Vec<RData> = addresses.into_iter().map(address_data).collect();
+        let record_type = RecordType::from(self.query.question_type);
+        self.tailored(owner, record_type, selected.ttl, &data, scope)
+    }
+
+    /// Any other type: HTTPS where the gateway has it, and a CNAME where one is picked, which holds
+    /// for every type.
+    fn other(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name, question_type: RecordType) -> Ended {
+        let view = self.view;
+        let https = view.ground().catalog().gateway(gateway).https.as_ref();
+        let https = https.filter(|_| question_type == RecordType::HTTPS);
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        let asker = self.asker();
+        let (Some(first), Some(second)) = (
+            select(view, gateway, Family::V4, asker, &mut v4),
+            select(view, gateway, Family::V6, asker, &mut v6),
+        ) else {
+            return (Rcode::ServFail, Ending::default());
+        };
+        let scope = self.disclosed_scope(first.scope.max(second.scope));
+        let ttl = first.ttl.min(second.ttl);
+        if let Some(endpoint) = first.picked.cname.or(second.picked.cname) {
+            return self.alias(gateway, endpoint, owner, ttl, scope);
+        }
+        let Some(https) = https else {
+            self.negative(zone, owner, zone.negative_ttl);
+            return (Rcode::NoError, Ending { authoritative: true, scope, ..Ending::default() });
+        };
+        if v4.is_empty() && v6.is_empty() {
+            // What one family says is as good as the other, but for having no address at all.
+            let basis = if first.basis == Basis::NoAddress { second.basis } else { first.basis };
+            return self.empty(zone, gateway, owner, basis, scope);
+        }
+        let data = RData::HTTPS(HTTPS(service(https, v4, v6)));
+        // A family without an address says nothing of how long the other's may be kept.
+        let ttl = match (first.reasons.decision, second.reasons.decision) {
+            (Some(one), _) if one.candidates.is_empty() => second.ttl,
+            (_, Some(one)) if one.candidates.is_empty() => first.ttl,
+            _ => ttl,
+        };
+        self.tailored(owner, RecordType::HTTPS, ttl, &[data], scope)
+    }
+
+    fn tailored(
+        &mut self,
+        owner: &Name,
+        record_type: RecordType,
+        ttl: u32,
+        data: &[RData],
+        scope: u8,
+    ) -> Ended {
+        if !self.writer.records(Section::Answer, owner, record_type, ttl, data.iter()) {
+            self.writer.truncate();
+        }
+        (Rcode::NoError, Ending { authoritative: true, scope, ..Ending::default() })
+    }
+
+    /// RFC 7871 §7.2.1: with a scope, a tailored CNAME stands alone; the resolver follows it.
+    fn alias(&mut self, gateway: GatewayId, endpoint: u16, owner: &Name, ttl: u32, scope: u8) -> Ended {
+        let endpoints = &self.view.ground().catalog().gateway(gateway).endpoints;
+        let name = endpoints.get(usize::from(endpoint)).and_then(|endpoint| endpoint.name.as_ref());
+        match name.and_then(|name| to_name(&name.name).ok()) {
+            Some(target) => {
+                let data = RData::CNAME(CNAME(target));
+                self.tailored(owner, RecordType::CNAME, ttl, &[data], scope)
+            }
+            // `config` lets no such name through.
+            None => (Rcode::ServFail, Ending::default()),
+        }
+    }
+
+    /// No address: NODATA, with an Extended DNS Error that says why.
+    fn empty(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name, basis: Basis, scope: u8) -> Ended {
+        let (error, denied) = match basis {
+            Basis::Prohibited => (Some(PROHIBITED), Some(Denied::Prohibited)),
+            Basis::Filtered => (Some(FILTERED), Some(Denied::Filtered)),
+            Basis::AllDown => (Some(ALL_DOWN), None),
+            _ => (None, None),
+        };
+        let short = matches!(basis, Basis::AllDown | Basis::Filtered);
+        let min_ttl = self.view.ground().catalog().gateway(gateway).min_ttl;
+        self.negative(zone, owner, if short { zone.negative_ttl.min(min_ttl) } else { zone.negative_ttl });
+        (Rcode::NoError, Ending { authoritative: true, scope, error, denied })
+    }
+
+    fn asker(&self) -> Asker {
+        let resolver = self.peer.address;
+        Asker { client: self.disclosed().unwrap_or(resolver), resolver, random: self.random }
+    }
+
+    fn disclosed(&self) -> Option<IpAddr> {
+        self.query.edns.and_then(|edns| edns.subnet).and_then(|subnet| subnet.network())
+    }
+
+    /// RFC 7871 §7.2.1: a scope only for what the client disclosed.
+    fn disclosed_scope(&self, scope: u8) -> u8 {
+        if self.disclosed().is_some() { scope } else { 0 }
+    }
+}
+
+fn address_data(address: IpAddr) -> RData {
+    match address {
+        IpAddr::V4(address) => RData::A(A(address)),
+        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+    }
+}
+
+/// The service at the name itself, with the addresses of the same selection as hints. The parameters
+/// stand in the order of their keys (RFC 9460 §2.2).
+fn service(https: &Https, v4: Vec<IpAddr>, v6: Vec<IpAddr>) -> SVCB {
+    let mut parameters = Vec::new();
+    if !https.alpn.is_empty() {
+        let ids = https.alpn.iter().map(|id| String::from(&**id)).collect();
+        parameters.push((SvcParamKey::Alpn, SvcParamValue::Alpn(Alpn(ids))));
+    }
+    if let Some(port) = https.port {
+        parameters.push((SvcParamKey::Port, SvcParamValue::Port(port)));
+    }
+    let hints: Vec<A> =
+        v4.into_iter().filter_map(|ip| if let IpAddr::V4(ip) = ip { Some(A(ip)) } else { None }).collect();
+    if !hints.is_empty() {
+        parameters.push((SvcParamKey::Ipv4Hint, SvcParamValue::Ipv4Hint(IpHint(hints))));
+    }
+    if let Some(ech) = &https.ech {
+        parameters
+            .push((SvcParamKey::EchConfigList, SvcParamValue::EchConfigList(EchConfigList(ech.to_vec()))));
+    }
+    let hints: Vec<AAAA> =
+        v6.into_iter().filter_map(|ip| if let IpAddr::V6(ip) = ip { Some(AAAA(ip)) } else { None }).collect();
+    if !hints.is_empty() {
+        parameters.push((SvcParamKey::Ipv6Hint, SvcParamValue::Ipv6Hint(IpHint(hints))));
+    }
+    SVCB::new(SERVICE_MODE, Name::root(), parameters)
+}
