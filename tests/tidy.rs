@@ -7,17 +7,19 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may depend on whom, of ours (design §2); tests may use everything.
-const MAY_DEPEND: [(&str, &[&str]); 8] = [
+const MAY_DEPEND: [(&str, &[&str]); 9] = [
     ("meridian-model", &[]),
     ("meridian-config", &["meridian-model"]),
     ("meridian-geoip", &["meridian-model"]),
     ("meridian-health-probe", &["meridian-model"]),
+    ("meridian-discovery", &["meridian-model"]),
     ("meridian-steering", &["meridian-model"]),
     ("meridian-dns", &["meridian-geoip", "meridian-model", "meridian-steering"]),
     (
         "meridian",
         &[
             "meridian-config",
+            "meridian-discovery",
             "meridian-dns",
             "meridian-geoip",
             "meridian-health-probe",
@@ -30,6 +32,7 @@ const MAY_DEPEND: [(&str, &[&str]); 8] = [
         &[
             "meridian",
             "meridian-config",
+            "meridian-discovery",
             "meridian-dns",
             "meridian-geoip",
             "meridian-health-probe",
@@ -40,10 +43,11 @@ const MAY_DEPEND: [(&str, &[&str]); 8] = [
 ];
 
 /// What belongs to one crate alone, in code that is shipped: the library and who may have it.
-const ONLY_IN: [(&str, &[&str]); 6] = [
+const ONLY_IN: [(&str, &[&str]); 7] = [
     ("maxminddb", &["meridian-geoip"]),
     ("toml", &["meridian-config"]),
     ("reqwest", &["meridian-health-probe"]),
+    ("hickory-resolver", &["meridian-discovery"]),
     ("arc-swap", &["meridian-dns"]),
     // The demo's clusters are applications, not an API of Meridian.
     ("hyper", &["meridian"]),

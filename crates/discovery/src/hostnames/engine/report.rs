@@ -1,0 +1,40 @@
+//! What is logged of a name: its changes, never its lookups.
+
+use meridian_model::DomainName;
+use tracing::{debug, info, warn};
+
+use super::Entry;
+use crate::hostnames::name::Shown;
+use crate::limits::FAILURES_BEFORE_WARNING;
+
+/// Tells what changed of a name between `before` and what it shows now, a line a kind of change.
+/// Both are by the same `stale_for`s.
+pub(super) fn report(name: &DomainName, entry: &mut Entry, before: &[Shown], cause: &str) {
+    let changes =
+        || entry.shown.iter().zip(before).map(|((stale_for, after), before)| (stale_for, before, after));
+
+    // Endpoints that differ in `stale_for` alone would say the same once more.
+    if let Some((_, before, after)) = changes().find(|(_, before, after)| before.addresses != after.addresses)
+    {
+        info!(%name, before = ?before.addresses, after = ?after.addresses, ttl = after.ttl, cause,
+            "addresses changed");
+    } else if let Some((_, before, after)) = changes().find(|(_, before, after)| before.ttl != after.ttl) {
+        debug!(%name, before = before.ttl, after = after.ttl, "TTL changed");
+    }
+    for (stale_for, _, _) in changes().filter(|(_, before, after)| after.lost && !before.lost) {
+        warn!(%name, ?stale_for, cause, "does not resolve: lost, its endpoints count as unhealthy");
+    }
+    if changes().any(|(_, before, after)| before.lost && !after.lost) {
+        info!(%name, cause, "found again");
+    }
+
+    let fails = !entry.state.resolves() && entry.state.failures() >= FAILURES_BEFORE_WARNING;
+    let holds = entry.shown.iter().any(|(_, shown)| !shown.lost);
+    if fails && holds && !entry.warned {
+        entry.warned = true;
+        warn!(%name, failures = entry.state.failures(), cause,
+            "does not resolve: its last addresses hold for stale_for");
+    } else if entry.state.resolves() && std::mem::take(&mut entry.warned) {
+        info!(%name, "resolves again");
+    }
+}
