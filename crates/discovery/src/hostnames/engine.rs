@@ -21,6 +21,8 @@ use crate::limits::{
 };
 
 mod report;
+#[cfg(test)]
+mod tests;
 //----------- Engine ---------------------------------------------------------
 
 /// All that the task owns.
@@ -57,6 +59,8 @@ struct Entry {
     state: NameState,
     under_way: Option<AbortHandle>,
     expiry: Option<Instant>,
+    /// What the last lookup brought, in words.
+    cause: String,
     /// By the `stale_for` of its endpoints.
     shown: Vec<(Duration, Shown)>,
     /// Whether its failures have been warned of.
@@ -166,6 +170,7 @@ impl<L: Lookup> Engine<L> {
         }
         entry.under_way = None;
         entry.state.observe(&answers, now);
+        entry.cause = answers.cause();
         let (resolves, failures) = (entry.state.resolves(), entry.state.failures());
         count(&self.counters.lookups, 1);
         count(&self.counters.failures, u64::from(!resolves));
@@ -173,7 +178,7 @@ impl<L: Lookup> Engine<L> {
 
         let wait = self.wait(&answers, failures);
         self.due.insert((now + wait, name.clone()));
-        self.update(&name, &answers.cause(), now);
+        self.update(&name, now);
     }
 
     /// From the end of a lookup to the next: until the TTL ends, or after a failure a while that
@@ -198,12 +203,12 @@ impl<L: Lookup> Engine<L> {
         while self.expiries.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, name)) = self.expiries.pop_first()
         {
-            self.update(&name, "not confirmed for stale_for", now);
+            self.update(&name, now);
         }
     }
 
     /// Finds what changed of a name, tells it, and sees to it that it is published.
-    fn update(&mut self, name: &DomainName, cause: &str, now: Instant) {
+    fn update(&mut self, name: &DomainName, now: Instant) {
         let Some(entry) = self.names.get_mut(name) else { return };
         let mut before = Vec::with_capacity(entry.shown.len());
         for (stale_for, shown) in &mut entry.shown {
@@ -213,7 +218,7 @@ impl<L: Lookup> Engine<L> {
         let expiry =
             entry.shown.iter().filter_map(|(stale_for, _)| entry.state.next_change(*stale_for, now)).min();
         let old = std::mem::replace(&mut entry.expiry, expiry);
-        report(name, entry, &before, cause);
+        report(name, entry, &before);
         let is_changed = entry.shown.iter().zip(&before).any(|((_, after), before)| after != before);
         if let Some(old) = old {
             self.expiries.remove(&(old, name.clone()));
@@ -267,7 +272,7 @@ impl<L: Lookup> Engine<L> {
             if let Some(entry) = self.names.get_mut(name) {
                 entry.use_stale_fors(stale_fors);
             }
-            self.update(name, "the catalog was replaced", now);
+            self.update(name, now);
         }
         self.current = Some(generation);
         self.publish(now, Publish::Always);

@@ -83,6 +83,7 @@ impl Answers {
     /// Why, where a family failed or neither has an address.
     pub(crate) fn cause(&self) -> String {
         let text = |answer: &Result<Found, NotFound>| match answer {
+            Ok(found) if found.addresses.len() == 1 => "1 address".to_owned(),
             Ok(found) => format!("{} addresses", found.addresses.len()),
             Err(error) => error.to_string(),
         };

@@ -8,8 +8,9 @@ use crate::hostnames::name::Shown;
 use crate::limits::FAILURES_BEFORE_WARNING;
 
 /// Tells what changed of a name between `before` and what it shows now, a line a kind of change.
-/// Both are by the same `stale_for`s.
-pub(super) fn report(name: &DomainName, entry: &mut Entry, before: &[Shown], cause: &str) {
+/// Both are by the same `stale_for`s. The cause is what the last lookup brought.
+pub(super) fn report(name: &DomainName, entry: &mut Entry, before: &[Shown]) {
+    let cause = entry.cause.as_str();
     let changes =
         || entry.shown.iter().zip(before).map(|((stale_for, after), before)| (stale_for, before, after));
 
@@ -24,7 +25,8 @@ pub(super) fn report(name: &DomainName, entry: &mut Entry, before: &[Shown], cau
     for (stale_for, _, _) in changes().filter(|(_, before, after)| after.lost && !before.lost) {
         warn!(%name, ?stale_for, cause, "does not resolve: lost, its endpoints count as unhealthy");
     }
-    if changes().any(|(_, before, after)| before.lost && !after.lost) {
+    let is_found_again = changes().any(|(_, before, after)| before.lost && !after.lost);
+    if is_found_again {
         info!(%name, cause, "found again");
     }
 
@@ -34,7 +36,7 @@ pub(super) fn report(name: &DomainName, entry: &mut Entry, before: &[Shown], cau
         entry.warned = true;
         warn!(%name, failures = entry.state.failures(), cause,
             "does not resolve: its last addresses hold for stale_for");
-    } else if entry.state.resolves() && std::mem::take(&mut entry.warned) {
+    } else if entry.state.resolves() && std::mem::take(&mut entry.warned) && !is_found_again {
         info!(%name, "resolves again");
     }
 }
