@@ -20,6 +20,9 @@ use tokio::time::{Instant, timeout};
 use super::{Family, Found, Lookup, NotFound};
 use crate::limits::{CNAMES_MAX, LOOKUPS_UNDER_WAY_MAX, RESOLV_CONF_EVERY, RESOLVERS_MAX};
 
+#[cfg(test)]
+mod tests;
+
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 //----------- HickoryLookup --------------------------------------------------

@@ -139,3 +139,28 @@ impl Half {
 fn is_over(since: Instant, stale_for: Duration, now: Instant) -> bool {
     since.checked_add(stale_for).is_some_and(|end| end <= now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_too_many_addresses_each_family_gets_its_part() {
+        let v4 = |count: u8| (0..count).map(|last| IpAddr::from([192, 0, 2, last])).collect();
+        let v6 = |count| (0..count).map(|last| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last])).collect();
+        for (given, wanted) in
+            [((64, 64), (32, 32)), ((64, 10), (54, 10)), ((10, 64), (10, 54)), ((40, 24), (40, 24))]
+        {
+            let now = Instant::now();
+            let mut state = NameState::default();
+            let answers = Answers {
+                v4: Ok(Found { addresses: v4(given.0), ttl: 60 }),
+                v6: Ok(Found { addresses: v6(given.1), ttl: 60 }),
+            };
+            state.observe(&answers, now);
+            let shown = state.shown(Duration::ZERO, now).addresses;
+            let (found_v4, found_v6): (Vec<IpAddr>, Vec<IpAddr>) = shown.iter().partition(|a| a.is_ipv4());
+            assert_eq!((found_v4.len(), found_v6.len()), wanted, "{given:?}");
+        }
+    }
+}
