@@ -81,9 +81,9 @@ impl Resolvers {
 /// What all of a gateway's outlooks depend on, beside the catalog and the databases.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct OutlookKey {
-    policy: Policy,
-    clusters: Vec<ClusterId>,
-    residency: Option<Residency>,
+    pub(crate) policy: Policy,
+    pub(crate) clusters: Vec<ClusterId>,
+    pub(crate) residency: Option<Residency>,
 }
 
 /// Makes outlooks, each set once.
