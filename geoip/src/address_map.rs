@@ -2,27 +2,29 @@
 
 use std::net::IpAddr;
 
-use crate::embedded_v4::{FORMS, Form, form_of};
-use crate::range_map::{Key, RangeMap};
+use crate::forms;
+use crate::range_map::RangeMap;
 
-/// A map of each family; IPv6 addresses that hold an IPv4 address have the value of that.
+/// A map of each family; IPv6 addresses that stand for IPv4 ones have the value of those.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AddressMap {
     ipv4: RangeMap<u32>,
-    /// What it says of addresses that hold an IPv4 address counts only when all of IPv4 has one value.
+    /// What it says in the blocks of [`forms`] holds only when all of IPv4 has one value.
     ipv6: RangeMap<u128>,
 }
 
 impl AddressMap {
-    /// Whatever `ipv6` says of addresses that hold an IPv4 address is replaced by what `ipv4` says.
+    /// Whatever `ipv6` says in the blocks of [`forms`] is replaced by what `ipv4` says: one value takes
+    /// one range; many are looked up in the IPv4 map instead of being copied.
     pub(crate) fn new(ipv4: RangeMap<u32>, ipv6: RangeMap<u128>) -> Self {
-        // One value takes a range a form; many are looked up in the IPv4 map instead of being copied.
+        let value = ipv4.single_value().unwrap_or(0);
+        Self { ipv6: ipv6.overlay(forms::blocks(), value), ipv4 }
+    }
+
+    /// Likewise of maps made from such ones, where the blocks have one value already.
+    fn renewed(ipv4: RangeMap<u32>, ipv6: RangeMap<u128>) -> Self {
         match ipv4.single_value() {
-            Some(value) => {
-                let overlay =
-                    |ipv6: RangeMap<u128>, form: &Form| ipv6.overlay(form.first, form.last(), value);
-                Self { ipv6: FORMS.iter().fold(ipv6, overlay), ipv4 }
-            }
+            Some(_) => Self::new(ipv4, ipv6),
             None => Self { ipv4, ipv6 },
         }
     }
@@ -37,35 +39,35 @@ impl AddressMap {
         if self.ipv4.len() == 1 {
             return self.ipv6.lookup(address);
         }
-        if let Some(form) = form_of(address) {
-            let (value, prefix_len) = self.ipv4.lookup(form.v4(address));
-            return (value, form.before + prefix_len);
+        // Every block has several values, so no prefix may hold one as a whole.
+        if let Some((ipv4, bits_before)) = forms::embedded(address) {
+            let (value, prefix_len) = self.ipv4.lookup(ipv4);
+            return (value, bits_before + prefix_len);
         }
-        // The blocks that hold IPv4 addresses have several values, so no prefix may reach them.
         let (value, prefix_len) = self.ipv6.lookup(address);
-        let outside = |form: &Form| address.common_bits(form.first) + 1;
-        (value, FORMS.iter().map(outside).fold(prefix_len, u8::max))
+        (value, prefix_len.max(forms::clear_prefix_len(address)))
     }
 
     /// The map with other values.
     pub(crate) fn map(&self, mut value_of: impl FnMut(u32) -> u32) -> Self {
-        Self::new(self.ipv4.map(&mut value_of), self.ipv6.map(&mut value_of))
+        Self::renewed(self.ipv4.map(&mut value_of), self.ipv6.map(&mut value_of))
     }
 
     /// Both maps laid over each other.
     pub(crate) fn zip(&self, other: &Self, mut value_of: impl FnMut(u32, u32) -> u32) -> Self {
-        Self::new(self.ipv4.zip(&other.ipv4, &mut value_of), self.ipv6.zip(&other.ipv6, &mut value_of))
+        Self::renewed(self.ipv4.zip(&other.ipv4, &mut value_of), self.ipv6.zip(&other.ipv6, &mut value_of))
     }
 
-    /// The ranges of IPv4, in order: first and last address, and the value.
-    pub(crate) fn ipv4_ranges(&self) -> impl Iterator<Item = (u32, u32, u32)> {
-        self.ipv4.spans()
+    /// First and last address and value of each range of IPv4, in order.
+    pub(crate) fn ranges_v4(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        self.ipv4.bounded_ranges()
     }
 
-    /// The ranges of IPv6, in order; those of addresses that hold an IPv4 address say nothing unless
-    /// all of IPv4 has one value.
-    pub(crate) fn ipv6_ranges(&self) -> impl Iterator<Item = (u128, u128, u32)> {
-        self.ipv6.spans()
+    /// Likewise of IPv6, without the blocks of [`forms`].
+    pub(crate) fn ranges_v6(&self) -> impl Iterator<Item = (u128, u128, u32)> {
+        self.ipv6.bounded_ranges().flat_map(|(first, last, value)| {
+            forms::outside_blocks(first, last).map(move |(first, last)| (first, last, value))
+        })
     }
 
     /// How many ranges the two families have together.

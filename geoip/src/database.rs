@@ -13,8 +13,9 @@ use crate::address_map::AddressMap;
 use crate::error::DatabaseProblem;
 use crate::layer::{Layer, Places};
 use crate::limits::MOST_DATABASE_BYTES;
+use crate::origin::{PackedSource, Sourced};
 use crate::range_map::{Builder, Key, RangeMap};
-use crate::record::Record;
+use crate::record::{Fields, Record};
 use crate::tree::{Leaf, Tree, TreeError};
 
 /// The database that needs no file. `data/README.md` says where it is from.
@@ -30,18 +31,20 @@ const METADATA_MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
 pub(crate) struct Database {
     /// What its metadata call it.
     pub(crate) database_type: String,
+    /// The fields of its first record; none where there is none, or it is no map.
+    pub(crate) fields: Vec<String>,
     /// Its places and where they are.
     pub(crate) layer: Layer,
 }
 
 /// Reads and compiles a database file. The file is closed afterwards.
-pub(crate) fn load(path: &Path) -> Result<Database, DatabaseProblem> {
-    compile(&read(path)?)
+pub(crate) fn load(path: &Path, source: PackedSource) -> Result<Database, DatabaseProblem> {
+    compile(&read(path)?, source)
 }
 
 /// Compiles the embedded database.
 pub(crate) fn embedded() -> Result<Database, DatabaseProblem> {
-    compile(EMBEDDED)
+    compile(EMBEDDED, PackedSource::EMBEDDED)
 }
 
 /// The whole file. It is not mapped into memory, so that replacing it in place cannot fault us.
@@ -70,7 +73,7 @@ fn read(path: &Path) -> Result<Vec<u8>, DatabaseProblem> {
     Ok(bytes)
 }
 
-fn compile(bytes: &[u8]) -> Result<Database, DatabaseProblem> {
+fn compile(bytes: &[u8], source: PackedSource) -> Result<Database, DatabaseProblem> {
     if !bytes.windows(METADATA_MARKER.len()).rev().any(|window| window == METADATA_MARKER) {
         return Err(DatabaseProblem::NotADatabase { found: describe(bytes) });
     }
@@ -80,11 +83,19 @@ fn compile(bytes: &[u8]) -> Result<Database, DatabaseProblem> {
     })?;
     let metadata = reader.metadata();
     let tree = Tree::new(bytes, metadata.node_count, metadata.record_size, metadata.ip_version == 6);
-    let mut records = Records { reader: &reader, places: Places::default(), known: HashMap::new() };
+    let mut records = Records {
+        reader: &reader,
+        source,
+        places: Places::default(),
+        known: HashMap::new(),
+        fields: Vec::new(),
+    };
     let map = records.ipv4(&tree).and_then(|ipv4| Ok(AddressMap::new(ipv4, records.ipv6(&tree)?)));
     let database_type = metadata.database_type.clone();
     match map {
-        Ok(map) => Ok(Database { database_type, layer: Layer::new(records.places, map) }),
+        Ok(map) => {
+            Ok(Database { database_type, fields: records.fields, layer: Layer::new(records.places, map) })
+        }
         Err(CompileError::Tree(error)) => {
             Err(DatabaseProblem::Damaged { database_type, reason: error.to_string() })
         }
@@ -115,9 +126,12 @@ fn describe(bytes: &[u8]) -> String {
 /// The records of a database, each decoded once, however many networks lead to it.
 struct Records<'a> {
     reader: &'a Reader<&'a [u8]>,
+    source: PackedSource,
     places: Places,
     /// Place ids by the number that leads to the record.
     known: HashMap<u32, u32>,
+    /// The fields of the first record.
+    fields: Vec<String>,
 }
 
 enum CompileError {
@@ -160,7 +174,7 @@ impl Records<'_> {
                         network: format!("{address}/{}", leaf.prefix_len),
                         reason,
                     })?;
-                    let id = self.places.id_of(place);
+                    let id = self.places.id_of(Sourced::new(place, self.source));
                     self.known.insert(pointer, id);
                     id
                 }
@@ -170,8 +184,12 @@ impl Records<'_> {
         Ok(())
     }
 
-    fn decode(&self, address: IpAddr) -> Result<Place, String> {
+    fn decode(&mut self, address: IpAddr) -> Result<Place, String> {
         let found = self.reader.lookup(address).map_err(|error| error.to_string())?;
+        if self.known.is_empty() {
+            let fields: Option<Fields<'_>> = found.decode().unwrap_or_default();
+            self.fields = fields.unwrap_or_default().names();
+        }
         let record: Option<Record<'_>> = found.decode().map_err(|error| error.to_string())?;
         record.unwrap_or_default().place().map_err(|error| error.to_string())
     }

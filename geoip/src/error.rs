@@ -65,6 +65,13 @@ pub enum DatabaseProblem {
         /// What the metadata call it.
         database_type: String,
     },
+    /// A sound database of a schema that we do not know: no record says anything of a place.
+    WrongSchema {
+        /// What the metadata call it.
+        database_type: String,
+        /// The fields of its first record.
+        fields: Vec<String>,
+    },
 }
 
 impl DatabaseProblem {
@@ -79,7 +86,7 @@ impl DatabaseProblem {
             Self::TooMany => format!("at most {MOST_DATABASES} databases"),
             Self::Damaged { .. } => "a sound MaxMind DB".to_owned(),
             Self::Record { .. } => "records of a City, Country or ASN database".to_owned(),
-            Self::WrongType { .. } => {
+            Self::WrongType { .. } | Self::WrongSchema { .. } => {
                 "a City or Country database (an ASN database only beside one)".to_owned()
             }
         }
@@ -101,6 +108,15 @@ impl DatabaseProblem {
             }
             Self::WrongType { database_type } => {
                 format!("{database_type}: no record has a country or coordinates")
+            }
+            Self::WrongSchema { database_type, fields } if fields.is_empty() => {
+                format!("{database_type}: no record has a country, coordinates or ASN; there are no fields")
+            }
+            Self::WrongSchema { database_type, fields } => {
+                let fields = fields.join(", ");
+                format!(
+                    "{database_type}: no record has a country, coordinates or ASN; the fields are {fields}"
+                )
             }
         }
     }

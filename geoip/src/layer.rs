@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use meridian_model::Place;
 
 use crate::address_map::AddressMap;
+use crate::origin::Sourced;
 
 //----------- Layer ----------------------------------------------------------
 
@@ -12,7 +13,7 @@ use crate::address_map::AddressMap;
 #[derive(Debug)]
 pub(crate) struct Layer {
     /// Distinct; the first is the unknown place.
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: Vec<Sourced>,
     /// Indexes of `places`.
     pub(crate) map: AddressMap,
 }
@@ -24,14 +25,14 @@ impl Layer {
 
     /// This layer with another below it, `merge` saying what comes of the two places of an address:
     /// ours and the one below.
-    pub(crate) fn over(&self, below: &Self, merge: impl Fn(&Place, &Place) -> Place) -> Self {
+    pub(crate) fn over(&self, below: &Self, merge: impl Fn(&Sourced, &Sourced) -> Sourced) -> Self {
         let mut places = Places::default();
         let mut merged = HashMap::new();
+        let unknown = Sourced::default();
         let map = self.map.zip(&below.map, |ours, theirs| {
             *merged.entry((ours, theirs)).or_insert_with(|| {
-                let place_of =
-                    |places: &[Place], id: u32| places.get(id as usize).cloned().unwrap_or_default();
-                places.id_of(merge(&place_of(&self.places, ours), &place_of(&below.places, theirs)))
+                let our_place = self.places.get(ours as usize).unwrap_or(&unknown);
+                places.id_of(merge(our_place, below.places.get(theirs as usize).unwrap_or(&unknown)))
             })
         });
         Self::new(places, map)
@@ -39,28 +40,32 @@ impl Layer {
 
     /// Whether any place has a country or coordinates.
     pub(crate) fn locates(&self) -> bool {
-        self.places.iter().any(is_located)
+        self.places.iter().any(|sourced| is_located(&sourced.place))
     }
 
     /// Whether any place has an ASN.
     pub(crate) fn has_asn(&self) -> bool {
-        self.places.iter().any(|place| place.asn.is_some())
+        self.places.iter().any(|sourced| sourced.place.asn.is_some())
     }
 }
 
-/// Whether a place says where it is: country, subdivision and coordinates go together, so that none
-/// is taken from a source that means another place.
+/// Whether a place says where it is: continent, country, subdivision and coordinates go together, so
+/// that none is taken from a source that means another place.
 pub(crate) fn is_located(place: &Place) -> bool {
     place.country.is_some() || place.coordinates.is_some()
 }
 
-/// What comes of the places that two databases give, the first being preferred.
-pub(crate) fn merge_databases(first: &Place, second: &Place) -> Place {
-    let asn = first.asn.or(second.asn);
-    if is_located(first) || !is_located(second) {
-        Place { asn, continent: first.continent.or(second.continent), ..first.clone() }
-    } else {
-        Place { asn, ..second.clone() }
+/// What comes of the places that two databases give, the first being preferred. A location with a
+/// country or coordinates goes before one that has a continent alone.
+pub(crate) fn merge_databases(first: &Sourced, second: &Sourced) -> Sourced {
+    let asn = if first.place.asn.is_some() { first } else { second };
+    let is_first =
+        is_located(&first.place) || (first.place.continent.is_some() && !is_located(&second.place));
+    let location = if is_first { first } else { second };
+    Sourced {
+        place: Place { asn: asn.place.asn, ..location.place.clone() },
+        location_source: location.location_source,
+        asn_source: asn.asn_source,
     }
 }
 
@@ -69,19 +74,19 @@ pub(crate) fn merge_databases(first: &Place, second: &Place) -> Place {
 /// Distinct places, numbered; the unknown place is 0.
 #[derive(Debug)]
 pub(crate) struct Places {
-    places: Vec<Place>,
-    ids: HashMap<Place, u32>,
+    places: Vec<Sourced>,
+    ids: HashMap<Sourced, u32>,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { places: vec![Place::default()], ids: HashMap::from([(Place::default(), 0)]) }
+        Self { places: vec![Sourced::default()], ids: HashMap::from([(Sourced::default(), 0)]) }
     }
 }
 
 impl Places {
     /// The number of a place; a new one, if the place is new.
-    pub(crate) fn id_of(&mut self, place: Place) -> u32 {
+    pub(crate) fn id_of(&mut self, place: Sourced) -> u32 {
         if let Some(&id) = self.ids.get(&place) {
             return id;
         }

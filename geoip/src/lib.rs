@@ -14,26 +14,27 @@
 //! - The ranges of a map cover the whole of both address families, in order, and no two neighbours
 //!   have the same value.
 //! - A prefix that a lookup returns has one value throughout, and the next wider one does not.
-//! - An IPv6 address that holds an IPv4 address (IPv4-mapped, NAT64, Teredo, 6to4) is where that is, in
-//!   every lookup.
+//! - An IPv6 address that stands for an IPv4 one (mapped, 6to4, Teredo, NAT64, and two deprecated forms)
+//!   is where that one is, in every lookup.
 //! - No lookup allocates, locks or panics.
 //! - No content of a file makes loading panic or run without bound.
 
 mod address_map;
-mod client_network;
+mod class_map;
 mod database;
-mod embedded_v4;
 mod error;
+mod forms;
 mod layer;
 mod limits;
 mod locality;
-mod marks;
 mod networks;
+mod origin;
 mod range_map;
 mod record;
 mod tree;
 
-pub use client_network::{ClientNetwork, client_network};
+pub use class_map::{ClassMap, Marks};
 pub use error::{DatabaseError, DatabaseProblem};
-pub use locality::{ClassMap, Locality, PlaceId};
-pub use marks::Marks;
+pub use forms::{ClientNetwork, client_network, ipv4_block};
+pub use locality::{Locality, PlaceId};
+pub use origin::{Origin, Source};

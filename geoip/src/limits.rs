@@ -17,3 +17,6 @@ pub(crate) const MOST_VISITS_PER_NODE: u64 = 4;
 /// The most bits of an address that the index in front of a range search takes: 2¹⁶ entries are
 /// 256 KiB, and leave a handful of ranges to search.
 pub(crate) const MOST_INDEX_BITS: u32 = 16;
+
+/// How many fields of a database of unknown schema an error names: one line of a terminal or two.
+pub(crate) const MOST_FIELDS_NAMED: usize = 20;

@@ -1,19 +1,17 @@
-//! Places for all addresses, and classes of places.
+//! Places for all addresses.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use ipnet::IpNet;
 use meridian_model::{Network, Place};
 
 use crate::address_map::AddressMap;
-use crate::database;
+use crate::database::{self, Database};
 use crate::error::{DatabaseError, DatabaseProblem};
 use crate::layer::{Layer, merge_databases};
 use crate::limits::MOST_DATABASES;
-use crate::marks::{Marks, position};
 use crate::networks;
+use crate::origin::{Origin, PackedSource};
 
 //----------- Locality -------------------------------------------------------
 
@@ -21,7 +19,9 @@ use crate::networks;
 #[derive(Clone, Debug)]
 pub struct Locality {
     places: Vec<Place>,
-    map: AddressMap,
+    /// Of the location and of the ASN, as many as `places`.
+    sources: Vec<(PackedSource, PackedSource)>,
+    pub(crate) map: AddressMap,
 }
 
 /// A place of a [`Locality`], by its position in [`Locality::places`].
@@ -31,6 +31,10 @@ pub struct PlaceId(u32);
 impl PlaceId {
     /// The place of addresses that nothing is known of.
     pub const UNKNOWN: Self = Self(0);
+
+    pub(crate) fn new(id: u32) -> Self {
+        Self(id)
+    }
 
     /// The index in [`Locality::places`].
     #[must_use]
@@ -59,65 +63,54 @@ impl Locality {
         } else {
             networks::layer(networks).over(&below, networks::merge_network)
         };
-        Ok(Self { places: all.places, map: all.map })
+        let sources = all.places.iter().map(|place| (place.location_source, place.asn_source)).collect();
+        let places = all.places.into_iter().map(|sourced| sourced.place).collect();
+        Ok(Self { places, sources, map: all.map })
     }
 
-    /// All places, each once. The first is the unknown place, [`Place::default`].
+    /// All places; the first is the unknown place, [`Place::default`]. The same place from other
+    /// sources is another one: see [`Locality::origin`].
     #[must_use]
     pub fn places(&self) -> &[Place] {
         &self.places
     }
 
     /// The place of an address, and the length of the widest prefix around it that is in this place
-    /// throughout. For an IPv4-mapped address the length counts from the start of the IPv6 address.
+    /// throughout. For an IPv6 address that stands for an IPv4 one the length counts from the start of
+    /// the IPv6 address.
     #[must_use]
     pub fn lookup(&self, address: IpAddr) -> (PlaceId, u8) {
         let (id, prefix_len) = self.map.lookup(address);
         (PlaceId(id), prefix_len)
     }
 
-    /// Puts every address into the class of its place. Asks once for every place, in order.
-    pub fn classify(&self, class_of_place: impl FnMut(PlaceId) -> u32) -> ClassMap {
-        let ids = (0..).take(self.places.len()).map(PlaceId);
-        let classes: Vec<u32> = ids.map(class_of_place).collect();
-        ClassMap { map: self.map.map(|id| classes.get(id as usize).copied().unwrap_or_default()) }
-    }
-
-    /// Where some prefixes are, none given twice.
+    /// Which sources a place is from.
     #[must_use]
-    pub fn marks(&self, prefixes: &[IpNet]) -> Marks {
-        Marks::new(prefixes)
+    pub fn origin(&self, id: PlaceId) -> Origin {
+        let (location, asn) = self.sources.get(id.index()).copied().unwrap_or_default();
+        Origin { location: location.unpack(), asn: asn.unpack() }
     }
 
-    /// As [`Locality::classify`], by place and by the longest marked prefix around the address. Asks
-    /// once for every pair that occurs.
-    pub fn classify_marked(
-        &self,
-        marks: &Marks,
-        mut class_of: impl FnMut(PlaceId, Option<usize>) -> u32,
-    ) -> ClassMap {
-        let mut known = HashMap::new();
-        let map = self.map.zip(&marks.map, |place, mark| {
-            *known.entry((place, mark)).or_insert_with(|| class_of(PlaceId(place), position(mark)))
-        });
-        ClassMap { map }
+    /// All IPv4 addresses in order: first and last of a range, and its place. Neighbours differ.
+    pub fn ranges_v4(&self) -> impl Iterator<Item = (u32, u32, PlaceId)> {
+        self.map.ranges_v4().map(|(first, last, id)| (first, last, PlaceId(id)))
+    }
+
+    /// All IPv6 addresses in order but those that stand for IPv4 ones, which have the place of those:
+    /// first and last of a range, and its place.
+    pub fn ranges_v6(&self) -> impl Iterator<Item = (u128, u128, PlaceId)> {
+        self.map.ranges_v6().map(|(first, last, id)| (first, last, PlaceId(id)))
+    }
+
+    /// The ids of all places, in order.
+    pub(crate) fn place_ids(&self) -> impl Iterator<Item = PlaceId> {
+        (0..).take(self.places.len()).map(PlaceId)
     }
 
     /// How many ranges of addresses there are, in both families together.
     #[must_use]
     pub fn range_count(&self) -> usize {
         self.map.range_count()
-    }
-
-    /// The ranges of IPv4 in order: first and last address, and the place.
-    pub fn ipv4_ranges(&self) -> impl Iterator<Item = (u32, u32, PlaceId)> {
-        self.map.ipv4_ranges().map(|(first, last, place)| (first, last, PlaceId(place)))
-    }
-
-    /// The ranges of IPv6 in order. Addresses that hold an IPv4 address are where that is, whatever
-    /// these ranges say of them.
-    pub fn ipv6_ranges(&self) -> impl Iterator<Item = (u128, u128, PlaceId)> {
-        self.map.ipv6_ranges().map(|(first, last, place)| (first, last, PlaceId(place)))
     }
 
     /// The bytes of memory that the ranges take; the places are a few more.
@@ -142,11 +135,11 @@ fn load_databases(paths: &[PathBuf]) -> Result<Layer, Vec<DatabaseError>> {
             errors.push(error(DatabaseProblem::TooMany));
             continue;
         }
-        match database::load(path) {
+        match database::load(path, PackedSource::database(index)) {
             Ok(database) => {
+                let has_asn = database.layer.has_asn();
                 if !database.layer.locates() {
-                    let wrong = DatabaseProblem::WrongType { database_type: database.database_type };
-                    without_location.push((database.layer.has_asn(), error(wrong)));
+                    without_location.push((has_asn, error(wrong(&database))));
                 }
                 layers.push(database.layer);
             }
@@ -166,39 +159,12 @@ fn load_databases(paths: &[PathBuf]) -> Result<Layer, Vec<DatabaseError>> {
     merged.ok_or_else(Vec::new)
 }
 
-//----------- ClassMap -------------------------------------------------------
-
-/// A class for every address: what remains of places when only some differences matter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClassMap {
-    map: AddressMap,
-}
-
-impl ClassMap {
-    /// The class of an address, and the length of the widest prefix around it that has this class
-    /// throughout: 0 where a whole address family has one class. For an IPv4-mapped address the
-    /// length counts from the start of the IPv6 address.
-    #[must_use]
-    pub fn lookup(&self, address: IpAddr) -> (u32, u8) {
-        self.map.lookup(address)
-    }
-
-    /// The map of coarser classes: those that `class_of` gives the same number become one. It may
-    /// be asked for the same class several times, and must answer the same.
-    #[must_use]
-    pub fn merge(&self, class_of: impl FnMut(u32) -> u32) -> Self {
-        Self { map: self.map.map(class_of) }
-    }
-
-    /// How many ranges of addresses there are, in both families together; neighbours differ.
-    #[must_use]
-    pub fn range_count(&self) -> usize {
-        self.map.range_count()
-    }
-
-    /// The bytes of memory that the map takes.
-    #[must_use]
-    pub fn size_bytes(&self) -> usize {
-        self.map.size_bytes()
+/// What is wrong with a database that has no location.
+fn wrong(Database { database_type, fields, layer }: &Database) -> DatabaseProblem {
+    let (database_type, fields) = (database_type.clone(), fields.clone());
+    if layer.places.len() > 1 {
+        DatabaseProblem::WrongType { database_type }
+    } else {
+        DatabaseProblem::WrongSchema { database_type, fields }
     }
 }

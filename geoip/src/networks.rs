@@ -1,34 +1,39 @@
 //! The operator's own networks: nested prefixes, made into ranges.
 
-use std::net::Ipv4Addr;
-
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 use meridian_model::{Network, Place};
 
 use crate::address_map::AddressMap;
-use crate::embedded_v4::form_of;
+use crate::forms;
 use crate::layer::{Layer, Places, is_located};
+use crate::origin::{PackedSource, Sourced};
 use crate::range_map::{Builder, Key, RangeMap};
 use crate::record::complete;
 
 /// The networks as a layer. Of nested ones the longest prefix holds; of equal ones, the last.
 pub(crate) fn layer(networks: &[Network]) -> Layer {
     let mut places = Places::default();
-    let numbered: Vec<(IpNet, u32)> =
-        networks.iter().map(|network| (network.prefix, places.id_of(network.place.clone()))).collect();
-    Layer::new(places, flatten_prefixes(numbered.into_iter()))
+    let values: Vec<(IpNet, u32)> = (0..)
+        .zip(networks)
+        .map(|(index, network)| {
+            let place = Sourced::new(network.place.clone(), PackedSource::network(index));
+            (network.prefix, places.id_of(place))
+        })
+        .collect();
+    Layer::new(places, longest_prefixes(values))
 }
 
-/// A map of values by prefix, 0 outside of all. Of nested prefixes the longest holds; of equal ones,
-/// the last. A prefix of IPv4 addresses in an IPv6 form is one of IPv4.
-pub(crate) fn flatten_prefixes(prefixes: impl Iterator<Item = (IpNet, u32)>) -> AddressMap {
+/// For every address the value of the longest prefix that holds it, of equal ones the last; 0 where
+/// none does.
+pub(crate) fn longest_prefixes(prefixes: impl IntoIterator<Item = (IpNet, u32)>) -> AddressMap {
     let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
     for (prefix, value) in prefixes {
-        match as_ipv4(prefix) {
-            IpNet::V4(net) => {
+        match forms::meant(prefix) {
+            None => {}
+            Some(IpNet::V4(net)) => {
                 ipv4.push(Prefix { start: net.network().to_bits(), prefix_len: net.prefix_len(), value })
             }
-            IpNet::V6(net) => {
+            Some(IpNet::V6(net)) => {
                 ipv6.push(Prefix { start: net.network().to_bits(), prefix_len: net.prefix_len(), value })
             }
         }
@@ -37,32 +42,23 @@ pub(crate) fn flatten_prefixes(prefixes: impl Iterator<Item = (IpNet, u32)>) -> 
 }
 
 /// What comes of an operator's place with what the databases say of the same address.
-pub(crate) fn merge_network(network: &Place, database: &Place) -> Place {
-    let asn = network.asn.or(database.asn);
-    if is_located(network) {
-        return complete(Place { asn, ..network.clone() });
+pub(crate) fn merge_network(network: &Sourced, database: &Sourced) -> Sourced {
+    let asn_source = if network.place.asn.is_some() { network.asn_source } else { database.asn_source };
+    let asn = network.place.asn.or(database.place.asn);
+    if is_located(&network.place) {
+        let place = complete(Place { asn, ..network.place.clone() });
+        return Sourced { place, asn_source, ..*network };
     }
-    Place {
-        asn,
-        continent: network.continent.or(database.continent),
-        subdivision: network.subdivision.clone().or_else(|| database.subdivision.clone()),
-        ..database.clone()
-    }
-}
-
-/// A prefix of addresses that hold IPv4 addresses is one of IPv4, where it is about those: not where
-/// it goes on behind them (6to4), or is about the server of a Teredo client.
-fn as_ipv4(prefix: IpNet) -> IpNet {
-    let IpNet::V6(ipv6) = prefix else { return prefix };
-    let start = ipv6.network().to_bits();
-    let ipv4 = form_of(start).and_then(|form| {
-        let prefix_len = ipv6.prefix_len().checked_sub(form.before)?;
-        // Inverted, a prefix's addresses keep to a prefix, which begins where its last bits are zero.
-        Ipv4Net::new(Ipv4Addr::from_bits(form.v4(start)), prefix_len).ok()
-    });
-    match ipv4 {
-        Some(ipv4) => IpNet::V4(ipv4.trunc()),
-        None => IpNet::V6(Ipv6Net::trunc(&ipv6)),
+    let refines = network.place.continent.is_some() || network.place.subdivision.is_some();
+    Sourced {
+        place: Place {
+            asn,
+            continent: network.place.continent.or(database.place.continent),
+            subdivision: network.place.subdivision.clone().or_else(|| database.place.subdivision.clone()),
+            ..database.place.clone()
+        },
+        location_source: if refines { network.location_source } else { database.location_source },
+        asn_source,
     }
 }
 

@@ -96,23 +96,31 @@ impl<K: Key> RangeMap<K> {
         }
     }
 
-    /// The map with one value from `first` up to `last`, both included.
-    pub(crate) fn overlay(&self, first: K, last: K, value: u32) -> Self {
+    /// The map with one value in all of these blocks: first and last address, ascending.
+    pub(crate) fn overlay(self, blocks: &[(K, K)], value: u32) -> Self {
+        let has_value = |&(first, last): &(K, K)| {
+            let position = self.position(first);
+            position == self.position(last) && self.values.get(position) == Some(&value)
+        };
+        if blocks.iter().all(has_value) {
+            return self;
+        }
         let mut builder = Builder::default();
         builder.push(K::ZERO, 0);
-        builder.push(first, 1);
-        if let Some(next) = last.after() {
-            builder.push(next, 0);
+        for &(first, last) in blocks {
+            builder.push(first, 1);
+            if let Some(next) = last.after() {
+                builder.push(next, 0);
+            }
         }
         self.zip(&builder.finish(), |outside, inside| if inside == 1 { value } else { outside })
     }
 
-    /// The first and last address of each range with its value, in order.
-    pub(crate) fn spans(&self) -> impl Iterator<Item = (K, K, u32)> {
-        self.ranges().enumerate().map(|(position, (start, value))| {
-            let last = self.starts.get(position + 1).and_then(|next| next.before());
-            (start, last.unwrap_or(K::ZERO.last_of(0)), value)
-        })
+    /// First and last address and value of each range, in order.
+    pub(crate) fn bounded_ranges(&self) -> impl Iterator<Item = (K, K, u32)> {
+        let nexts = self.starts.iter().skip(1).map(|next| next.before());
+        let lasts = nexts.map(|last| last.unwrap_or(K::ZERO)).chain([K::ZERO.last_of(0)]);
+        self.ranges().zip(lasts).map(|((first, value), last)| (first, last, value))
     }
 
     fn ranges(&self) -> impl Iterator<Item = (K, u32)> {

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use hickory_proto::rr::RecordType;
-use meridian_geoip::PlaceId;
+use meridian_geoip::Origin;
 use meridian_model::{ClusterId, DomainName, GatewayId, Place, PrefixId, Share, Track};
 use meridian_steering::{
     Client, Decision, Doubt, Family, Note, Outlook, Permit, Ranker, client_hash, decide_for_track,
@@ -87,8 +87,8 @@ pub struct Located {
     pub address: IpAddr,
     /// What is known of where it is.
     pub place: Place,
-    /// Which of the databases' places that is.
-    pub place_id: PlaceId,
+    /// Which sources say so.
+    pub origin: Origin,
     /// The length of the prefix around the address that is in this place.
     pub prefix_len: u8,
     /// The longest of the catalog's prefixes that holds it.
@@ -253,8 +253,8 @@ impl Explaining<'_> {
         let locality = ground.locality();
         let (place_id, prefix_len) = locality.lookup(address);
         let place = locality.places().get(place_id.index()).cloned().unwrap_or_default();
-        let prefix = marks(ground.catalog(), locality).lookup(address).map(PrefixId::from_index);
-        Located { address, place, place_id, prefix_len, prefix }
+        let prefix = marks(ground.catalog()).lookup(address).map(PrefixId::from_index);
+        Located { address, place, origin: locality.origin(place_id), prefix_len, prefix }
     }
 }
 

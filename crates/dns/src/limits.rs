@@ -42,3 +42,7 @@ pub(crate) const EPHEMERAL_TRIES: usize = 16;
 /// Ranges kept in all merged scope maps of one view (8 to 20 octets each). Beyond it, gateways share
 /// the map of their clusters' order: scopes are narrower then, never wrong.
 pub(crate) const SCOPE_RANGES: usize = 16 << 20;
+
+/// Endpoints of a gateway up to which every combination of their health is tried for a proof: 1,024
+/// decisions for each outlook, track and family.
+pub(crate) const REACH_ENDPOINTS: usize = 10;

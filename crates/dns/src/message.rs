@@ -74,6 +74,22 @@ pub enum Rcode {
     BadVers = 16,
 }
 
+impl Rcode {
+    /// Its mnemonic, as dig writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoError => "NOERROR",
+            Self::FormErr => "FORMERR",
+            Self::ServFail => "SERVFAIL",
+            Self::NxDomain => "NXDOMAIN",
+            Self::NotImp => "NOTIMP",
+            Self::Refused => "REFUSED",
+            Self::BadVers => "BADVERS",
+        }
+    }
+}
+
 //----------- receive --------------------------------------------------------
 
 /// Reads a packet. Total: every input gives a result, in time linear in its length.

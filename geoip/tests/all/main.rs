@@ -5,8 +5,10 @@
 mod damage;
 mod databases;
 mod embedded;
+mod marks;
 mod mmdb;
 mod ranges;
+mod schemas;
 
 use meridian_model::{CountryCode, Place};
 
