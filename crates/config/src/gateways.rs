@@ -1,21 +1,20 @@
 //! `[[gateways]]`: what clients ask for, and who serves it.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
-use meridian_model::{
-    AllDown, ClusterId, Endpoint, EndpointAddress, Gateway, Hostname, Policy, Rollout, Share, Track,
-};
+use meridian_model::{AllDown, ClusterId, Gateway, Hostname, Policy, Share};
 
 use crate::clusters::Clusters;
+use crate::endpoints::{self, EndpointSpec};
 use crate::findings::{Findings, Spot, Spotted};
 use crate::issue::quote;
-use crate::kinds::{At, Choice, List, Parsed, Sections, Text, Whole};
+use crate::kinds::{At, Choice, Flag, List, Parsed, Portion, Sections, Text, Whole};
 use crate::limits;
 use crate::names::{NAME, Names};
 use crate::policy::{self, Candidates, GLOBS, PolicyKind, PolicySpec};
 use crate::probes::Probes;
 use crate::reader::Table;
+use crate::rollout::{self, RolloutSpec};
 use crate::zones::{TTL, Zones};
 
 /// Seconds: what resolvers may keep of an answer while nothing is about to change.
@@ -24,22 +23,17 @@ const TTL_DEFAULT: u32 = 30;
 const MIN_TTL_DEFAULT: u32 = 5;
 /// One address: a client must not pick a cluster further away.
 const ANSWERS_DEFAULT: u16 = 1;
-/// In the middle, so that endpoints can get less and more.
-const WEIGHT_DEFAULT: u32 = 100;
+/// By chance, so that one network's clients spread over all that serve them.
+const STICKY_DEFAULT: bool = false;
+/// Testing a cluster before clients get there should need no change.
+const SITE_NAMES_DEFAULT: bool = true;
 
 const HOSTNAME: Parsed<Hostname> = Parsed {
     what: "a hostname, such as \"shop.example\" or \"*.shop.example\"",
     parse: |text| Hostname::parse(text).map_err(|error| error.to_string()),
 };
 const PROBE: Text = Text { what: "the name of a probe", characters: limits::NAME_CHARACTERS };
-const CLUSTER: Text = Text { what: "the name of a cluster", characters: limits::NAME_CHARACTERS };
-const ADDRESS: Parsed<IpAddr> = Parsed { what: "an IPv4 or IPv6 address", parse: parse_address };
-const TRACK: Choice<Track> = Choice(&[
-    ("stable", Track::Stable),
-    ("canary", Track::Canary),
-    ("blue", Track::Blue),
-    ("green", Track::Green),
-]);
+const PANIC_BELOW: Portion = Portion { whole: 1.0, what: "a share of the endpoints" };
 const ALL_DOWN: Choice<AllDownSpec> = Choice(&[
     ("serve_all", AllDownSpec::ServeAll),
     ("last_healthy", AllDownSpec::LastHealthy),
@@ -56,7 +50,11 @@ pub(crate) struct GatewaySpec {
     ttl: u32,
     min_ttl: Option<Spotted<u32>>,
     answers: Option<u16>,
+    sticky: bool,
+    site_names: bool,
+    rollout: RolloutSpec,
     policy: PolicySpec,
+    panic_below: Share,
     all_down: AllDownSpec,
     fallback: Vec<Spotted<Box<str>>>,
     probe: Option<Spotted<Box<str>>>,
@@ -73,14 +71,6 @@ enum AllDownSpec {
     NoData,
 }
 
-/// An endpoint as written.
-struct EndpointSpec {
-    cluster: Option<Spotted<Box<str>>>,
-    addresses: Vec<Spotted<IpAddr>>,
-    weight: u32,
-    track: Track,
-}
-
 /// Reads `[[gateways]]`.
 pub(crate) fn read(root: &mut Table<'_>) -> Vec<GatewaySpec> {
     let gateways = Sections { header: "[[gateways]]", min: 0, max: limits::GATEWAYS, read: read_gateway };
@@ -90,18 +80,37 @@ pub(crate) fn read(root: &mut Table<'_>) -> Vec<GatewaySpec> {
 fn read_gateway(table: &mut Table<'_>) -> GatewaySpec {
     let hostnames = List { of: At(HOSTNAME), what: "hostnames", min: 1, max: limits::HOSTNAMES };
     let endpoints =
-        Sections { header: "[[gateways.endpoints]]", min: 1, max: limits::ENDPOINTS, read: read_endpoint };
+        Sections { header: "[[gateways.endpoints]]", min: 1, max: limits::ENDPOINTS, read: endpoints::read };
     let name = table.required("name", &At(NAME));
     let hostnames = table.required("hostnames", &hostnames).unwrap_or_default();
     let ttl = table.or("ttl", TTL_DEFAULT, &TTL);
     let min_ttl = table.optional("min_ttl", &At(TTL));
     let answers = table.optional("answers", &Whole { min: 1, max: limits::ANSWERS, unit: "addresses" });
+    let sticky = table.or("sticky", STICKY_DEFAULT, &Flag);
+    let site_names = table.or("site_names", SITE_NAMES_DEFAULT, &Flag);
+    let rollout = rollout::read(table);
     let policy = table.or("policy", PolicySpec::Nearest, &PolicyKind { depth: 0 });
+    let panic_below = table.or("panic_below", Share::NONE, &PANIC_BELOW);
     let (all_down, fallback) = read_all_down(table);
     let probe = table.optional("probe", &At(PROBE));
     let endpoints = table.required("endpoints", &endpoints);
     let endpoints = endpoints.filter(|endpoints| endpoints.whole).map(|endpoints| endpoints.list);
-    GatewaySpec { name, hostnames, ttl, min_ttl, answers, policy, all_down, fallback, probe, endpoints }
+    GatewaySpec {
+        name,
+        hostnames,
+        ttl,
+        min_ttl,
+        answers,
+        sticky,
+        site_names,
+        rollout,
+        policy,
+        panic_below,
+        all_down,
+        fallback,
+        probe,
+        endpoints,
+    }
 }
 
 /// `all_down`, and `fallback`, which goes with one value of it.
@@ -117,29 +126,6 @@ fn read_all_down(table: &mut Table<'_>) -> (AllDownSpec, Vec<Spotted<Box<str>>>)
         }
     };
     (all_down.unwrap_or(AllDownSpec::ServeAll), fallback.unwrap_or_default())
-}
-
-fn read_endpoint(table: &mut Table<'_>) -> EndpointSpec {
-    let addresses = List { of: At(ADDRESS), what: "addresses", min: 1, max: limits::ADDRESSES };
-    EndpointSpec {
-        cluster: table.required("cluster", &At(CLUSTER)),
-        addresses: table.required("addresses", &addresses).unwrap_or_default(),
-        weight: table.or("weight", WEIGHT_DEFAULT, &Whole { min: 0, max: limits::WEIGHT, unit: "" }),
-        track: table.or("track", Track::default(), &TRACK),
-    }
-}
-
-/// An address that a client could connect to.
-fn parse_address(text: &str) -> Result<IpAddr, String> {
-    let address: IpAddr = text.parse().map_err(|_| String::new())?;
-    let reason = match address {
-        _ if address.is_unspecified() => "the unspecified address",
-        _ if address.is_multicast() => "a multicast address",
-        IpAddr::V4(v4) if v4.is_broadcast() => "the broadcast address",
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => "an IPv4 address in IPv6 form",
-        _ => return Ok(address),
-    };
-    Err(reason.into())
 }
 
 //----------- Building -------------------------------------------------------
@@ -177,7 +163,11 @@ impl Builder<'_, '_> {
             ttl,
             min_ttl,
             answers,
+            sticky,
+            site_names,
+            rollout,
             policy,
+            panic_below,
             all_down,
             fallback,
             probe,
@@ -190,7 +180,9 @@ impl Builder<'_, '_> {
         let min_ttl = self.min_ttl(min_ttl, ttl);
         let probe = probe.map(|probe| self.probes.find(&probe, self.findings));
         let endpoints = endpoints?;
-        self.check_addresses(&endpoints);
+        endpoints::check(&endpoints, self.findings);
+        let tracks: Vec<_> = endpoints.iter().map(|endpoint| endpoint.track).collect();
+        let rollout = rollout::build(rollout, &tracks, self.findings);
         let ids = self.cluster_ids(&endpoints)?;
         let candidates = candidates(&ids, &endpoints);
         let policy = policy::resolve(policy, &candidates, self.findings);
@@ -211,7 +203,7 @@ impl Builder<'_, '_> {
             Some(found) => Some(found?),
             None => None,
         };
-        let endpoints = ids.into_iter().zip(endpoints).map(build_endpoint).collect();
+        let endpoints = ids.into_iter().zip(endpoints).map(endpoints::build).collect();
         let name = name?.value;
         Some(Gateway {
             name,
@@ -219,12 +211,12 @@ impl Builder<'_, '_> {
             ttl,
             min_ttl,
             answers,
-            sticky: false,
-            site_names: true,
+            sticky,
+            site_names,
             residency: None,
-            rollout: Rollout::default(),
+            rollout,
             policy,
-            panic_below: Share::NONE,
+            panic_below,
             all_down,
             https: None,
             probe,
@@ -257,18 +249,6 @@ impl Builder<'_, '_> {
         self.zones.check_hostname(hostname, gateway, self.findings);
     }
 
-    /// Each address once in a gateway: twice, it would get twice its share.
-    fn check_addresses(&self, endpoints: &[EndpointSpec]) {
-        let mut first_spots = HashMap::new();
-        for address in endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
-            if let Some(first) = first_spots.insert(address.value, &address.spot) {
-                let line = self.findings.line(first);
-                let found = format_args!("{}: line {line} has it already", quote(&address.value.to_string()));
-                self.findings.mistake(&address.spot, "each address of a gateway once", found);
-            }
-        }
-    }
-
     fn min_ttl(&self, min_ttl: Option<Spotted<u32>>, ttl: u32) -> u32 {
         let Some(min_ttl) = min_ttl else { return MIN_TTL_DEFAULT.min(ttl) };
         if min_ttl.value > ttl {
@@ -287,11 +267,4 @@ fn candidates<'n>(ids: &[ClusterId], endpoints: &'n [EndpointSpec]) -> Candidate
     clusters.sort_unstable();
     clusters.dedup();
     Candidates { of: "gateway", clusters }
-}
-
-fn build_endpoint((cluster, spec): (ClusterId, EndpointSpec)) -> Endpoint {
-    let EndpointSpec { cluster: _, addresses, weight, track } = spec;
-    // The catalog links each address to what checks it.
-    let addresses = addresses.into_iter().map(|address| EndpointAddress { ip: address.value, target: None });
-    Endpoint { cluster, addresses: addresses.collect(), name: None, weight, track }
 }

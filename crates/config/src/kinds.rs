@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use meridian_model::Share;
 use toml::de::DeValue;
 
 use crate::findings::Spotted;
@@ -130,7 +131,27 @@ impl<T: Clone> Kind for Choice<T> {
     }
 }
 
-//----------- Whole, Degrees -------------------------------------------------
+//----------- Flag -----------------------------------------------------------
+
+/// True or false.
+pub(crate) struct Flag;
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn expected(&self) -> String {
+        "true or false".into()
+    }
+
+    fn read(&self, cursor: &Cursor<'_>) -> Option<bool> {
+        match cursor.value {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => cursor.wrong(self.expected()),
+        }
+    }
+}
+
+//----------- Whole, Degrees, Portion ----------------------------------------
 
 /// A whole number in a range, both ends included.
 pub(crate) struct Whole<T> {
@@ -178,16 +199,41 @@ impl Kind for Degrees {
     }
 
     fn read(&self, cursor: &Cursor<'_>) -> Option<f64> {
-        let degrees: Option<f64> = match cursor.value {
-            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
-            DeValue::Float(number) => number.as_str().parse().ok(),
-            _ => None,
-        };
-        match degrees {
+        match decimal(cursor.value) {
             // A NaN is in no range.
             Some(degrees) if (-self.most..=self.most).contains(&degrees) => Some(degrees),
             _ => cursor.wrong(self.expected()),
         }
+    }
+}
+
+/// A part of a whole, as a number from 0 to what the whole is written as.
+pub(crate) struct Portion {
+    /// 1 for a fraction, 100 for percent.
+    pub(crate) whole: f64,
+    /// What is taken a part of.
+    pub(crate) what: &'static str,
+}
+
+impl Kind for Portion {
+    type Value = Share;
+
+    fn expected(&self) -> String {
+        format!("{} from 0 to {}", self.what, self.whole)
+    }
+
+    fn read(&self, cursor: &Cursor<'_>) -> Option<Share> {
+        let part = decimal(cursor.value).and_then(|number| Share::from_fraction(number / self.whole));
+        part.or_else(|| cursor.wrong(self.expected()))
+    }
+}
+
+/// A number in base 10, whole or not.
+fn decimal(value: &DeValue<'_>) -> Option<f64> {
+    match value {
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        _ => None,
     }
 }
 

@@ -21,6 +21,7 @@
 //! - After a line that is no TOML only issues that line cannot have caused are reported beside it.
 
 mod clusters;
+mod endpoints;
 mod findings;
 mod gateways;
 mod geoip;
@@ -32,6 +33,7 @@ mod places;
 mod policy;
 mod probes;
 mod reader;
+mod rollout;
 mod server;
 mod settings;
 mod syntax;

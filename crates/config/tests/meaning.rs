@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use meridian_config::{Issue, Loaded, Position, parse};
-use meridian_model::{AllDown, Check, ClusterId, Coordinates, Hostname, Policy, Track};
+use meridian_model::{
+    AllDown, Check, ClusterId, Coordinates, Hostname, Policy, Rollout, Share, Track, Trial,
+};
 
 /// Two clusters, a zone, and one gateway with what is given in it.
 fn with_gateway(keys: &str) -> Loaded {
@@ -52,6 +54,8 @@ fn a_gateway_by_its_defaults() {
         (&gateway.policy, &gateway.all_down, gateway.probe),
         (&Policy::default(), &AllDown::ServeAll, None)
     );
+    assert_eq!((gateway.sticky, gateway.site_names, gateway.panic_below), (false, true, Share::NONE));
+    assert_eq!(gateway.rollout, Rollout::default());
     let [us, eu] = gateway.endpoints.as_slice() else { panic!("two endpoints") };
     assert_eq!((us.cluster, us.weight, us.track), (ClusterId::from_index(1), 100, Track::Stable));
     assert_eq!((eu.cluster, eu.weight, eu.track), (ClusterId::from_index(0), 0, Track::Canary));
@@ -80,6 +84,31 @@ fn answers_are_one_or_with_all_as_many_as_there_are() {
     assert_eq!(answers("policy = \"weighted\""), Some(1));
     assert_eq!(answers("policy = \"all\""), None);
     assert_eq!(answers("policy = { type = \"all\" }\nanswers = 2"), Some(2));
+}
+
+#[test]
+fn sticky_site_names_and_panic_below() {
+    let loaded = with_gateway("sticky = true\nsite_names = false\npanic_below = 0.3");
+    let gateway = &loaded.catalog.gateways()[0];
+    assert_eq!((gateway.sticky, gateway.site_names), (true, false));
+    assert_eq!(gateway.panic_below, Share::from_fraction(0.3).unwrap());
+    let panic_below =
+        |value: &str| with_gateway(&format!("panic_below = {value}")).catalog.gateways()[0].panic_below;
+    assert_eq!((panic_below("0"), panic_below("1")), (Share::NONE, Share::ALL));
+}
+
+#[test]
+fn a_rollout_sends_a_share_to_a_track() {
+    let rollout = |keys: &str| with_gateway(&format!("rollout = {{ {keys} }}")).catalog.gateways()[0].rollout;
+    let trial =
+        |track, percent: f64| Some(Trial { track, share: Share::from_fraction(percent / 100.0).unwrap() });
+    let canary = rollout("track = \"canary\", percent = 12.5");
+    assert_eq!(canary, Rollout { live: None, trial: trial(Track::Canary, 12.5) });
+    assert_eq!(rollout("live = \"canary\""), Rollout { live: Some(Track::Canary), trial: None });
+    let both = rollout("live = \"canary\", track = \"stable\", percent = 100");
+    assert_eq!(both, Rollout { live: Some(Track::Canary), trial: trial(Track::Stable, 100.0) });
+    let none_yet = rollout("track = \"canary\", percent = 0");
+    assert_eq!(none_yet.trial, trial(Track::Canary, 0.0));
 }
 
 #[test]

@@ -124,6 +124,11 @@ fn gateways() {
 }
 
 #[test]
+fn rollouts() {
+    hold("rollouts.txt");
+}
+
+#[test]
 fn policies() {
     hold("policies.txt");
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use meridian_config::{Loaded, load, parse};
-use meridian_model::{AllDown, Check, Policy};
+use meridian_model::{AllDown, Check, Policy, Rollout, Share, Track, Trial};
 
 fn reference() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/meridian.toml")
@@ -36,15 +36,26 @@ fn says_what_its_comments_say() {
     assert_eq!(clusters, [2, 3]);
     assert_eq!(tiers[0].policy, Policy::Weighted);
     assert_eq!(tiers[1].policy, Policy::default());
-    // Six addresses under "web", three under "port".
-    assert_eq!(catalog.targets().len(), 9);
+    let trial = Trial { track: Track::Canary, share: Share::from_fraction(0.1).unwrap() };
+    assert_eq!(api.rollout, Rollout { live: Some(Track::Stable), trial: Some(trial) });
+    // Six addresses under "web", four under "port".
+    assert_eq!(catalog.targets().len(), 10);
 }
 
 /// A key behind "#" claims to be written as its default: taking the "#" off changes nothing.
 #[test]
 fn commented_defaults_are_the_defaults() {
     let text = std::fs::read_to_string(reference()).unwrap();
-    let default_keys = ["# data_dir = ", "# workers = ", "# first_round = ", "# ttl = ", "# negative_ttl = "];
+    let default_keys = [
+        "# data_dir = ",
+        "# workers = ",
+        "# first_round = ",
+        "# ttl = ",
+        "# negative_ttl = ",
+        "# sticky = ",
+        "# site_names = ",
+        "# panic_below = ",
+    ];
     let mut written = text.clone();
     for key in default_keys {
         assert_eq!(text.matches(&format!("\n{key}")).count(), 1, "{key}");
@@ -94,7 +105,7 @@ geoip = { zz = 1, networks = [ { zz = 1 } ] }
 zones = [ { zz = 1, records = [ { zz = 1 } ] } ]
 clusters = [ { zz = 1 } ]
 probes = [ { zz = 1 }, { type = "tcp", zz = 1 } ]
-gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], policy = { zz = 1, tiers = [ { zz = 1 } ] } } ]
+gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], rollout = { zz = 1 }, policy = { zz = 1, tiers = [ { zz = 1 } ] } } ]
 "#;
     let text = std::fs::read_to_string(reference()).unwrap();
     let issues = parse(STRANGERS, &reference()).unwrap_err().to_string();
@@ -105,9 +116,9 @@ gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], policy = { zz = 1, tiers = [ 
     for list in lists {
         tables += 1;
         for key in list.split([',', ' ']).filter(|word| !word.is_empty() && *word != "or") {
-            let written = [format!("{key} = "), format!("[{key}]"), format!(".{key}]]")];
+            let written = [format!("{key} = "), format!("[{key}]"), format!(".{key}]")];
             assert!(written.iter().any(|form| text.contains(form)), "{key} is not in the reference");
         }
     }
-    assert_eq!(tables, 14, "{issues}");
+    assert_eq!(tables, 15, "{issues}");
 }
