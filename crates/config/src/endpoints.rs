@@ -1,46 +1,98 @@
-//! `[[gateways.endpoints]]`: who serves.
+//! `[[gateways.endpoints]]`: who serves, by addresses or by a hostname.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use meridian_model::{ClusterId, Endpoint, EndpointAddress, Track};
+use meridian_model::{ClusterId, DomainName, Endpoint, EndpointAddress, EndpointName, Hostname, Track};
 
 use crate::findings::{Findings, Spotted};
 use crate::issue::quote;
-use crate::kinds::{At, List, Parsed, Text, Whole};
+use crate::kinds::{At, Choice, List, Parsed, Span, Text, Whole};
 use crate::limits;
 use crate::reader::Table;
 use crate::rollout::TRACK;
 
 /// In the middle, so that endpoints can get less and more.
 const WEIGHT_DEFAULT: u32 = 100;
+/// Clients get addresses, which work at a zone's apex too.
+const AS_CNAME_DEFAULT: bool = false;
+/// Outlasts an outage of a resolver, not a load balancer that was deleted.
+const STALE_FOR_DEFAULT: Duration = Duration::from_secs(600);
 
 const CLUSTER: Text = Text { what: "the name of a cluster", characters: limits::NAME_CHARACTERS };
-const ADDRESS: Parsed<IpAddr> = Parsed { what: "an IPv4 or IPv6 address", parse: parse_address };
+const ADDRESS: Parsed<Address> = Parsed {
+    what: "an IPv4 or IPv6 address, or a hostname with its final dot",
+    parse: |text| match text.parse() {
+        Ok(ip) => check_ip(ip).map(Address::Ip),
+        Err(_) => parse_name(text).map(Address::Name),
+    },
+};
+const AS_CNAME: Choice<bool> = Choice(&[("addresses", false), ("cname", true)]);
+
+//----------- EndpointSpec ---------------------------------------------------
 
 /// An endpoint as written.
 pub(crate) struct EndpointSpec {
     pub(crate) cluster: Option<Spotted<Box<str>>>,
-    addresses: Vec<Spotted<IpAddr>>,
+    addresses: Vec<Spotted<Address>>,
+    as_cname: bool,
+    stale_for: Duration,
     weight: u32,
     /// `None` where it could not be read.
     pub(crate) track: Option<Track>,
 }
 
+impl EndpointSpec {
+    /// The hostname in place of addresses.
+    fn names(&self) -> impl Iterator<Item = Spotted<&DomainName>> {
+        self.addresses.iter().filter_map(|address| match &address.value {
+            Address::Name(name) => Some(Spotted { value: name, spot: address.spot.clone() }),
+            Address::Ip(_) => None,
+        })
+    }
+
+    /// Whether clients get a CNAME.
+    pub(crate) fn is_cname(&self) -> bool {
+        self.as_cname && self.names().next().is_some()
+    }
+}
+
+/// An element of `addresses`.
+enum Address {
+    Ip(IpAddr),
+    Name(DomainName),
+}
+
 /// Reads one of `[[gateways.endpoints]]`.
 pub(crate) fn read(table: &mut Table<'_>) -> EndpointSpec {
     let addresses = List { of: At(ADDRESS), what: "addresses", min: 1, max: limits::ADDRESSES };
+    let cluster = table.required("cluster", &At(CLUSTER));
+    let addresses = table.required("addresses", &addresses).unwrap_or_default();
+    // What could not be read at all may be meant as a hostname.
+    let only_ips =
+        !addresses.is_empty() && addresses.iter().all(|address| matches!(address.value, Address::Ip(_)));
+    if only_ips {
+        table.refused("answer", "no answer: only an endpoint with a hostname in addresses has one");
+        table.refused("stale_for", "no stale_for: only an endpoint with a hostname in addresses has one");
+    }
+    let stale_for = Span { min: Duration::ZERO, max: limits::STALE_FOR_MAX };
     EndpointSpec {
-        cluster: table.required("cluster", &At(CLUSTER)),
-        addresses: table.required("addresses", &addresses).unwrap_or_default(),
+        cluster,
+        addresses,
+        as_cname: !only_ips && table.or("answer", AS_CNAME_DEFAULT, &AS_CNAME),
+        stale_for: if only_ips {
+            STALE_FOR_DEFAULT
+        } else {
+            table.or("stale_for", STALE_FOR_DEFAULT, &stale_for)
+        },
         weight: table.or("weight", WEIGHT_DEFAULT, &Whole { min: 0, max: limits::WEIGHT, unit: "" }),
         track: table.optional("track", &TRACK).or_else(|| (!table.has("track")).then(Track::default)),
     }
 }
 
 /// An address that a client could connect to.
-fn parse_address(text: &str) -> Result<IpAddr, String> {
-    let address: IpAddr = text.parse().map_err(|_| String::new())?;
+fn check_ip(address: IpAddr) -> Result<IpAddr, String> {
     let reason = match address {
         _ if address.is_unspecified() => "the unspecified address",
         _ if address.is_multicast() => "a multicast address",
@@ -51,23 +103,81 @@ fn parse_address(text: &str) -> Result<IpAddr, String> {
     Err(reason.into())
 }
 
-/// Each address once in a gateway: twice, it would get twice its share.
-pub(crate) fn check(endpoints: &[EndpointSpec], findings: &Findings<'_>) {
-    let mut first_spots = HashMap::new();
-    for address in endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
-        if let Some(first) = first_spots.insert(address.value, &address.spot) {
-            let line = findings.line(first);
-            let found = format_args!("{}: line {line} has it already", quote(&address.value.to_string()));
-            findings.mistake(&address.spot, "each address of a gateway once", found);
+/// An absolute hostname; its final dot tells it from an address that is misspelt.
+fn parse_name(text: &str) -> Result<DomainName, String> {
+    let name = DomainName::parse(text);
+    // The last label of a hostname is never a number (RFC 1123 §2.1).
+    let last = text.strip_suffix('.').unwrap_or(text).rsplit('.').next().unwrap_or("");
+    let numeric = last.chars().all(|c| c.is_ascii_digit());
+    match name {
+        Ok(name) if text.ends_with('.') && !numeric && !name.as_str().starts_with('*') => Ok(name),
+        Ok(_) if !numeric && text.contains('.') && !text.ends_with('.') && !text.starts_with('*') => {
+            Err(format!("a hostname ends in a dot: write {}", quote(&format!("{text}."))))
+        }
+        Err(error) if text.ends_with('.') => Err(error.to_string()),
+        _ => Err(String::new()),
+    }
+}
+
+//----------- Checks ---------------------------------------------------------
+
+/// What the endpoints of a gateway need of each other and of its hostnames.
+pub(crate) fn check(endpoints: &[EndpointSpec], hostnames: &[Spotted<Hostname>], findings: &Findings<'_>) {
+    check_each_once(endpoints, findings);
+    for endpoint in endpoints {
+        if let Some(name) = endpoint.names().next()
+            && endpoint.addresses.len() > 1
+        {
+            let found = format_args!("{} among {}", quote(&name.value.to_string()), endpoint.addresses.len());
+            findings.mistake(&name.spot, "IP addresses, or one hostname alone", found);
+        }
+        for name in endpoint.names() {
+            if let Some(own) = hostnames.iter().find(|own| covers(&own.value, name.value)) {
+                let expected = "a hostname that does not lead to this gateway itself";
+                let (shown, line) = (quote(&name.value.to_string()), findings.line(&own.spot));
+                findings.mistake(&name.spot, expected, format_args!("{shown}: {} in line {line}", own.value));
+            }
         }
     }
 }
 
+/// Each address once in a gateway, and each hostname: twice, it would get twice its share.
+fn check_each_once(endpoints: &[EndpointSpec], findings: &Findings<'_>) {
+    let (mut ips, mut names) = (HashMap::new(), HashMap::new());
+    for address in endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
+        let (what, shown, first) = match &address.value {
+            Address::Ip(ip) => ("address", ip.to_string(), ips.insert(*ip, &address.spot)),
+            Address::Name(name) => ("hostname", name.to_string(), names.insert(name, &address.spot)),
+        };
+        if let Some(first) = first {
+            let found = format_args!("{}: line {} has it already", quote(&shown), findings.line(first));
+            findings.mistake(&address.spot, format_args!("each {what} of a gateway once"), found);
+        }
+    }
+}
+
+/// Whether a query for the name would be the gateway's.
+fn covers(hostname: &Hostname, name: &DomainName) -> bool {
+    match hostname {
+        Hostname::Exact(exact) => exact == name,
+        Hostname::Wildcard(suffix) => name.is_within(suffix) && name != suffix,
+    }
+}
+
+//----------- Building -------------------------------------------------------
+
 /// Builds an endpoint in its cluster.
 pub(crate) fn build((cluster, spec): (ClusterId, EndpointSpec)) -> Endpoint {
-    let EndpointSpec { cluster: _, addresses, weight, track } = spec;
-    // The catalog links each address to what checks it.
-    let addresses = addresses.into_iter().map(|address| EndpointAddress { ip: address.value, target: None });
-    let addresses = addresses.collect();
-    Endpoint { cluster, addresses, name: None, weight, track: track.unwrap_or_default() }
+    let EndpointSpec { cluster: _, addresses: written, as_cname, stale_for, weight, track } = spec;
+    let (mut addresses, mut name) = (Vec::with_capacity(written.len()), None);
+    for address in written {
+        match address.value {
+            // The catalog links each address to what checks it.
+            Address::Ip(ip) => addresses.push(EndpointAddress { ip, target: None }),
+            Address::Name(host) => {
+                name = Some(EndpointName { name: host, as_cname, stale_for, ttl: None, lost: false });
+            }
+        }
+    }
+    Endpoint { cluster, addresses, name, weight, track: track.unwrap_or_default() }
 }

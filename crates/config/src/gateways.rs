@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use meridian_model::{AllDown, ClusterId, Gateway, Hostname, Policy, Share};
+use meridian_model::{AllDown, ClusterId, Gateway, Hostname, Https, Policy, Share};
 
 use crate::clusters::Clusters;
 use crate::endpoints::{self, EndpointSpec};
 use crate::findings::{Findings, Spot, Spotted};
+use crate::https;
 use crate::issue::quote;
 use crate::kinds::{At, Choice, Flag, List, Parsed, Portion, Sections, Text, Whole};
 use crate::limits;
@@ -57,6 +58,7 @@ pub(crate) struct GatewaySpec {
     panic_below: Share,
     all_down: AllDownSpec,
     fallback: Vec<Spotted<Box<str>>>,
+    https: Option<Https>,
     probe: Option<Spotted<Box<str>>>,
     /// `None` where one of them could not be read at all.
     endpoints: Option<Vec<EndpointSpec>>,
@@ -92,6 +94,7 @@ fn read_gateway(table: &mut Table<'_>) -> GatewaySpec {
     let policy = table.or("policy", PolicySpec::Nearest, &PolicyKind { depth: 0 });
     let panic_below = table.or("panic_below", Share::NONE, &PANIC_BELOW);
     let (all_down, fallback) = read_all_down(table);
+    let https = https::read(table);
     let probe = table.optional("probe", &At(PROBE));
     let endpoints = table.required("endpoints", &endpoints);
     let endpoints = endpoints.filter(|endpoints| endpoints.whole).map(|endpoints| endpoints.list);
@@ -108,6 +111,7 @@ fn read_gateway(table: &mut Table<'_>) -> GatewaySpec {
         panic_below,
         all_down,
         fallback,
+        https,
         probe,
         endpoints,
     }
@@ -170,6 +174,7 @@ impl Builder<'_, '_> {
             panic_below,
             all_down,
             fallback,
+            https,
             probe,
             endpoints,
         } = spec;
@@ -180,7 +185,9 @@ impl Builder<'_, '_> {
         let min_ttl = self.min_ttl(min_ttl, ttl);
         let probe = probe.map(|probe| self.probes.find(&probe, self.findings));
         let endpoints = endpoints?;
-        endpoints::check(&endpoints, self.findings);
+        endpoints::check(&endpoints, &hostnames, self.findings);
+        let is_cname = endpoints.iter().any(EndpointSpec::is_cname);
+        self.zones.check_alone(&hostnames, https.is_some(), is_cname, self.findings);
         let tracks: Vec<_> = endpoints.iter().map(|endpoint| endpoint.track).collect();
         let rollout = rollout::build(rollout, &tracks, self.findings);
         let ids = self.cluster_ids(&endpoints)?;
@@ -218,7 +225,7 @@ impl Builder<'_, '_> {
             policy,
             panic_below,
             all_down,
-            https: None,
+            https,
             probe,
             endpoints,
         })

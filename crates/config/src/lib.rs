@@ -10,7 +10,7 @@
 //!
 //! # What this crate does not do
 //! It opens no file but the one it is given: that a database exists is for who opens it, through
-//! [`Issue::mistake`] at the same line. It binds no socket, resolves no hostname, and keeps nothing
+//! [`Issue::mistake`] at the same line. It binds no socket, resolves no hostname (it only says which are endpoints), and keeps nothing
 //! between two calls. It writes no configuration.
 //!
 //! # Invariants
@@ -25,6 +25,7 @@ mod endpoints;
 mod findings;
 mod gateways;
 mod geoip;
+mod https;
 mod issue;
 mod kinds;
 mod limits;
@@ -33,6 +34,7 @@ mod places;
 mod policy;
 mod probes;
 mod reader;
+mod resolver;
 mod rollout;
 mod server;
 mod settings;
@@ -43,6 +45,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use meridian_model::{Catalog, CatalogParts};
 
@@ -53,11 +56,12 @@ use crate::geoip::GeoipSpec;
 use crate::kinds::Whole;
 use crate::probes::{ProbeSpec, Probes};
 use crate::reader::{Many, Table};
+use crate::resolver::ResolverSpec;
 use crate::server::ServerSpec;
 use crate::zones::{ZoneSpec, Zones};
 
 pub use issue::{Issue, Issues, Located, Matter, Position};
-pub use settings::{Geoip, Server, Settings};
+pub use settings::{Geoip, Resolver, Server, Settings};
 
 //----------- Loading --------------------------------------------------------
 
@@ -70,6 +74,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What its author may not want, in the order of the file; all [`Issue::is_warning`].
     pub warnings: Vec<Issue>,
+    /// The configuration file's own text: what is read again when only a data file has changed.
+    pub text: Arc<str>,
 }
 
 /// Reads a file of at most 64 MiB.
@@ -125,7 +131,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Loaded, Issues> {
     });
     let concluded = findings.conclude(built).map_err(|issues| issues.with_databases(databases));
     let ((catalog, settings), warnings) = concluded?;
-    Ok(Loaded { catalog, settings, warnings })
+    Ok(Loaded { catalog, settings, warnings, text: text.into() })
 }
 
 //----------- Spec -----------------------------------------------------------
@@ -135,6 +141,7 @@ struct Spec {
     server: ServerSpec,
     admin: Option<Spotted<SocketAddr>>,
     geoip: GeoipSpec,
+    resolver: ResolverSpec,
     zones: Many<ZoneSpec>,
     clusters: Many<ClusterSpec>,
     probes: Many<ProbeSpec>,
@@ -148,6 +155,7 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
         server: server::read(root, file),
         admin: server::read_admin(root),
         geoip: geoip::read(root, file),
+        resolver: resolver::read(root),
         zones: zones::read(root),
         clusters: clusters::read(root),
         probes: probes::read(root),
@@ -157,12 +165,13 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
 
 /// Builds everything, also after a mistake; `None` where an issue says why.
 fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, Settings)> {
-    let Spec { server, admin, geoip, zones, clusters, probes, gateways } = spec;
+    let Spec { server, admin, geoip, resolver, zones, clusters, probes, gateways } = spec;
     if zones.list.is_empty() && zones.whole {
         findings.warn(&root.key("zones"), "no zone is served");
     }
     let server = server::build(server, admin, findings);
     let geoip = geoip::build(geoip, findings);
+    let resolver = resolver::build(resolver, findings);
     let zones = Zones::build(zones, findings);
     let mut clusters = Clusters::build(clusters, findings);
     let mut probes = Probes::build(probes, findings);
@@ -178,5 +187,5 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
         zones: zones.zones?,
         gateways: gateways?,
     };
-    Some((Catalog::new(parts), Settings { server, geoip: geoip? }))
+    Some((Catalog::new(parts), Settings { server, geoip: geoip?, resolver }))
 }

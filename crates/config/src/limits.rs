@@ -52,6 +52,17 @@ pub(crate) const DATABASES: usize = 16;
 /// Networks of the operator's own: as many as there are words for in a file.
 pub(crate) const NETWORKS: usize = 500_000;
 
+/// Resolvers, asked one after the other: more could not all be asked within any patience.
+pub(crate) const RESOLVERS: usize = 8;
+/// The shortest wait for a resolver: below it a lookup that leaves the site fails.
+pub(crate) const RESOLVER_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// The longest: a resolver has given up itself by then.
+pub(crate) const RESOLVER_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+/// The shortest pause between two lookups of a name: one a second loads nobody's resolver.
+pub(crate) const RESOLVER_MIN_TTL_MIN: Duration = Duration::from_secs(1);
+/// The longest: a load balancer that moves must be followed within minutes.
+pub(crate) const RESOLVER_MIN_TTL_MAX: Duration = Duration::from_secs(300);
+
 /// Zones: as for gateways, of which each zone has one at least.
 pub(crate) const ZONES: usize = 100_000;
 
@@ -109,6 +120,15 @@ pub(crate) const ADDRESSES: usize = 64;
 
 /// Addresses in an answer, so that it fits into 1232 octets: 32 AAAA records take 896.
 pub(crate) const ANSWERS: u16 = 32;
+
+/// How long the last addresses of a hostname may hold: a day later its owner has moved on.
+pub(crate) const STALE_FOR_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Protocols of an HTTPS record: four are registered for HTTP.
+pub(crate) const ALPN: usize = 16;
+
+/// Octets of an ECHConfigList: a dozen configurations, and most of what fits beside the addresses.
+pub(crate) const ECH_OCTETS: usize = 1024;
 
 /// The weight of an endpoint; a thousand of them still sum within 32 bits.
 pub(crate) const WEIGHT: u32 = 1_000_000;

@@ -15,6 +15,8 @@ pub struct Settings {
     pub server: Server,
     /// `[geoip]`.
     pub geoip: Geoip,
+    /// `[resolver]`.
+    pub resolver: Resolver,
 }
 
 /// `[server]`: sockets, threads and files.
@@ -37,4 +39,15 @@ pub struct Geoip {
     pub databases: Vec<Located<PathBuf>>,
     /// The operator's own networks, before every database; no prefix twice.
     pub networks: Vec<Network>,
+}
+
+/// `[resolver]`: who resolves the hostnames of endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolver {
+    /// Asked in this order; empty: those of `/etc/resolv.conf`.
+    pub servers: Vec<SocketAddr>,
+    /// How long one of them may take.
+    pub timeout: Duration,
+    /// How soon a name is resolved again at the earliest, whatever its TTL.
+    pub min_ttl: Duration,
 }

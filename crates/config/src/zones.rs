@@ -80,6 +80,9 @@ fn read_zone(table: &mut Table<'_>) -> ZoneSpec {
     }
 }
 
+/// What the zone must not hold at a name that a gateway steers.
+const STEERED: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::CNAME];
+
 //----------- Zones ----------------------------------------------------------
 
 /// All zones, with what the checks of gateways need of them.
@@ -165,15 +168,47 @@ impl Zones {
             let expected = format_args!("a hostname above {}, delegated in line {line}", cut.owner);
             findings.mistake(spot, expected, quote(&hostname.to_string()));
         }
-        let owner = match hostname {
-            Hostname::Exact(name) => Some(name.clone()),
-            Hostname::Wildcard(suffix) => suffix.prepend("*").ok(),
-        };
-        for set in owner.iter().flat_map(|owner| contents.at(owner)) {
-            if matches!(set.record_type, RecordType::A | RecordType::AAAA | RecordType::CNAME) {
+        for set in contents.at_hostname(hostname) {
+            if STEERED.contains(&set.record_type) {
                 let line = findings.line(spot);
                 let expected = format_args!("no {} record at a name that a gateway steers", set.record_type);
                 let found = format_args!("{hostname}, a hostname of the gateway {gateway:?} (line {line})");
+                findings.mistake(&set.spot, expected, found);
+            }
+        }
+    }
+
+    /// Checks that no records stand beside what a gateway makes of itself at its hostnames: HTTPS
+    /// records, or a CNAME, which stands alone (RFC 2181 §10.1).
+    pub(crate) fn check_alone(
+        &self,
+        hostnames: &[Spotted<Hostname>],
+        https: bool,
+        cname: bool,
+        findings: &Findings<'_>,
+    ) {
+        for Spotted { value: hostname, spot } in hostnames {
+            let Some(Some(contents)) = self.of(hostname.name()).map(|zone| self.contents.get(zone)).flatten()
+            else {
+                continue;
+            };
+            if cname && *hostname == Hostname::Exact(contents.apex.clone()) {
+                let expected = "a hostname below the apex for answer = \"cname\": the apex has SOA and NS";
+                findings.mistake(spot, expected, quote(&hostname.to_string()));
+            }
+            for set in contents.at_hostname(hostname) {
+                // Those that no gateway has beside it are reported already, and so is a delegation.
+                let reported = STEERED.contains(&set.record_type) || set.record_type == RecordType::NS;
+                let beside_cname = cname && !reported;
+                let expected = match set.record_type {
+                    _ if beside_cname => {
+                        "beside the CNAME of a gateway with answer = \"cname\" (RFC 2181 §10.1)"
+                    }
+                    RecordType::HTTPS if https => "at a name whose gateway makes its own, by its key https",
+                    _ => continue,
+                };
+                let expected = format_args!("no {} record {expected}", set.record_type);
+                let found = format_args!("{hostname}, a hostname in line {}", findings.line(spot));
                 findings.mistake(&set.spot, expected, found);
             }
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use meridian_config::{Issue, Loaded, Position, parse};
 use meridian_model::{
-    AllDown, Check, ClusterId, Coordinates, Hostname, Policy, Rollout, Share, Track, Trial,
+    AllDown, Check, ClusterId, Coordinates, DomainName, EndpointName, Hostname, Https, Policy, Rollout,
+    Share, Track, Trial,
 };
 
 /// Two clusters, a zone, and one gateway with what is given in it.
@@ -109,6 +110,63 @@ fn a_rollout_sends_a_share_to_a_track() {
     assert_eq!(both, Rollout { live: Some(Track::Canary), trial: trial(Track::Stable, 100.0) });
     let none_yet = rollout("track = \"canary\", percent = 0");
     assert_eq!(none_yet.trial, trial(Track::Canary, 0.0));
+}
+
+#[test]
+fn https_as_octets() {
+    let https = |keys: &str| with_gateway(keys).catalog.gateways()[0].https.clone();
+    assert_eq!(https(""), None);
+    assert_eq!(https("https = {}"), Some(Https::default()));
+    let all = https("https = { alpn = [\"h3\", \"h2\"], port = 8443, ech = \"AQL/\" }").unwrap();
+    assert_eq!(all.alpn, ["h3".into(), "h2".into()]);
+    assert_eq!((all.port, all.ech.as_deref()), (Some(8443), Some(&[1, 2, 255][..])));
+}
+
+#[test]
+fn endpoints_by_hostname() {
+    let name = |keys: &str| {
+        let host = "\n[[gateways.endpoints]]\ncluster = \"eu\"\naddresses = [\"LB.Elsewhere.example.\"]\n";
+        let loaded = with_gateway(&format!("{host}{keys}"));
+        let endpoint = loaded.catalog.gateways()[0].endpoints[0].clone();
+        assert_eq!(endpoint.addresses, []);
+        endpoint.name.unwrap()
+    };
+    let by_default = EndpointName {
+        name: DomainName::parse("lb.elsewhere.example").unwrap(),
+        as_cname: false,
+        stale_for: Duration::from_secs(600),
+        ttl: None,
+        lost: false,
+    };
+    assert_eq!(name(""), by_default);
+    assert_eq!(name("answer = \"addresses\"\nstale_for = \"10m\""), by_default);
+    let cname = name("answer = \"cname\"\nstale_for = \"0s\"");
+    assert_eq!((cname.as_cname, cname.stale_for), (true, Duration::ZERO));
+    assert_eq!(name("stale_for = \"24h\"").stale_for, Duration::from_secs(86_400));
+}
+
+#[test]
+fn resolvers() {
+    let resolver = |keys: &str| {
+        parse(&format!("version = 1\n[resolver]\n{keys}"), Path::new("m.toml")).unwrap().settings.resolver
+    };
+    let by_default = parse("version = 1\n", Path::new("m.toml")).unwrap().settings.resolver;
+    assert_eq!(by_default, resolver(""));
+    assert_eq!(by_default.servers, []);
+    assert_eq!((by_default.timeout, by_default.min_ttl), (Duration::from_secs(2), Duration::from_secs(5)));
+    let written = resolver(
+        "servers = [\"127.0.0.53:5353\", \"192.0.2.1\", \"2001:db8::1\", \"[2001:db8::2]:54\"]\n\
+         timeout = \"100ms\"\nmin_ttl = \"5m\"",
+    );
+    let servers: Vec<String> = written.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["127.0.0.53:5353", "192.0.2.1:53", "[2001:db8::1]:53", "[2001:db8::2]:54"]);
+    assert_eq!((written.timeout, written.min_ttl), (Duration::from_millis(100), Duration::from_secs(300)));
+}
+
+#[test]
+fn the_text_is_kept() {
+    let text = "version = 1 # and a comment\n";
+    assert_eq!(&*parse(text, Path::new("m.toml")).unwrap().text, text);
 }
 
 #[test]

@@ -129,6 +129,21 @@ fn rollouts() {
 }
 
 #[test]
+fn https() {
+    hold("https.txt");
+}
+
+#[test]
+fn hostname_endpoints() {
+    hold("hostname_endpoints.txt");
+}
+
+#[test]
+fn resolver() {
+    hold("resolver.txt");
+}
+
+#[test]
 fn policies() {
     hold("policies.txt");
 }

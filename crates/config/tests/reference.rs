@@ -28,7 +28,7 @@ fn says_what_its_comments_say() {
     let web = &catalog.probes()[0];
     assert!(matches!(&web.check, Check::Http { path, host: Some(_) } if &**path == "/healthz"));
     assert_eq!((web.interval, web.timeout), (Duration::from_secs(1), Duration::from_millis(500)));
-    let [shop, api] = catalog.gateways() else { panic!("two gateways") };
+    let [shop, api, cdn] = catalog.gateways() else { panic!("three gateways") };
     assert_eq!((shop.ttl, shop.min_ttl, shop.answers), (30, 5, Some(1)));
     assert_eq!(shop.all_down, AllDown::ServeAll);
     let Policy::Failover(tiers) = &api.policy else { panic!("{:?}", api.policy) };
@@ -38,6 +38,10 @@ fn says_what_its_comments_say() {
     assert_eq!(tiers[1].policy, Policy::default());
     let trial = Trial { track: Track::Canary, share: Share::from_fraction(0.1).unwrap() };
     assert_eq!(api.rollout, Rollout { live: Some(Track::Stable), trial: Some(trial) });
+    let https = shop.https.as_ref().unwrap();
+    assert_eq!((https.alpn.len(), https.port, https.ech.as_deref()), (2, None, None));
+    let host = cdn.endpoints[0].name.as_ref().unwrap();
+    assert_eq!((host.as_cname, host.stale_for), (false, Duration::from_secs(600)));
     // Six addresses under "web", four under "port".
     assert_eq!(catalog.targets().len(), 10);
 }
@@ -55,6 +59,9 @@ fn commented_defaults_are_the_defaults() {
         "# sticky = ",
         "# site_names = ",
         "# panic_below = ",
+        "# servers = ",
+        "# timeout = ",
+        "# min_ttl = ",
     ];
     let mut written = text.clone();
     for key in default_keys {
@@ -83,6 +90,8 @@ fn written_defaults_are_the_defaults() {
         "all_down = \"serve_all\"\n",
         "weight = 100 ",
         "track = \"stable\"",
+        "answer = \"addresses\"",
+        "stale_for = \"10m\"",
     ];
     let mut without = text.clone();
     for key in written_defaults {
@@ -101,11 +110,12 @@ fn every_key_is_in_it() {
 zz = 1
 server = { zz = 1 }
 admin = { zz = 1 }
+resolver = { zz = 1 }
 geoip = { zz = 1, networks = [ { zz = 1 } ] }
 zones = [ { zz = 1, records = [ { zz = 1 } ] } ]
 clusters = [ { zz = 1 } ]
 probes = [ { zz = 1 }, { type = "tcp", zz = 1 } ]
-gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], rollout = { zz = 1 }, policy = { zz = 1, tiers = [ { zz = 1 } ] } } ]
+gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], rollout = { zz = 1 }, https = { zz = 1 }, policy = { zz = 1, tiers = [ { zz = 1 } ] } } ]
 "#;
     let text = std::fs::read_to_string(reference()).unwrap();
     let issues = parse(STRANGERS, &reference()).unwrap_err().to_string();
@@ -120,5 +130,5 @@ gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], rollout = { zz = 1 }, policy 
             assert!(written.iter().any(|form| text.contains(form)), "{key} is not in the reference");
         }
     }
-    assert_eq!(tables, 15, "{issues}");
+    assert_eq!(tables, 17, "{issues}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use meridian_model::{DomainName, RecordSet};
+use meridian_model::{DomainName, Hostname, RecordSet};
 
 use super::presentation::name_in;
 use super::rdata;
@@ -171,6 +171,16 @@ impl Contents {
     /// The sets of a name.
     pub(crate) fn at(&self, owner: &DomainName) -> impl Iterator<Item = &Set> {
         self.by_owner.get(owner).into_iter().flatten().filter_map(|index| self.sets.get(*index))
+    }
+
+    /// The sets that stand at a hostname itself.
+    pub(crate) fn at_hostname(&self, hostname: &Hostname) -> impl Iterator<Item = &Set> {
+        let owner = match hostname {
+            Hostname::Exact(name) => Some(name.clone()),
+            Hostname::Wildcard(suffix) => suffix.prepend("*").ok(),
+        };
+        let indices = owner.and_then(|owner| self.by_owner.get(&owner)).into_iter().flatten();
+        indices.filter_map(|index| self.sets.get(*index))
     }
 
     /// The NS set of a name that is delegated away.

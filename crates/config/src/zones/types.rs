@@ -9,6 +9,7 @@ use std::fmt;
 pub(crate) struct RecordType(pub(crate) u16);
 
 impl RecordType {
+    pub(crate) const HTTPS: Self = Self(65);
     pub(crate) const A: Self = Self(1);
     pub(crate) const NS: Self = Self(2);
     pub(crate) const CNAME: Self = Self(5);
