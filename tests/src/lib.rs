@@ -2,23 +2,29 @@
 //!
 //! Suites: `tidy.rs` (the house's rules), `replay.rs` (`replay/*.rpl`), `properties.rs`, `command.rs`
 //! (the command line), `end_to_end.rs` (the binary with our own client), `clients.rs` (the binary
-//! with dig, kdig and Unbound; run by `./tests/run`).
+//! with dig, kdig and Unbound), `reference.rs` (gdnsd and an independent calculation). The last two
+//! need what `./tests/run` installs, which runs them.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.
 
 mod ask;
 mod binary;
+pub mod city;
 mod clients;
 mod cluster;
 mod config;
+mod gdnsd;
+pub mod mmdb;
 pub mod replay;
 mod unbound;
 
 pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
 pub use binary::{Meridian, Process, binary, scratch, signal};
+pub use city::City;
 pub use clients::{Shown, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};
 pub use config::{Config, WORLD};
+pub use gdnsd::{Chosen, gdnsd};
 pub use nix::sys::signal::Signal;
 pub use unbound::Unbound;
