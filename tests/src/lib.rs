@@ -2,8 +2,9 @@
 //!
 //! Suites: `tidy.rs` (the house's rules), `replay.rs` (`replay/*.rpl`), `properties.rs`, `command.rs`
 //! (the command line), `end_to_end.rs` (the binary with our own client), `clients.rs` (the binary
-//! with dig, kdig and Unbound), `reference.rs` (gdnsd and an independent calculation). The last two
-//! need what `./tests/run` installs, which runs them.
+//! with dig, kdig and Unbound), `reference.rs` (gdnsd and an independent calculation), `resolver.rs`
+//! (random maps through Unbound's cache). The last three need what `./tests/run` installs, and it runs
+//! them.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.
@@ -16,6 +17,7 @@ mod cluster;
 mod config;
 mod gdnsd;
 pub mod mmdb;
+mod random_map;
 pub mod replay;
 mod unbound;
 
@@ -27,4 +29,5 @@ pub use cluster::{Cluster, Site};
 pub use config::{Config, WORLD};
 pub use gdnsd::{Chosen, gdnsd};
 pub use nix::sys::signal::Signal;
+pub use random_map::{Pool, RandomMap, RandomWorld};
 pub use unbound::Unbound;

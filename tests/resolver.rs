@@ -1,0 +1,173 @@
+//! What a resolver's cache of client subnets must not change: for random clients of random maps, the
+//! answer through Unbound is the answer asked directly (RFC 7871 §7.2.1, §7.3.1). `./tests/run`
+//! installs Unbound and runs this suite.
+//!
+//! A failure names the seed of its world; `MERIDIAN_TEST_SEED` with that number repeats that world alone.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+
+use fastrand::Rng;
+use hickory_proto::rr::RecordType;
+use meridian_tests::{
+    Ask, City, Config, Meridian, Pool, RandomMap, RandomWorld, Signal, Site, Unbound, ask_udp,
+};
+
+/// A world each: one file, one server, one resolver. The remainder by 3 says which databases.
+const SEEDS: [u64; 4] = [0x6d00, 0x6d01, 0x6d02, 0x6d03];
+const MAPS: usize = 25;
+const CLIENTS: usize = 100;
+
+#[test]
+fn the_cache_changes_no_answer() {
+    let repeated = std::env::var("MERIDIAN_TEST_SEED").ok();
+    let seeds = match &repeated {
+        Some(seed) => vec![u64::from_str_radix(seed.trim_start_matches("0x"), 16).unwrap()],
+        None => SEEDS.to_vec(),
+    };
+    // Two at a time: a server and a resolver each.
+    for pair in seeds.chunks(2) {
+        std::thread::scope(|scope| {
+            for seed in pair {
+                scope.spawn(|| Running::start(*seed).compare());
+            }
+        });
+    }
+}
+
+//----------- A world --------------------------------------------------------
+
+/// A server with the maps of one seed, and Unbound in front of it.
+struct Running {
+    seed: u64,
+    maps: Vec<RandomMap>,
+    clients: Vec<Client>,
+    meridian: Meridian,
+    unbound: Unbound,
+    /// What makes addresses healthy; the kernel accepts for them.
+    _alive: Vec<TcpListener>,
+}
+
+/// What a client asks.
+struct Client {
+    map: usize,
+    ask: Ask,
+}
+
+/// RCODE and addresses.
+type Told = (u16, Vec<String>);
+
+impl Running {
+    fn start(seed: u64) -> Self {
+        let site = Site::new();
+        let alive: Vec<Ipv4Addr> = (1..=90).map(|host| site.address(host)).collect();
+        let dead = (101..=150).map(|host| site.address(host)).collect();
+        let listeners = alive.iter().map(|ip| TcpListener::bind((*ip, site.port)).unwrap()).collect();
+        let (pool, world) = (Pool { alive, dead }, RandomWorld::new(seed));
+        let random = &mut Rng::with_seed(seed);
+        let maps: Vec<RandomMap> =
+            (0..MAPS).map(|_| RandomMap::new(random.u64(..), &world, &pool, "port")).collect();
+        let clients = maps.iter().enumerate().flat_map(|(index, map)| clients(index, map, &world, random));
+        let clients = clients.collect();
+        let gateways: String = maps.iter().map(RandomMap::toml).collect();
+        // Ready is when all were probed once, one outcome is a verdict, and no second comes in time.
+        let config = Config::new()
+            .with("[server]\nlisten = [\"127.0.0.1:0\"]\nfirst_round = \"60s\"\n")
+            .with(&databases(seed))
+            .with(&world.toml())
+            .with("[[probes]]\nname = \"port\"\ntype = \"tcp\"\ninterval = \"1h\"\ntimeout = \"10s\"\n")
+            .with(&format!("fall = 1\nrise = 1\nport = {}\n", site.port))
+            .with(&gateways);
+        let meridian = Meridian::serve(config.text());
+        let unbound = Unbound::start(site.address(200), "gslb.example", meridian.address());
+        Self { seed, maps, clients, meridian, unbound, _alive: listeners }
+    }
+
+    /// Asks for all clients directly, then twice through the resolver, there and back, so that each
+    /// finds entries of the others.
+    fn compare(mut self) {
+        let direct: Vec<Told> =
+            self.clients.iter().map(|client| told(self.meridian.address(), &client.ask)).collect();
+        let mut differ: Vec<usize> =
+            (0..self.clients.len()).filter(|at| self.is_changed(*at, &direct)).collect();
+        let cached = self.unbound.from_subnet_cache();
+        differ.extend((0..self.clients.len()).rev().filter(|at| self.is_changed(*at, &direct)));
+
+        let asked = self.clients.len();
+        let kinds: BTreeSet<(usize, &Told)> =
+            self.clients.iter().map(|client| client.map).zip(&direct).collect();
+        let upstream = self.received() - asked as u64;
+        println!(
+            "seed {:#x}: {MAPS} maps with {} different answers, {asked} clients, each asked directly and twice \
+             through Unbound: {} differ; Unbound asked {upstream} times for {}, and had {cached} of the first \
+             {asked} in its cache",
+            self.seed,
+            kinds.len(),
+            differ.len(),
+            2 * asked
+        );
+        let examples: Vec<String> = differ.iter().take(3).map(|at| self.example(*at, &direct[*at])).collect();
+        assert!(
+            differ.is_empty(),
+            "{}repeat with MERIDIAN_TEST_SEED={:#x} cargo test -p meridian-tests --test resolver",
+            examples.concat(),
+            self.seed
+        );
+        assert!(kinds.len() > 2 * MAPS, "the maps are too simple to prove anything");
+        assert!(upstream < asked as u64, "the cache is not used");
+    }
+
+    fn is_changed(&self, at: usize, direct: &[Told]) -> bool {
+        let through = told(self.unbound.address, &self.clients[at].ask);
+        if through != direct[at] {
+            println!("seed {:#x}: client {at}: through the resolver {through:?}", self.seed);
+        }
+        through != direct[at]
+    }
+
+    fn example(&self, at: usize, direct: &Told) -> String {
+        let Client { map, ask } = &self.clients[at];
+        format!(
+            "client {at}, {:?}, asks {} and is told directly {direct:?}\n{}\n",
+            ask.subnet,
+            ask.name,
+            self.maps[*map].toml()
+        )
+    }
+
+    /// Ends the server; how many messages it received in all.
+    fn received(&mut self) -> u64 {
+        self.meridian.signal(Signal::SIGTERM);
+        let stopped = self.meridian.wait_for("stopped", |line| line["message"] == "stopped");
+        let totals = stopped["totals"].as_str().unwrap();
+        let (_, count) = totals.split_once("udp_received: ").unwrap();
+        count.split(',').next().unwrap().parse().unwrap()
+    }
+}
+
+/// The clients of a map, with what they disclose: prefixes that resolvers send, and whole addresses.
+fn clients(index: usize, map: &RandomMap, world: &RandomWorld, random: &mut Rng) -> Vec<Client> {
+    let asks = |client: IpAddr| {
+        let sources: &[u8] = if client.is_ipv4() { &[24, 24, 32] } else { &[48, 56, 56, 64, 128] };
+        let source = sources[random.usize(..sources.len())];
+        let question_type = if map.has_ipv6 && random.bool() { RecordType::AAAA } else { RecordType::A };
+        let ask = Ask::new(&map.hostname, question_type);
+        Client { map: index, ask: Ask { subnet: Some((client, source)), recursion_desired: true, ..ask } }
+    };
+    let clients = world.clients(CLIENTS, &mut Rng::with_seed(map.seed));
+    clients.into_iter().map(asks).collect()
+}
+
+fn databases(seed: u64) -> String {
+    match seed % 3 {
+        // The embedded one.
+        0 => String::new(),
+        1 => format!("[geoip]\ndatabases = {:?}\n", City::files()),
+        _ => format!("[geoip]\ndatabases = [{:?}]\n", City::open().in_maxminds_schema()),
+    }
+}
+
+fn told(server: SocketAddr, ask: &Ask) -> Told {
+    let asked = ask_udp(server, ask).unwrap();
+    (asked.message.response_code.into(), asked.addresses())
+}
