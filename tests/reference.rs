@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use meridian_dns::{Ground, Peer, Reply, Transport, View, answer};
 use meridian_model::{TargetHealth, Verdict, Verdicts};
 use meridian_tests::city::{Spot, within};
-use meridian_tests::{Ask, Asked, City, Config, gdnsd};
+use meridian_tests::{Ask, Asked, City, Config, Gdnsd, nested_networks};
 
 type Cluster = (&'static str, f64, f64);
 
@@ -49,12 +49,19 @@ const SEED: u64 = 0x6d65_7269_6469_616e;
 
 //----------- Meridian -------------------------------------------------------
 
-fn config(clusters: &[Cluster], databases: &[&Path]) -> String {
+fn config(clusters: &[Cluster], networks: &[(IpNet, usize)], databases: &[&Path]) -> String {
     let addresses: Vec<String> = (0..clusters.len()).map(|index| format!("192.0.2.{index}")).collect();
     let endpoints: Vec<(&str, &str)> =
         clusters.iter().map(|(name, ..)| *name).zip(addresses.iter().map(String::as_str)).collect();
+    let network = |(network, index): &(IpNet, usize)| {
+        let (_, latitude, longitude) = clusters[*index];
+        format!(
+            "[[geoip.networks]]\nprefix = \"{network}\"\nlatitude = {latitude:?}\nlongitude = {longitude:?}\n"
+        )
+    };
     Config::new()
         .with(&format!("[geoip]\ndatabases = {databases:?}\n"))
+        .with(&networks.iter().map(network).collect::<String>())
         .with("[[probes]]\nname = \"web\"\ntype = \"http\"\n")
         .clusters(clusters)
         .gateway("shop", &["shop.gslb.example"], "probe = \"web\"\npolicy = \"nearest\"\n", &endpoints)
@@ -62,8 +69,8 @@ fn config(clusters: &[Cluster], databases: &[&Path]) -> String {
         .to_owned()
 }
 
-fn ground(clusters: &[Cluster], databases: &[&Path]) -> Arc<Ground> {
-    match meridian::load_text(&config(clusters, databases), Path::new("reference.toml")) {
+fn ground(clusters: &[Cluster], networks: &[(IpNet, usize)], databases: &[&Path]) -> Arc<Ground> {
+    match meridian::load_text(&config(clusters, networks, databases), Path::new("reference.toml")) {
         Ok(loaded) => loaded.ground,
         Err(issues) => panic!("{issues}"),
     }
@@ -123,88 +130,137 @@ fn excess(from: Spot, clusters: &[Cluster], chosen: usize) -> f64 {
 /// Two clusters that are nearer to equal than this may be chosen one or the other way.
 const TIE_KM: f64 = 0.1;
 
-/// A client with coordinates, and what both say of it.
+/// A client, what both say of it, and where it is.
 struct Compared {
     client: IpAddr,
     spot: Spot,
     /// The cluster and the scope.
     ours: (usize, u8),
-    /// The same, and the full order.
     theirs: (usize, u8),
-    order: Vec<usize>,
 }
 
-/// Both asked for clients of both families.
-fn compare(city: &City, view: &View, file: &Path) -> [(&'static str, Vec<Compared>); 2] {
-    println!("seed {SEED:#x}");
-    let mut random = Rng::with_seed(SEED);
-    let families =
-        [("IPv4", city.ipv4_clients(100_000, &mut random)), ("IPv6", city.ipv6_clients(20_000, &mut random))];
-    families.map(|(family, clients)| {
-        let addresses: Vec<IpAddr> = clients.iter().map(|(client, _)| *client).collect();
-        let nearest = gdnsd(file, &FIVE, 1, &addresses);
-        let orders = gdnsd(file, &FIVE, FIVE.len(), &addresses);
-        let compared =
-            clients.into_iter().zip(nearest).zip(orders).map(|(((client, spot), nearest), all)| {
-                let theirs = (nearest.order[0], nearest.scope);
-                Compared { client, spot, ours: choice(view, client), theirs, order: all.order }
-            });
-        (family, compared.collect())
-    })
+/// Asks both for clients of one family, and asserts what must hold for each: the same choice, but at
+/// ties; no scope of ours is narrower. Prints the figures. Ours are wider around networks that are
+/// nowhere: those get the first cluster here, and gdnsd's list of all, which it merges with no other.
+fn compare(what: &str, reference: &Gdnsd<'_>, view: &View, clients: &[(IpAddr, Spot)]) {
+    let addresses: Vec<IpAddr> = clients.iter().map(|(client, _)| *client).collect();
+    let theirs = reference.ask(1, &addresses);
+    let all: Vec<Compared> = clients
+        .iter()
+        .zip(theirs)
+        .map(|((client, spot), theirs)| Compared {
+            client: *client,
+            spot: *spot,
+            ours: choice(view, *client),
+            theirs: (theirs.order[0], theirs.scope),
+        })
+        .collect();
+    let mut ties = 0;
+    for Compared { client, spot, ours, theirs } in &all {
+        ties += u32::from(!is_same(*client, *spot, reference.clusters, ours.0, theirs.0));
+        assert!(ours.1 <= theirs.1, "{client}: scope /{}, gdnsd /{}", ours.1, theirs.1);
+    }
+    let mean = |scope: fn(&Compared) -> u8| {
+        all.iter().map(|one| f64::from(scope(one))).sum::<f64>() / all.len() as f64
+    };
+    println!(
+        "{what}: {} clients as gdnsd: {ties} ties chosen otherwise, no other difference; mean scope /{:.3}, \
+         gdnsd /{:.3}; 0 narrower, {} wider",
+        all.len(),
+        mean(|one| one.ours.1),
+        mean(|one| one.theirs.1),
+        all.iter().filter(|one| one.ours.1 < one.theirs.1).count()
+    );
 }
 
-/// On one file and five clusters: every choice agrees, down to the last in order, but at ties; and no
-/// scope of ours is narrower.
+/// Whether two chosen clusters are one; asserts that they are equally near if not.
+fn is_same(client: IpAddr, spot: Spot, clusters: &[Cluster], ours: usize, theirs: usize) -> bool {
+    let apart = to_cluster(spot, clusters, ours) - to_cluster(spot, clusters, theirs);
+    assert!(apart.abs() < TIE_KM, "{client}: {ours}, gdnsd {theirs}, {apart} km apart");
+    ours == theirs
+}
+
 #[test]
 fn choices_and_scopes_as_gdnsd() {
     let city = City::open();
     let file = city.in_maxminds_schema();
-    let ground = ground(&FIVE, &[&file]);
+    let ground = ground(&FIVE, &[], &[&file]);
+    let view = view(&ground, 0);
+    let reference = Gdnsd { database: &file, clusters: &FIVE, networks: &[] };
+    println!("seed {SEED:#x}");
+    let mut random = Rng::with_seed(SEED);
+    compare("IPv4", &reference, &view, &city.ipv4_clients(100_000, &mut random));
+    compare("IPv6", &reference, &view, &city.ipv6_clients(20_000, &mut random));
+}
+
+/// The order of failover is gdnsd's, down to the last: the clusters that it puts first go down one
+/// after the other.
+#[test]
+fn failover_as_gdnsd() {
+    let city = City::open();
+    let file = city.in_maxminds_schema();
+    let ground = ground(&FIVE, &[], &[&file]);
     let views: Vec<View> = (0..1 << FIVE.len()).map(|down| view(&ground, down)).collect();
-    for (family, all) in compare(&city, &views[0], &file) {
-        let differ = all.iter().filter(|one| !same_but_at_ties(one, one.ours.0, one.theirs.0)).count();
-        let reordered = all.iter().filter(|one| is_reordered(one, &views)).count();
-        let mean = |scope: fn(&Compared) -> u8| {
-            all.iter().map(|one| f64::from(scope(one))).sum::<f64>() / all.len() as f64
-        };
-        let wider = all.iter().filter(|one| one.ours.1 < one.theirs.1).count();
-        println!(
-            "{family}: {} clients as gdnsd: {differ} chosen otherwise, {reordered} in another order, all of \
-             them ties; mean scope /{:.3}, gdnsd /{:.3}, {wider} wider here",
-            all.len(),
-            mean(|one| one.ours.1),
-            mean(|one| one.theirs.1),
-        );
-        for one in &all {
-            assert!(
-                one.ours.1 <= one.theirs.1,
-                "{}: scope /{}, gdnsd /{}",
-                one.client,
-                one.ours.1,
-                one.theirs.1
-            );
+    let mut random = Rng::with_seed(SEED);
+    let mut clients = city.ipv4_clients(40_000, &mut random);
+    clients.extend(city.ipv6_clients(10_000, &mut random));
+    let addresses: Vec<IpAddr> = clients.iter().map(|(client, _)| *client).collect();
+    let reference = Gdnsd { database: &file, clusters: &FIVE, networks: &[] };
+    let (mut steps, mut ties) = (0, 0);
+    for ((client, spot), theirs) in clients.iter().zip(reference.ask(FIVE.len(), &addresses)) {
+        assert_eq!(theirs.order.len(), FIVE.len());
+        let mut down = 0;
+        for theirs in theirs.order {
+            let (ours, _) = choice(&views[down], *client);
+            ties += u32::from(!is_same(*client, *spot, &FIVE, ours, theirs));
+            down |= 1 << theirs;
+            steps += 1;
         }
     }
+    println!("{} clients: {steps} steps of failover as gdnsd, {ties} ties otherwise", clients.len());
 }
 
-/// Whether two chosen clusters are one; asserts that they are equally near if not.
-fn same_but_at_ties(one: &Compared, ours: usize, theirs: usize) -> bool {
-    let apart = to_cluster(one.spot, &FIVE, ours) - to_cluster(one.spot, &FIVE, theirs);
-    assert!(apart.abs() < TIE_KM, "{}: {ours}, gdnsd {theirs}, {apart} km apart", one.client);
-    ours == theirs
-}
-
-/// Whether the order of failover differs from gdnsd's anywhere: the clusters that gdnsd puts first go
-/// down one after the other.
-fn is_reordered(one: &Compared, views: &[View]) -> bool {
-    let mut down = 0;
-    let mut reordered = false;
-    for &theirs in &one.order {
-        let (ours, _) = choice(&views[down], one.client);
-        reordered |= !same_but_at_ties(one, ours, theirs);
-        down |= 1 << theirs;
+/// With nested networks of the operator before the database, and many clusters. gdnsd says of a network
+/// which cluster it has; here the network is where that cluster is.
+#[test]
+fn networks_of_the_operator_as_gdnsd() {
+    let city = City::open();
+    let file = city.in_maxminds_schema();
+    let random = &mut Rng::with_seed(SEED);
+    let networks: Vec<(IpNet, usize)> = nested_networks(400, random)
+        .into_iter()
+        .filter(|network| !carriers().any(|carrier| carrier.contains(network) || network.contains(&carrier)))
+        .map(|network| (network, random.usize(..MANY.len())))
+        .collect();
+    let view = view(&ground(&MANY, &networks, &[&file]), 0);
+    let reference = Gdnsd { database: &file, clusters: &MANY, networks: &networks };
+    // Where the longest network of an address says, else where the database says.
+    let place = |address: IpAddr| {
+        let holding = networks.iter().filter(|(network, _)| network.contains(&address));
+        match holding.max_by_key(|(network, _)| network.prefix_len()) {
+            Some((_, index)) => Some((MANY[*index].1, MANY[*index].2)),
+            None => city.spot(address),
+        }
+    };
+    let mut clients: Vec<IpAddr> = Vec::new();
+    for (network, _) in &networks {
+        clients.extend([network.network(), network.broadcast()]);
+        clients.extend((0..20).map(|_| within(*network, random)));
     }
-    reordered
+    clients.extend(city.ipv4_clients(20_000, random).into_iter().map(|(client, _)| client));
+    clients.extend(city.ipv6_clients(5_000, random).into_iter().map(|(client, _)| client));
+    let (ipv4, ipv6): (Vec<_>, Vec<_>) = clients
+        .into_iter()
+        .filter_map(|client| Some((client, place(client)?)))
+        .partition(|(client, _)| client.is_ipv4());
+    println!("{} networks of the operator, {} clusters", networks.len(), MANY.len());
+    compare("IPv4, with networks", &reference, &view, &ipv4);
+    compare("IPv6, with networks", &reference, &view, &ipv6);
+}
+
+/// Where IPv6 carries IPv4 addresses: gdnsd takes no network there.
+fn carriers() -> impl Iterator<Item = IpNet> {
+    ["::/64", "64:ff9b::/96", "2001::/32", "2002::/16"].into_iter().map(|text| text.parse().unwrap())
 }
 
 //----------- Alone ----------------------------------------------------------
@@ -215,7 +271,7 @@ fn is_reordered(one: &Compared, views: &[View]) -> bool {
 fn no_scope_is_wrong() {
     let city = City::open();
     let [ipv4, ipv6] = City::files();
-    let view = view(&ground(&FIVE, &[&ipv4, &ipv6]), 0);
+    let view = view(&ground(&FIVE, &[], &[&ipv4, &ipv6]), 0);
     let mut random = Rng::with_seed(SEED);
     let mut clients = city.ipv4_clients(1000, &mut random);
     clients.extend(city.ipv6_clients(200, &mut random));
@@ -246,8 +302,8 @@ fn no_scope_is_wrong() {
 fn nearest_as_an_independent_calculation() {
     let city = City::open();
     let [ipv4, ipv6] = City::files();
-    let flat = view(&ground(&MANY, &[&ipv4, &ipv6]), 0);
-    let nested = view(&ground(&MANY, &[&city.in_maxminds_schema()]), 0);
+    let flat = view(&ground(&MANY, &[], &[&ipv4, &ipv6]), 0);
+    let nested = view(&ground(&MANY, &[], &[&city.in_maxminds_schema()]), 0);
     let mut random = Rng::with_seed(SEED ^ 1);
     let mut clients = city.ipv4_clients(80_000, &mut random);
     clients.extend(city.ipv6_clients(20_000, &mut random));

@@ -88,12 +88,11 @@ impl Running {
     fn compare(mut self) {
         let direct: Vec<Told> =
             self.clients.iter().map(|client| told(self.meridian.address(), &client.ask)).collect();
-        let mut differ: Vec<usize> =
-            (0..self.clients.len()).filter(|at| self.is_changed(*at, &direct)).collect();
-        let cached = self.unbound.from_subnet_cache();
-        differ.extend((0..self.clients.len()).rev().filter(|at| self.is_changed(*at, &direct)));
-
         let asked = self.clients.len();
+        let mut differ = self.through_the_cache(0..asked, &direct);
+        let cached = self.unbound.from_subnet_cache();
+        differ.extend(self.through_the_cache((0..asked).rev(), &direct));
+
         let kinds: BTreeSet<(usize, &Told)> =
             self.clients.iter().map(|client| client.map).zip(&direct).collect();
         let upstream = self.received() - asked as u64;
@@ -106,7 +105,8 @@ impl Running {
             differ.len(),
             2 * asked
         );
-        let examples: Vec<String> = differ.iter().take(3).map(|at| self.example(*at, &direct[*at])).collect();
+        let examples: Vec<String> =
+            differ.iter().take(3).map(|(at, through)| self.example(*at, &direct[*at], through)).collect();
         assert!(
             differ.is_empty(),
             "{}repeat with MERIDIAN_TEST_SEED={:#x} cargo test -p meridian-tests --test resolver",
@@ -117,20 +117,21 @@ impl Running {
         assert!(upstream < asked as u64, "the cache is not used");
     }
 
-    fn is_changed(&self, at: usize, direct: &[Told]) -> bool {
-        let through = told(self.unbound.address, &self.clients[at].ask);
-        if through != direct[at] {
-            println!("seed {:#x}: client {at}: through the resolver {through:?}", self.seed);
-        }
-        through != direct[at]
+    /// The clients, by their index, whom the resolver tells something else, and what.
+    fn through_the_cache(&self, clients: impl Iterator<Item = usize>, direct: &[Told]) -> Vec<(usize, Told)> {
+        clients
+            .map(|at| (at, told(self.unbound.address, &self.clients[at].ask)))
+            .filter(|(at, through)| *through != direct[*at])
+            .collect()
     }
 
-    fn example(&self, at: usize, direct: &Told) -> String {
+    fn example(&self, at: usize, direct: &Told, through: &Told) -> String {
         let Client { map, ask } = &self.clients[at];
+        let subnet = ask.subnet.map(|(address, source)| format!("{address}/{source}")).unwrap_or_default();
         format!(
-            "client {at}, {:?}, asks {} and is told directly {direct:?}\n{}\n",
-            ask.subnet,
+            "client {at} of {subnet} asks {} {}: directly {direct:?}, through Unbound {through:?}\n{}\n",
             ask.name,
+            RecordType::from(ask.question_type),
             self.maps[*map].toml()
         )
     }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use fastrand::Rng;
 use ipnet::IpNet;
@@ -123,6 +124,9 @@ impl City {
     /// When it cannot be written.
     #[must_use]
     pub fn in_maxminds_schema(&self) -> PathBuf {
+        // One thread writes while others of this process wait.
+        static WRITING: Mutex<()> = Mutex::new(());
+        let _one = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let path = folder().with_file_name("geolite2-city-nested.mmdb");
         let builds = [&self.ipv4, &self.ipv6].map(|reader| reader.metadata().build_epoch);
         let description = format!("ip-location-db of {builds:?}, form {FORM}");

@@ -1,10 +1,11 @@
 //! gdnsd as the reference: what its geoip plugin would choose, and with which scope.
 
 use std::fmt::Write;
-use std::fs::File;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
+
+use ipnet::IpNet;
 
 use crate::binary::scratch;
 use crate::clients::run;
@@ -18,55 +19,69 @@ pub struct Chosen {
     pub scope: u8,
 }
 
-/// Asks gdnsd's own tool (`gdnsd_geoip_test`, of Debian's `gdnsd`) for clients among clusters: the
-/// nearest `limit` clusters of each client. No server is started.
-///
-/// # Panics
-/// Without the program, and when it does not answer for each client.
-#[must_use]
-pub fn gdnsd(
-    database: &Path,
-    clusters: &[(&str, f64, f64)],
-    limit: usize,
-    clients: &[IpAddr],
-) -> Vec<Chosen> {
-    let folder = scratch();
-    std::fs::write(folder.join("config"), config(database, clusters, limit)).expect("it is written");
-    let mut questions = String::new();
-    for client in clients {
-        // Writing to a string cannot fail.
-        let _infallible = writeln!(questions, "nearest {client}");
-    }
-    // Files on both ends: neither side waits for the other's pipe.
-    let (asked, said) = (folder.join("asked"), folder.join("said"));
-    std::fs::write(&asked, questions).expect("it is written");
-    let mut command = Command::new("sh");
-    command.arg("-c").arg("exec gdnsd_geoip_test -c \"$1\" <\"$2\" >\"$3\"").arg("sh");
-    command.args([&folder, &asked, &said]);
-    let output = run(&mut command, "gdnsd");
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "expected gdnsd_geoip_test of Debian's gdnsd to run: {log}");
-    let said = std::io::read_to_string(File::open(said).expect("it is written")).expect("text");
-    let chosen: Vec<Chosen> = said.lines().map(|line| read(line, clusters)).collect();
-    assert_eq!(chosen.len(), clients.len(), "a line a client: {log}");
-    std::fs::remove_dir_all(folder).expect("it is ours");
-    chosen
+/// What gdnsd chooses from.
+pub struct Gdnsd<'a> {
+    /// A City database of MaxMind's schema.
+    pub database: &'a Path,
+    /// Name, latitude, longitude.
+    pub clusters: &'a [(&'static str, f64, f64)],
+    /// Networks before the database, each with the index of its cluster.
+    pub networks: &'a [(IpNet, usize)],
 }
 
-fn config(database: &Path, clusters: &[(&str, f64, f64)], limit: usize) -> String {
-    let names: Vec<&str> = clusters.iter().map(|(name, ..)| *name).collect();
-    let coordinates: Vec<String> = clusters
-        .iter()
-        .map(|(name, latitude, longitude)| format!("{name} => [{latitude:?}, {longitude:?}]"))
-        .collect();
-    format!(
-        "plugins => {{ geoip => {{ maps => {{ nearest => {{\n\
-         geoip2_db => {}\ndatacenters => [{}]\nauto_dc_coords => {{ {} }}\nauto_dc_limit => {limit}\n\
-         }} }}, resources => {{}} }} }}\n",
-        database.display(),
-        names.join(", "),
-        coordinates.join(", "),
-    )
+impl Gdnsd<'_> {
+    /// Asks gdnsd's own tool (`gdnsd_geoip_test`, of Debian's `gdnsd`) for the nearest `limit` clusters
+    /// of each client. No server is started.
+    ///
+    /// # Panics
+    /// Without the program, and when it does not answer for each client.
+    #[must_use]
+    pub fn ask(&self, limit: usize, clients: &[IpAddr]) -> Vec<Chosen> {
+        let folder = scratch();
+        std::fs::write(folder.join("config"), self.config(limit)).expect("it is written");
+        let mut questions = String::new();
+        for client in clients {
+            // Writing to a string cannot fail.
+            let _infallible = writeln!(questions, "nearest {client}");
+        }
+        // Files on both ends: neither side waits for the other's pipe.
+        let (asked, said) = (folder.join("asked"), folder.join("said"));
+        std::fs::write(&asked, questions).expect("it is written");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg("exec gdnsd_geoip_test -c \"$1\" <\"$2\" >\"$3\"").arg("sh");
+        command.args([&folder, &asked, &said]);
+        let output = run(&mut command, "gdnsd");
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "expected gdnsd_geoip_test of Debian's gdnsd to run: {log}");
+        let said = std::fs::read_to_string(said).expect("text");
+        let chosen: Vec<Chosen> = said.lines().map(|line| read(line, self.clusters)).collect();
+        assert_eq!(chosen.len(), clients.len(), "a line a client: {log}");
+        std::fs::remove_dir_all(folder).expect("it is ours");
+        chosen
+    }
+
+    fn config(&self, limit: usize) -> String {
+        let names: Vec<&str> = self.clusters.iter().map(|(name, ..)| *name).collect();
+        let coordinates: Vec<String> = self
+            .clusters
+            .iter()
+            .map(|(name, latitude, longitude)| format!("{name} => [{latitude:?}, {longitude:?}]"))
+            .collect();
+        let networks: Vec<String> = self
+            .networks
+            .iter()
+            .map(|(network, index)| format!("{network} => {}\n", names[*index]))
+            .collect();
+        format!(
+            "plugins => {{ geoip => {{ maps => {{ nearest => {{\n\
+             geoip2_db => {}\ndatacenters => [{}]\nauto_dc_coords => {{ {} }}\nauto_dc_limit => {limit}\n\
+             nets => {{\n{}}}\n}} }}, resources => {{}} }} }}\n",
+            self.database.display(),
+            names.join(", "),
+            coordinates.join(", "),
+            networks.concat(),
+        )
+    }
 }
 
 /// `nearest => 192.0.2.1/13 => dublin, frankfurt`.

@@ -3,7 +3,7 @@
 //! Every answer of a [`RandomMap`] is a function of the client: what would be drawn at random is
 //! answered whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -54,22 +54,8 @@ impl RandomWorld {
             };
             clusters.push((format!("c{index:02}"), latitude, longitude));
         }
-        let mut networks = BTreeMap::new();
-        for _ in 0..120 {
-            let (mut network, longest) = if random.bool() {
-                (network(Ipv4Addr::from_bits(random.u32(..)).into(), random.u8(6..=20)), 30)
-            } else {
-                (network(any_ipv6(random), random.u8(16..=44)), 62)
-            };
-            for _ in 0..=random.u8(..=4) {
-                networks.insert(network, any_location(random));
-                if network.prefix_len() + 1 >= longest {
-                    break;
-                }
-                let length = random.u8(network.prefix_len() + 1..=longest.min(network.prefix_len() + 10));
-                network = IpNet::new(within(network, random), length).expect("of the family").trunc();
-            }
-        }
+        let networks =
+            nested_networks(120, random).into_iter().map(|network| (network, any_location(random))).collect();
         Self { seed, clusters, networks }
     }
 
@@ -108,6 +94,28 @@ impl RandomWorld {
         };
         (0..count).map(|_| client()).collect()
     }
+}
+
+/// Random networks of both families, each with up to four more inside each other; sorted.
+#[must_use]
+pub fn nested_networks(count: usize, random: &mut Rng) -> Vec<IpNet> {
+    let mut networks = BTreeSet::new();
+    for _ in 0..count {
+        let (mut network, longest) = if random.bool() {
+            (network(Ipv4Addr::from_bits(random.u32(..)).into(), random.u8(6..=20)), 30)
+        } else {
+            (network(any_ipv6(random), random.u8(16..=44)), 62)
+        };
+        for _ in 0..=random.u8(..=4) {
+            networks.insert(network);
+            if network.prefix_len() + 1 >= longest {
+                break;
+            }
+            let length = random.u8(network.prefix_len() + 1..=longest.min(network.prefix_len() + 10));
+            network = IpNet::new(within(network, random), length).expect("of the family").trunc();
+        }
+    }
+    networks.into_iter().collect()
 }
 
 fn network(address: IpAddr, length: u8) -> IpNet {
