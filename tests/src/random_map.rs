@@ -19,7 +19,7 @@ const COUNTRIES: [&str; 12] = ["IE", "DE", "PL", "US", "CA", "BR", "ZA", "EG", "
 const GIVEN_OUT: [&str; 5] = ["2001:200::/23", "2400::/12", "2600::/12", "2800::/12", "2a00::/12"];
 
 /// Where IPv6 carries an IPv4 address, each with the bit at which it begins.
-const CARRIERS: [(&str, u8); 3] = [("2002::", 16), ("64:ff9b::", 96), ("::ffff:0:0", 96)];
+const CARRIERS: [(&str, u8); 4] = [("2002::", 16), ("2001::", 96), ("64:ff9b::", 96), ("::ffff:0:0", 96)];
 
 //----------- The world ------------------------------------------------------
 
