@@ -108,6 +108,8 @@ pub(crate) struct Findings<'a> {
     pub(crate) source: &'a Source<'a>,
     mistakes: RefCell<Kept>,
     warnings: RefCell<Kept>,
+    /// The mistakes in data files, and how many were not kept.
+    beside: RefCell<(Vec<Issue>, usize)>,
     /// Where the text is no TOML: what follows from a broken line is withheld.
     broken: Option<Broken>,
 }
@@ -133,7 +135,13 @@ pub(crate) enum Cause {
 
 impl<'a> Findings<'a> {
     pub(crate) fn new(source: &'a Source<'a>) -> Self {
-        Self { source, mistakes: RefCell::default(), warnings: RefCell::default(), broken: None }
+        Self {
+            source,
+            mistakes: RefCell::default(),
+            warnings: RefCell::default(),
+            beside: RefCell::default(),
+            broken: None,
+        }
     }
 
     /// Withholds from now on what broken lines at these offsets may have caused.
@@ -164,6 +172,16 @@ impl<'a> Findings<'a> {
         self.mistakes.borrow_mut().push(offset, || {
             (key(), Matter::Mistake { expected: expected.to_string(), found: found.to_string() })
         });
+    }
+
+    /// A mistake in a data file, rendered only if it is kept.
+    pub(crate) fn beside(&self, render: impl FnOnce() -> Issue) {
+        let (kept, dropped) = &mut *self.beside.borrow_mut();
+        if kept.len() < limits::ISSUES {
+            kept.push(render());
+        } else {
+            *dropped += 1;
+        }
     }
 
     /// Something that is allowed and may not be wanted.
@@ -202,7 +220,11 @@ impl<'a> Findings<'a> {
     /// The value with the warnings if there was no mistake, else the mistakes.
     pub(crate) fn conclude<T>(self, value: Option<T>) -> Result<(T, Vec<Issue>), Issues> {
         let file = self.source.file;
-        let (mistakes, dropped) = self.mistakes.into_inner().finish(self.source);
+        let (mut mistakes, mut dropped) = self.mistakes.into_inner().finish(self.source);
+        let (beside, dropped_beside) = self.beside.into_inner();
+        mistakes.extend(beside);
+        dropped += dropped_beside + mistakes.len().saturating_sub(limits::ISSUES);
+        mistakes.truncate(limits::ISSUES);
         let value = match value {
             Some(value) if mistakes.is_empty() => value,
             None if mistakes.is_empty() => {

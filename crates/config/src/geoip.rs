@@ -10,11 +10,16 @@ use crate::findings::{Findings, Spotted};
 use crate::issue::Located;
 use crate::kinds::{At, FilePath, List, Parsed, Section, Sections, Whole};
 use crate::limits;
+use crate::networks_file;
 use crate::places::{CONTINENT, COUNTRY, LATITUDE, LONGITUDE, SUBDIVISION};
 use crate::reader::Table;
 use crate::settings::Geoip;
 
-const PREFIX: Parsed<IpNet> = Parsed { what: "a prefix, such as \"10.20.0.0/16\"", parse: parse_prefix };
+pub(crate) const PREFIX: Parsed<IpNet> =
+    Parsed { what: "a prefix, such as \"10.20.0.0/16\"", parse: parse_prefix };
+
+/// The number of an autonomous system; RFC 7607: 0 is none.
+pub(crate) const ASN: Whole<u32> = Whole { min: 1, max: u32::MAX, unit: "" };
 
 //----------- GeoipSpec ------------------------------------------------------
 
@@ -22,6 +27,7 @@ const PREFIX: Parsed<IpNet> = Parsed { what: "a prefix, such as \"10.20.0.0/16\"
 #[derive(Default)]
 pub(crate) struct GeoipSpec {
     databases: Vec<Spotted<PathBuf>>,
+    networks_file: Option<Spotted<PathBuf>>,
     networks: Vec<NetworkSpec>,
 }
 
@@ -29,6 +35,11 @@ impl GeoipSpec {
     /// The databases with their places in the file.
     pub(crate) fn databases(&self, findings: &Findings<'_>) -> Vec<Located<PathBuf>> {
         self.databases.iter().cloned().map(|database| findings.located(database)).collect()
+    }
+
+    /// The files that are read beside the configuration.
+    pub(crate) fn data_files(&self) -> Vec<PathBuf> {
+        self.networks_file.iter().map(|file| file.value.clone()).collect()
     }
 }
 
@@ -48,10 +59,12 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> GeoipSpec {
     let read = |table: &mut Table<'_>| {
         let path = At(FilePath { file, what: "the path of an MMDB file" });
         let databases = List { of: path, what: "paths", min: 0, max: limits::DATABASES };
+        let networks_file = At(FilePath { file, what: "the path of a CSV file" });
         let networks =
             Sections { header: "[[geoip.networks]]", min: 0, max: limits::NETWORKS, read: read_network };
         GeoipSpec {
             databases: table.or("databases", Vec::new(), &databases),
+            networks_file: table.optional("networks_file", &networks_file),
             networks: table.many("networks", &networks).list,
         }
     };
@@ -79,8 +92,7 @@ fn read_network(table: &mut Table<'_>) -> NetworkSpec {
         subdivision: table.optional("subdivision", &SUBDIVISION),
         latitude: table.optional("latitude", &LATITUDE),
         longitude: table.optional("longitude", &LONGITUDE),
-        // RFC 7607: 0 is no autonomous system.
-        asn: table.optional("asn", &Whole { min: 1, max: u32::MAX, unit: "" }),
+        asn: table.optional("asn", &ASN),
     }
 }
 
@@ -94,10 +106,10 @@ fn parse_prefix(text: &str) -> Result<IpNet, String> {
 
 //----------- Geoip ----------------------------------------------------------
 
-/// Builds the section and checks that no prefix stands twice.
+/// Builds the section with the networks of its file, and checks that no prefix stands twice.
 pub(crate) fn build(spec: GeoipSpec, findings: &Findings<'_>) -> Option<Geoip> {
     let databases = spec.databases(findings);
-    let GeoipSpec { databases: _, networks } = spec;
+    let GeoipSpec { databases: _, networks_file, networks } = spec;
     let mut first_spots = HashMap::new();
     let mut built = Vec::with_capacity(networks.len());
     for network in networks {
@@ -107,6 +119,10 @@ pub(crate) fn build(spec: GeoipSpec, findings: &Findings<'_>) -> Option<Geoip> {
             findings.mistake(&prefix.spot, "each prefix once", found);
         }
         built.push(build_network(network));
+    }
+    if let Some(file) = &networks_file {
+        let of_file = networks_file::read(file, &first_spots, findings);
+        built.extend(of_file.into_iter().map(Some));
     }
     Some(Geoip { databases, networks: built.into_iter().collect::<Option<_>>()? })
 }

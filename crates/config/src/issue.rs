@@ -18,8 +18,8 @@ pub struct Issue {
     pub file: PathBuf,
     /// Where in it; `None` when the file could not be read at all.
     pub position: Option<Position>,
-    /// The path of the key, with list indices from 0: `gateways[2].hostnames[0]`. `syntax` where the
-    /// text is no TOML, empty where the position is `None` and for a warning about the whole file.
+    /// The path of the key, with list indices from 0: `gateways[2].hostnames[0]`; in a CSV file the
+    /// name of the column. `syntax` where the text is no TOML, or no such CSV, empty where the position is `None` and for a warning about the whole file.
     pub key: String,
     /// What is the matter.
     pub matter: Matter,
@@ -87,7 +87,7 @@ impl fmt::Display for Issue {
 
 //----------- Issues ---------------------------------------------------------
 
-/// All mistakes of a file, in the order of the file; never empty.
+/// All mistakes of a file, in the order of the file, then those of its data files; never empty.
 ///
 /// Displayed one a line. Of a file with very many only the first are kept; the last line then says
 /// how many more there are.
@@ -116,10 +116,17 @@ impl Issues {
         &self.databases
     }
 
-    /// Puts further issues of the same file to their places.
+    /// Puts further issues to their places; those of another file come behind those of the first.
     pub fn add(&mut self, issues: impl IntoIterator<Item = Issue>) {
         self.kept.extend(issues);
-        self.kept.sort_by_key(|issue| issue.position);
+        let mut files: Vec<PathBuf> = Vec::new();
+        for issue in &self.kept {
+            if !files.contains(&issue.file) {
+                files.push(issue.file.clone());
+            }
+        }
+        let rank = |issue: &Issue| files.iter().position(|file| *file == issue.file);
+        self.kept.sort_by_key(|issue| (rank(issue), issue.position));
         let most = limits::ISSUES.min(self.kept.len());
         self.dropped += self.kept.split_off(most).len();
     }

@@ -199,11 +199,20 @@ impl Kind for Degrees {
     }
 
     fn read(&self, cursor: &Cursor<'_>) -> Option<f64> {
-        match decimal(cursor.value) {
-            // A NaN is in no range.
-            Some(degrees) if (-self.most..=self.most).contains(&degrees) => Some(degrees),
-            _ => cursor.wrong(self.expected()),
-        }
+        let degrees = decimal(cursor.value).filter(|degrees| self.holds(*degrees));
+        degrees.or_else(|| cursor.wrong(self.expected()))
+    }
+}
+
+impl Degrees {
+    /// The degrees of a text that stands alone.
+    pub(crate) fn parse(&self, text: &str) -> Option<f64> {
+        text.parse().ok().filter(|degrees| self.holds(*degrees))
+    }
+
+    /// A NaN is in no range.
+    fn holds(&self, degrees: f64) -> bool {
+        (-self.most..=self.most).contains(&degrees)
     }
 }
 

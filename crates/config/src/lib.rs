@@ -9,7 +9,7 @@
 //! `meridian check`, `serve` and a reload are the same call.
 //!
 //! # What this crate does not do
-//! It opens no file but the one it is given: that a database exists is for who opens it, through
+//! It opens no file but the one it is given and the CSV files that this one names: that a database exists is for who opens it, through
 //! [`Issue::mistake`] at the same line. It binds no socket, resolves no hostname (it only says which are endpoints), and keeps nothing
 //! between two calls. It writes no configuration.
 //!
@@ -21,6 +21,7 @@
 //! - After a line that is no TOML only issues that line cannot have caused are reported beside it.
 
 mod clusters;
+mod csv;
 mod endpoints;
 mod findings;
 mod gateways;
@@ -30,6 +31,7 @@ mod issue;
 mod kinds;
 mod limits;
 mod names;
+mod networks_file;
 mod places;
 mod policy;
 mod probes;
@@ -83,41 +85,43 @@ pub struct Loaded {
 /// # Errors
 /// Every mistake in it, or the one reason it cannot be read.
 pub fn load(path: &Path) -> Result<Loaded, Issues> {
-    let octets = read(path).map_err(|reason| Issues::unreadable(path, reason))?;
+    let octets = read(path, limits::FILE_OCTETS).map_err(|reason| Issues::unreadable(path, reason))?;
     match String::from_utf8(octets) {
         Ok(text) => parse(&text, path),
-        Err(error) => Err(not_utf8(path, error.as_bytes(), error.utf8_error().valid_up_to())),
+        Err(error) => Err(not_utf8(path, error.as_bytes(), error.utf8_error().valid_up_to()).into()),
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// The octets of a file of at most so many, or why there are none.
+fn read(path: &Path, most_octets: u64) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut octets = Vec::new();
     // One more than allowed tells a file at the limit from one above it.
-    file.take(limits::FILE_OCTETS + 1).read_to_end(&mut octets).map_err(|error| error.to_string())?;
-    if octets.len() as u64 > limits::FILE_OCTETS {
-        return Err(format!("larger than {} MiB", limits::FILE_OCTETS >> 20));
+    file.take(most_octets + 1).read_to_end(&mut octets).map_err(|error| error.to_string())?;
+    if octets.len() as u64 > most_octets {
+        return Err(format!("larger than {} MiB", most_octets >> 20));
     }
     Ok(octets)
 }
 
 /// Says where a file stops being text.
-fn not_utf8(path: &Path, octets: &[u8], valid_up_to: usize) -> Issues {
+fn not_utf8(path: &Path, octets: &[u8], valid_up_to: usize) -> Issue {
     let (valid, rest) = octets.split_at_checked(valid_up_to).unwrap_or_default();
     let source = Source::new(path, str::from_utf8(valid).unwrap_or(""));
     let found = rest.first().map_or_else(String::new, |octet| format!("the octet 0x{octet:02x}"));
-    Issues::from(Issue {
+    Issue {
         file: path.to_path_buf(),
         position: Some(source.position(valid_up_to)),
         key: "syntax".into(),
         matter: Matter::Mistake { expected: "text in UTF-8".into(), found },
-    })
+    }
 }
 
-/// Reads a text as the content of `file`; relative paths in it begin at that file's folder.
+/// Reads a text as the content of `file`; relative paths in it begin at that file's folder. The data
+/// files that it names are read anew.
 ///
 /// # Errors
-/// Every mistake in it.
+/// Every mistake in it and in the data files, which come behind it.
 pub fn parse(text: &str, file: &Path) -> Result<Loaded, Issues> {
     let source = Source::new(file, text);
     let mut findings = Findings::new(&source);
@@ -170,6 +174,7 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
         findings.warn(&root.key("zones"), "no zone is served");
     }
     let server = server::build(server, admin, findings);
+    let data_files = geoip.data_files();
     let geoip = geoip::build(geoip, findings);
     let resolver = resolver::build(resolver, findings);
     let zones = Zones::build(zones, findings);
@@ -187,5 +192,5 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
         zones: zones.zones?,
         gateways: gateways?,
     };
-    Some((Catalog::new(parts), Settings { server, geoip: geoip?, resolver }))
+    Some((Catalog::new(parts), Settings { server, geoip: geoip?, resolver, data_files }))
 }

@@ -52,6 +52,12 @@ pub(crate) const DATABASES: usize = 16;
 /// Networks of the operator's own: as many as there are words for in a file.
 pub(crate) const NETWORKS: usize = 500_000;
 
+/// Octets of a data file: its lines, each as long as any should be.
+pub(crate) const DATA_FILE_OCTETS: u64 = 64 << 20;
+
+/// Lines of a data file: as many networks as the configuration itself may have.
+pub(crate) const DATA_FILE_LINES: usize = 500_000;
+
 /// Resolvers, asked one after the other: more could not all be asked within any patience.
 pub(crate) const RESOLVERS: usize = 8;
 /// The shortest wait for a resolver: below it a lookup that leaves the site fails.

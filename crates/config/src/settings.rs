@@ -17,6 +17,8 @@ pub struct Settings {
     pub geoip: Geoip,
     /// `[resolver]`.
     pub resolver: Resolver,
+    /// Files beside the configuration that were read: who serves watches them.
+    pub data_files: Vec<PathBuf>,
 }
 
 /// `[server]`: sockets, threads and files.

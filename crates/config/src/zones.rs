@@ -188,7 +188,7 @@ impl Zones {
         findings: &Findings<'_>,
     ) {
         for Spotted { value: hostname, spot } in hostnames {
-            let Some(Some(contents)) = self.of(hostname.name()).map(|zone| self.contents.get(zone)).flatten()
+            let Some(Some(contents)) = self.of(hostname.name()).and_then(|zone| self.contents.get(zone))
             else {
                 continue;
             };

@@ -2,12 +2,12 @@
 //!
 //! `mistakes/*.txt` hold the cases: a title behind `####`, the file, and behind `---->` what is
 //! reported. Below each file, except where the title ends in `(alone)`, stands [`PRELUDE`], so that
-//! positions are those of the case. `UPDATE_GOLDEN=1 cargo test -p meridian-config --test mistakes`
+//! positions are those of the case. Behind `==== networks.csv` stands the data file of that name beside it. `UPDATE_GOLDEN=1 cargo test -p meridian-config --test mistakes`
 //! writes what is reported now; read the difference before keeping it.
 
 use std::path::{Path, PathBuf};
 
-use meridian_config::parse;
+use meridian_config::{Issue, parse};
 
 /// Something to refer to, and nothing that warns.
 const PRELUDE: &str = r#"
@@ -40,15 +40,38 @@ addresses = ["192.0.2.2"]
 
 fn report(title: &str, case: &str) -> String {
     let prelude = if title.ends_with("(alone)") { "" } else { PRELUDE };
-    match parse(&format!("{case}{prelude}"), Path::new("m.toml")) {
+    let (case, data) = case.split_once("==== networks.csv\n").unwrap_or((case, ""));
+    let folder = data_folder(data);
+    let file = folder.join("m.toml");
+    let parsed = parse(&format!("{case}{prelude}"), &file);
+    if !data.is_empty() {
+        std::fs::remove_dir_all(&folder).expect("a folder of our own");
+    }
+    match parsed {
         Err(issues) => {
             assert_eq!(issues.len(), issues.iter().count(), "{title}: nothing is dropped here");
-            let positions: Vec<_> = issues.iter().map(|issue| issue.position).collect();
-            assert!(positions.is_sorted(), "{title}: {positions:?}");
-            format!("{issues}\n")
+            let of_data = |issue: &&Issue| issue.file != file;
+            let positions = |of: bool| -> Vec<_> {
+                issues.iter().filter(|issue| of_data(issue) == of).map(|issue| issue.position).collect()
+            };
+            assert!(positions(false).is_sorted() && positions(true).is_sorted(), "{title}: {issues}");
+            assert!(issues.iter().is_sorted_by_key(|issue| of_data(&issue)), "{title}: {issues}");
+            let of_the_folder = if data.is_empty() { "\0".into() } else { format!("{}/", folder.display()) };
+            format!("{issues}\n").replace(&of_the_folder, "")
         }
         Ok(loaded) => loaded.warnings.iter().map(|warning| format!("{warning}\n")).collect(),
     }
+}
+
+/// A folder that holds the data file, or none where there is no data.
+fn data_folder(data: &str) -> PathBuf {
+    if data.is_empty() {
+        return PathBuf::new();
+    }
+    let folder = std::env::temp_dir().join(format!("meridian-mistakes-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder of our own");
+    std::fs::write(folder.join("networks.csv"), data).expect("a file of our own");
+    folder
 }
 
 /// The golden file with what is reported now, and whether that differs from what it says.
@@ -96,6 +119,12 @@ fn server() {
 #[test]
 fn geoip() {
     hold("geoip.txt");
+}
+
+/// The only one with data files, which all are of one name.
+#[test]
+fn networks_file() {
+    hold("networks_file.txt");
 }
 
 #[test]
