@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::explain::{self, Explain};
 use crate::logs::{self, LogFormat};
+use crate::prove::{self, Prove};
 use crate::{check, demo, exit, serve};
 
 /// A DNS-based global load balancer: answers each hostname with the address of the nearest healthy
@@ -40,6 +42,15 @@ enum Command {
         /// The configuration file.
         file: PathBuf,
     },
+    /// Say why a client gets the answer it gets, stage by stage.
+    ///
+    /// The same code as the answer's. Every address counts as healthy unless --down or --probe says more.
+    Explain(Explain),
+    /// Prove that residency holds: which clusters could ever answer which clients, whatever their health.
+    ///
+    /// Ends with 0 when every rule holds for all the clients it is for, and with 1 when one can be
+    /// broken, with a client for which it can.
+    Prove(Prove),
     /// Run three small clusters and the DNS server for them on loopback addresses.
     Demo {
         /// Where the DNS server listens, UDP and TCP.
@@ -56,6 +67,8 @@ pub fn run() -> ExitCode {
     let line = Line::parse();
     let result = match line.command {
         Command::Check { file } => check::run(&file),
+        Command::Explain(asked) => explain::run(&asked),
+        Command::Prove(asked) => prove::run(&asked),
         Command::Serve { config } => {
             let _logs = logs::init(line.log_format, line.log_level);
             serve::run(&config)

@@ -14,10 +14,15 @@ mod check;
 mod command;
 mod demo;
 mod exit;
+mod explain;
 mod load;
 mod logs;
+mod page;
+mod prove;
 pub mod publish;
 mod serve;
+mod supply;
+mod watch;
 
 pub use command::run;
 pub use load::{Loaded, load, load_text};

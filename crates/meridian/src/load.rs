@@ -8,6 +8,8 @@ use meridian_dns::Ground;
 use meridian_geoip::{DatabaseError, Locality};
 use meridian_model::Network;
 
+use crate::watch::Watch;
+
 /// A configuration that can be served.
 pub struct Loaded {
     /// Names and places, ready for verdicts; holds the catalog.
@@ -16,12 +18,16 @@ pub struct Loaded {
     pub settings: Settings,
     /// What the author should know all the same.
     pub warnings: Vec<Issue>,
+    /// The databases and tables that were read.
+    pub(crate) watch: Watch,
+    /// The file's own text.
+    pub(crate) text: Arc<str>,
 }
 
-/// Loads a file and the databases that it names.
+/// Loads a file and the databases and tables that it names.
 ///
 /// # Errors
-/// Every issue of the file and of its databases, in the file's order.
+/// Every issue of the file and of what it names, in the file's order.
 pub fn load(file: &Path) -> Result<Loaded, Issues> {
     finish(file, meridian_config::load(file))
 }
@@ -35,15 +41,13 @@ pub fn load_text(text: &str, file: &Path) -> Result<Loaded, Issues> {
 }
 
 fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Result<Loaded, Issues> {
-    let loaded = loaded.map_err(|mut issues| {
-        let databases = issues.databases().to_vec();
-        if !databases.is_empty()
-            && let Err(errors) = locality(&databases, &[])
-        {
-            issues.add(database_issues(file, &databases, &errors));
-        }
-        issues
-    })?;
+    let loaded = loaded.map_err(|issues| with_databases(file, issues))?;
+    // Looked at before they are read, so that no change is missed: tables are read once more.
+    let watch = Watch::new(files(&loaded.settings));
+    let loaded = match loaded.settings.data_files.is_empty() {
+        true => loaded,
+        false => meridian_config::parse(&loaded.text, file)?,
+    };
     let geoip = &loaded.settings.geoip;
     let locality = locality(&geoip.databases, &geoip.networks).map_err(|errors| {
         let mut each = database_issues(file, &geoip.databases, &errors).into_iter();
@@ -54,7 +58,25 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     })?;
     let ground = Ground::new(Arc::new(loaded.catalog), Arc::new(locality), None)
         .map_err(|error| Issue::unreadable(file, error.to_string()))?;
-    Ok(Loaded { ground: Arc::new(ground), settings: loaded.settings, warnings: loaded.warnings })
+    let meridian_config::Loaded { settings, warnings, text, .. } = loaded;
+    Ok(Loaded { ground: Arc::new(ground), settings, warnings, watch, text })
+}
+
+/// The issues of a file, and with them those of the databases that it names.
+fn with_databases(file: &Path, mut issues: Issues) -> Issues {
+    let databases = issues.databases().to_vec();
+    if !databases.is_empty()
+        && let Err(errors) = locality(&databases, &[])
+    {
+        issues.add(database_issues(file, &databases, &errors));
+    }
+    issues
+}
+
+/// Everything beside the configuration that it is made from.
+fn files(settings: &Settings) -> Vec<PathBuf> {
+    let databases = settings.geoip.databases.iter().map(|database| database.value.clone());
+    databases.chain(settings.data_files.iter().cloned()).collect()
 }
 
 fn locality(databases: &[Located<PathBuf>], networks: &[Network]) -> Result<Locality, Vec<DatabaseError>> {

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::ValueEnum;
 use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -19,6 +21,9 @@ pub(crate) enum LogFormat {
 
 /// Lines that wait for standard error to take them; further ones are dropped and counted.
 const LINES_WAITING: usize = 8192;
+
+/// Libraries that would write a line for a packet that anyone can send: what matters of it is in ours.
+const SILENT: [&str; 2] = ["hickory_net", "hickory_resolver"];
 
 /// The logs of this process. When it is dropped, lines that wait have a moment to be written.
 pub(crate) struct Logs {
@@ -44,9 +49,13 @@ pub(crate) fn init(format: LogFormat, level: Level) -> Logs {
         .with_writer(writer)
         .with_max_level(LevelFilter::from_level(level))
         .with_target(false);
+    let mut targets = Targets::new().with_default(LevelFilter::from_level(level));
+    for silent in SILENT {
+        targets = targets.with_target(silent, LevelFilter::OFF);
+    }
     match format {
-        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).finish().with(targets).init(),
+        LogFormat::Json => lines.json().flatten_event(true).finish().with(targets).init(),
     }
     std::panic::set_hook(Box::new(|panic| {
         if let Some(seen) = worth_a_line() {

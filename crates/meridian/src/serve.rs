@@ -9,10 +9,12 @@ use anyhow::Context;
 use meridian_dns::{Bound, Server};
 use meridian_health_probe::{self as health_probe, Handle, NetworkChecker};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::exit;
 use crate::load::{Loaded, load};
 use crate::publish::Publisher;
+use crate::supply::{Requester, Supply, requests};
 
 /// How long connections may take to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -42,13 +44,13 @@ async fn serve(config: &Path, loaded: Loaded) -> anyhow::Result<()> {
         format!("cannot listen; `listen` under [server] in {} says where", config.display())
     })?;
     let running = tokio::select! {
-        running = Running::start(&loaded, bound) => running?,
+        running = Running::start(loaded, Some(config), bound) => running?,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
     let stop = loop {
         tokio::select! {
-            _ = hangup.recv() => running.reload(config, &loaded).await,
+            _ = hangup.recv() => running.requester.reload(),
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
         }
@@ -73,21 +75,26 @@ fn seed() -> u64 {
 
 //----------- Running --------------------------------------------------------
 
-/// A server with its probes.
+/// A server with all that keeps its views up to date.
 pub(crate) struct Running {
-    pub(crate) probes: Handle,
+    pub(crate) probes: Arc<Handle>,
     pub(crate) publisher: Arc<Publisher>,
+    requester: Requester,
+    supply: JoinHandle<()>,
     server: Server,
 }
 
 impl Running {
-    /// Starts the probes, waits for their first round (capped), then answers.
-    pub(crate) async fn start(loaded: &Loaded, bound: Bound) -> anyhow::Result<Self> {
-        let settings =
-            health_probe::Settings { first_round: loaded.settings.server.first_round, seed: seed() };
+    /// Resolves hostnames and starts the probes, waits for the first round of both (capped), then
+    /// answers. `file`: what a reload reads.
+    pub(crate) async fn start(loaded: Loaded, file: Option<&Path>, bound: Bound) -> anyhow::Result<Self> {
+        let first_round = loaded.settings.server.first_round;
+        let supply = Supply::start(loaded, file.map(Path::to_path_buf), seed()).await?;
+        let ground = supply.ground().clone();
+        let settings = health_probe::Settings { first_round, seed: seed() };
         let checker = NetworkChecker::new().context("no HTTP client for probes")?;
-        let probes = health_probe::start(loaded.ground.catalog().clone(), settings, checker);
-        let publisher = Publisher::first(loaded.ground.clone(), probes.snapshots())
+        let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, checker));
+        let publisher = Publisher::first(ground, probes.snapshots())
             .await
             .context("the probes ended before their first round")?;
         let publisher = Arc::new(publisher);
@@ -96,53 +103,28 @@ impl Running {
             let publisher = Arc::clone(&publisher);
             async move { publisher.run().await }
         });
+        let (requester, requests) = requests();
+        let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
         let server = Server::start(bound, publisher.live().clone(), seed()).context("cannot serve")?;
         for address in server.addresses() {
             tracing::info!(%address, "listening");
         }
         tracing::info!("ready");
-        Ok(Self { probes, publisher, server })
+        Ok(Self { probes, publisher, requester, supply, server })
     }
 
-    /// Loads the file anew. With any issue all stays as it is.
-    async fn reload(&self, config: &Path, first: &Loaded) {
-        let file = config.to_path_buf();
-        // Loading reads files and sorts address space: not on a thread that others wait for.
-        let loaded = match tokio::task::spawn_blocking(move || load(&file)).await {
-            Ok(Ok(loaded)) => loaded,
-            Ok(Err(issues)) => {
-                for issue in &issues {
-                    tracing::error!("{issue}");
-                }
-                tracing::error!("reload refused: the configuration before it stays in force");
-                return;
-            }
-            Err(error) => {
-                tracing::error!(%error, "reload failed: the configuration before it stays in force");
-                return;
-            }
-        };
-        for warning in &loaded.warnings {
-            tracing::warn!("{warning}");
-        }
-        if loaded.settings.server != first.settings.server {
-            tracing::warn!("[server] has changed: that takes effect at the next start");
-        }
-        let catalog = loaded.ground.catalog().clone();
-        tracing::info!(
-            gateways = catalog.gateways().len(),
-            targets = catalog.targets().len(),
-            "reloaded: in force after the first round of new targets"
-        );
-        self.publisher.prepare(Arc::clone(&loaded.ground));
-        self.probes.replace(catalog);
-    }
-
-    /// Stops answering when what has arrived is answered, then stops the probes.
+    /// Stops answering when what has arrived is answered, then stops what kept the views up to date.
     pub(crate) async fn stop(self) {
-        let counters = self.server.counters().clone();
-        let drained = self.server.stop(DRAIN).await;
-        self.probes.stop().await;
+        let Self { probes, requester, supply, server, .. } = self;
+        let counters = server.counters().clone();
+        let drained = server.stop(DRAIN).await;
+        drop(requester);
+        // A load that is under way is not waited for.
+        supply.abort();
+        let _ended = supply.await;
+        if let Some(probes) = Arc::into_inner(probes) {
+            probes.stop().await;
+        }
         tracing::info!(drained, totals = ?counters.totals(), "stopped");
     }
 }

@@ -1,0 +1,143 @@
+//! `meridian explain`: why a client gets the answer it gets.
+
+mod json;
+mod names;
+mod record;
+mod text;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use meridian_dns::{Asked, Ground, View, explain};
+use meridian_health_probe::{self as health_probe, NetworkChecker};
+use meridian_model::{Catalog, DomainName, TargetHealth, Verdict, Verdicts};
+
+use crate::exit;
+use crate::load::{Loaded, load, load_text};
+use crate::page::print;
+use crate::supply::Supply;
+
+use names::Naming;
+use record::Answered;
+
+/// The demo's configuration, for a first look without a file.
+const DEMO: &str = include_str!("../demo/demo.toml");
+
+/// What is asked.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The name, as a client asks for it.
+    name: String,
+    /// The client: the address, or the network of a client subnet that its resolver discloses.
+    #[arg(long, value_name = "ADDRESS")]
+    client: IpAddr,
+    /// The RR type.
+    #[arg(long = "type", value_name = "TYPE", default_value = "A")]
+    question_type: hickory_proto::rr::RecordType,
+    /// The resolver that discloses the client's subnet; without it the client asks for itself.
+    #[arg(long, value_name = "ADDRESS")]
+    resolver: Option<IpAddr>,
+    /// The configuration file; without it the demo's configuration is explained.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Take the addresses of this cluster, or this address, for unhealthy; all others are healthy.
+    #[arg(long, value_name = "CLUSTER|ADDRESS", conflicts_with = "probe")]
+    down: Vec<String>,
+    /// Probe every address once, as serve does before its first answer, and go by that.
+    #[arg(long)]
+    probe: bool,
+    /// What chance draws, where it chooses between equals.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    random: u64,
+    /// Write JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(asked: &Explain) -> anyhow::Result<u8> {
+    let Ok(name) = DomainName::parse(&asked.name) else {
+        eprintln!("meridian: {:?} is not a domain name", asked.name);
+        return Ok(exit::CONFIG);
+    };
+    let loaded = match &asked.config {
+        Some(file) => load(file),
+        None => load_text(
+            &DEMO.replace("{listen}", "127.0.0.1:5300").replace("{http_port}", "8080"),
+            Path::new("demo.toml"),
+        ),
+    };
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(issues) => {
+            eprintln!("{issues}");
+            return Ok(exit::CONFIG);
+        }
+    };
+    let geoip = loaded.settings.geoip.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let (ground, verdicts) = runtime.block_on(standing(loaded, asked))?;
+    let view = View::new(ground, verdicts, None);
+    let question = Asked {
+        name,
+        question_type: asked.question_type.into(),
+        client: asked.client,
+        resolver: asked.resolver,
+        random: asked.random,
+    };
+    let explanation = explain(&view, &question);
+    let answered = Answered::ask(&view, &question)?;
+    let naming = Naming::new(view.ground().catalog().clone(), &geoip);
+    let page = if asked.json {
+        json::render(&question, &explanation, &answered, &naming) + "\n"
+    } else {
+        text::render(&question, &explanation, &answered, &naming)
+    };
+    print(&page);
+    Ok(exit::OK)
+}
+
+/// The ground with hostnames resolved, and the verdicts to go by.
+async fn standing(loaded: Loaded, asked: &Explain) -> anyhow::Result<(Arc<Ground>, Verdicts)> {
+    let first_round = loaded.settings.server.first_round;
+    let supply = Supply::start(loaded, None, 0).await?;
+    let ground = supply.ground().clone();
+    let catalog = ground.catalog();
+    if !asked.probe {
+        let verdicts = assumed(catalog, &asked.down)?;
+        return Ok((ground, verdicts));
+    }
+    let checker = NetworkChecker::new().context("no HTTP client for probes")?;
+    let probes =
+        health_probe::start(catalog.clone(), health_probe::Settings { first_round, seed: 0 }, checker);
+    let mut snapshots = probes.snapshots();
+    let first = snapshots.wait_for(Option::is_some).await.ok().and_then(|first| first.clone());
+    let verdicts = first.context("the probes ended before their first round")?.verdicts;
+    probes.stop().await;
+    Ok((ground, verdicts))
+}
+
+/// Everything healthy, but what is named.
+fn assumed(catalog: &Catalog, down: &[String]) -> anyhow::Result<Verdicts> {
+    let health = |verdict| TargetHealth { verdict, ..TargetHealth::default() };
+    let mut all = vec![health(Verdict::Healthy); catalog.targets().len()];
+    for wanted in down {
+        let mut any = false;
+        for endpoint in catalog.gateways().iter().flat_map(|gateway| &gateway.endpoints) {
+            let in_cluster = *catalog.cluster(endpoint.cluster).name == **wanted;
+            for address in &endpoint.addresses {
+                let named = wanted.parse::<IpAddr>().is_ok_and(|wanted| wanted == address.ip);
+                if let Some(target) = address.target.filter(|_| in_cluster || named) {
+                    all[target.index()] = health(Verdict::Unhealthy);
+                    any = true;
+                }
+            }
+        }
+        if !any {
+            bail!("--down {wanted}: no probed address is in a cluster of this name, or is this address");
+        }
+    }
+    Ok(Verdicts::new(all))
+}

@@ -1,0 +1,214 @@
+//! What views stand on, kept up to date: the configuration file when told to read it again, databases
+//! and tables when their files change, hostnames when they resolve to something else.
+//!
+//! All three end in one way: a catalog goes through `discovery`, which fills in hostnames; its ground
+//! is prepared; the probes switch to it after a first round of what is new. Whatever fails on the way
+//! is reported, and what was in force stays so.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use meridian_config::{Issues, Settings};
+use meridian_discovery::hostnames::{self, HickoryLookup, Resolved};
+use meridian_dns::Ground;
+use meridian_health_probe::Handle as Probes;
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+
+use crate::load::{Loaded, load, load_text};
+use crate::publish::Publisher;
+use crate::watch::Watch;
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Configurations that can wait for their hostnames; the newest counts, so more never matter.
+const WAITING: usize = 4;
+/// Requests to read the file again that can wait: one says as much as many.
+const REQUESTS: usize = 1;
+
+//----------- Supply ---------------------------------------------------------
+
+/// Hostnames resolved, and the first ground.
+pub(crate) struct Supply {
+    /// The configuration file; `None` for a text that is nobody's file.
+    file: Option<PathBuf>,
+    /// The file's content as it was accepted last: what data is read again for.
+    text: Arc<str>,
+    settings: Settings,
+    watch: Watch,
+    names: hostnames::Handle,
+    catalogs: watch::Receiver<Option<Resolved>>,
+    /// Grounds of catalogs as they were loaded, oldest first.
+    loaded: Vec<Arc<Ground>>,
+    /// The ground that was prepared last, which the next one takes over from.
+    last: Arc<Ground>,
+}
+
+impl Supply {
+    /// Resolves the hostnames of what was loaded, and waits for their first round (capped).
+    pub(crate) async fn start(loaded: Loaded, file: Option<PathBuf>, seed: u64) -> anyhow::Result<Self> {
+        let Loaded { ground, settings, watch, text, .. } = loaded;
+        let resolver = &settings.resolver;
+        let lookup = HickoryLookup::new(&resolver.servers, resolver.timeout).context("no resolver")?;
+        let first_round = settings.server.first_round;
+        let tuning = hostnames::Settings { first_round, min_ttl: resolver.min_ttl, seed };
+        let names = hostnames::start(ground.catalog().clone(), tuning, lookup);
+        let mut catalogs = names.catalogs();
+        let first = catalogs.wait_for(Option::is_some).await.ok().and_then(|first| first.clone());
+        let first = first.context("the resolution of hostnames ended before its first round")?;
+        let last = on(&ground, first).await.context("cannot serve what the hostnames resolve to")?;
+        Ok(Self { file, text, settings, watch, names, catalogs, loaded: vec![ground], last })
+    }
+
+    /// The ground to begin with.
+    pub(crate) fn ground(&self) -> &Arc<Ground> {
+        &self.last
+    }
+
+    /// Keeps everything up to date until the requests end.
+    pub(crate) async fn run(
+        mut self,
+        publisher: Arc<Publisher>,
+        probes: Arc<Probes>,
+        mut requests: Requests,
+    ) {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                request = requests.0.recv() => match request {
+                    Some(()) => self.reload().await,
+                    None => break,
+                },
+                _ = look.tick() => if self.watch.changed() {
+                    self.reload_data().await;
+                },
+                changed = self.catalogs.changed() => match changed {
+                    Ok(()) => self.resolved(&publisher, &probes).await,
+                    Err(_) => break,
+                },
+            }
+        }
+        self.names.stop().await;
+    }
+
+    //--- Loading
+
+    /// The file anew.
+    async fn reload(&mut self) {
+        let Some(file) = self.file.clone() else { return };
+        let before = "the configuration before it stays in force";
+        if let Some(loaded) = loading(before, move || load(&file)).await {
+            if loaded.settings.server != self.settings.server {
+                tracing::warn!("[server] has changed: that takes effect at the next start");
+            }
+            if loaded.settings.resolver != self.settings.resolver {
+                tracing::warn!("[resolver] has changed: that takes effect at the next start");
+            }
+            tracing::info!(
+                gateways = loaded.ground.catalog().gateways().len(),
+                targets = loaded.ground.catalog().targets().len(),
+                "reloaded: in force after the first round of new targets"
+            );
+            self.accept(loaded);
+        }
+    }
+
+    /// Databases and tables anew, for the configuration as it was accepted.
+    async fn reload_data(&mut self) {
+        let (text, file) = (self.text.clone(), self.file.clone().unwrap_or_default());
+        let before = "the data before it stay in force until the files change again";
+        if let Some(loaded) = loading(before, move || load_text(&text, &file)).await {
+            tracing::info!(places = loaded.ground.locality().places().len(), "databases and tables reloaded");
+            self.accept(loaded);
+        }
+    }
+
+    fn accept(&mut self, loaded: Loaded) {
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let Loaded { ground, settings, watch, text, .. } = loaded;
+        (self.settings, self.watch, self.text) = (settings, watch, text);
+        self.names.replace(ground.catalog().clone());
+        self.loaded.push(ground);
+        if self.loaded.len() > WAITING {
+            // Neither the first, which is in force, nor the last.
+            self.loaded.remove(1);
+        }
+    }
+
+    /// A catalog with its hostnames filled in.
+    async fn resolved(&mut self, publisher: &Publisher, probes: &Probes) {
+        let Some(resolved) = self.catalogs.borrow_and_update().clone() else { return };
+        let is_its = |ground: &Arc<Ground>| Arc::ptr_eq(ground.catalog(), &resolved.base);
+        let Some(index) = self.loaded.iter().position(is_its) else { return };
+        // Those before it were passed over.
+        self.loaded.drain(..index);
+        let Some(base) = self.loaded.first() else { return };
+        match on(base, resolved).await {
+            Ok(ground) => {
+                self.last = ground;
+                publisher.prepare(self.last.clone());
+                probes.replace(self.last.catalog().clone());
+            }
+            Err(error) => tracing::error!("hostnames: {error:#}: what was in force stays so"),
+        }
+    }
+}
+
+/// The ground of a loaded catalog with its hostnames filled in.
+async fn on(base: &Arc<Ground>, resolved: Resolved) -> anyhow::Result<Arc<Ground>> {
+    if Arc::ptr_eq(base.catalog(), &resolved.catalog) {
+        return Ok(base.clone());
+    }
+    let base = base.clone();
+    // Not on a thread that others wait for.
+    let make = move || Ground::new(resolved.catalog, base.locality().clone(), Some(&base));
+    Ok(Arc::new(spawn_blocking(make).await??))
+}
+
+/// Loads on a thread that nobody waits for; reports every issue, and what is in force instead.
+async fn loading(
+    before: &str,
+    load: impl FnOnce() -> Result<Loaded, Issues> + Send + 'static,
+) -> Option<Loaded> {
+    match spawn_blocking(load).await {
+        Ok(Ok(loaded)) => Some(loaded),
+        Ok(Err(issues)) => {
+            for issue in &issues {
+                tracing::error!("{issue}");
+            }
+            tracing::error!("reload refused: {before}");
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "reload failed: {before}");
+            None
+        }
+    }
+}
+
+//----------- Requests -------------------------------------------------------
+
+/// Asks a [`Supply`] to read its file again; it ends when all of these are gone.
+#[derive(Clone)]
+pub(crate) struct Requester(mpsc::Sender<()>);
+
+/// What a [`Supply`] is asked.
+pub(crate) struct Requests(mpsc::Receiver<()>);
+
+/// Both ends.
+pub(crate) fn requests() -> (Requester, Requests) {
+    let (sender, receiver) = mpsc::channel(REQUESTS);
+    (Requester(sender), Requests(receiver))
+}
+
+impl Requester {
+    /// Asks for a reload; one that waits already will read the file as it is then.
+    pub(crate) fn reload(&self) {
+        let _already_asked = self.0.try_send(());
+    }
+}
