@@ -150,7 +150,8 @@ impl Answering<'_> {
             Basis::AllDown => (Some(ALL_DOWN), None),
             _ => (None, None),
         };
-        let short = matches!(basis, Basis::AllDown | Basis::Filtered);
+        // What health alone made empty, health can fill again.
+        let short = !matches!(basis, Basis::NoAddress | Basis::Prohibited);
         let min_ttl = self.view.ground().catalog().gateway(gateway).min_ttl;
         self.negative(zone, owner, if short { zone.negative_ttl.min(min_ttl) } else { zone.negative_ttl });
         (Rcode::NoError, Ending { authoritative: true, scope, error, denied })

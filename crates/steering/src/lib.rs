@@ -20,7 +20,8 @@
 //! # Invariants
 //! - No candidate is in a cluster that residency does not permit, whatever the verdicts, the rollout
 //!   or the fallback.
-//! - A candidate has something to hand out in the family that was asked for.
+//! - A candidate has something to hand out in the family that was asked for; where the gateway hands
+//!   out a CNAME for some clients, in one of the two, and both choose alike.
 //! - No candidate only where no permitted endpoint has such an address, or the gateway says `nodata`.
 //! - While anything permitted is healthy, no unhealthy or unknown address is handed out, except where
 //!   `panic_below` says so.

@@ -81,12 +81,13 @@ impl<A: Number> Picking<'_, A> {
         }
         let mut left = self.decision.candidates.clone();
         while !left.is_empty() {
+            let is_first = left.len() == self.decision.candidates.len();
             let chosen = left.swap_remove(draw_by_weight(&left, &mut draws));
-            if chosen.as_cname {
-                if into.is_empty() {
-                    return Some(chosen.endpoint);
-                }
-                continue;
+            match (chosen.as_cname, is_first) {
+                (true, true) => return Some(chosen.endpoint),
+                // Behind one with addresses, perhaps of the other family: nothing beside those.
+                (true, false) => continue,
+                (false, _) => {}
             }
             if self.give(&chosen, &mut draws, into) {
                 break;
@@ -107,12 +108,11 @@ impl<A: Number> Picking<'_, A> {
             self.decision.candidates.iter().map(|candidate| (score(candidate), candidate)).collect();
         ranked.sort_by(|(a, _), (b, _)| a.cmp(*b));
         let mut addresses: Vec<(u64, IpAddr)> = Vec::new();
-        for (_, candidate) in ranked {
-            if candidate.as_cname {
-                if into.is_empty() {
-                    return Some(candidate.endpoint);
-                }
-                continue;
+        for (place, (_, candidate)) in ranked.into_iter().enumerate() {
+            match (candidate.as_cname, place) {
+                (true, 0) => return Some(candidate.endpoint),
+                (true, _) => continue,
+                (false, _) => {}
             }
             addresses.clear();
             let own = self.usable(candidate).map(|listed| (mix(hash ^ mix(listed.address.number())), listed));

@@ -48,6 +48,7 @@ pub struct Standing {
 /// The standing of each endpoint of a gateway, in the gateway's order.
 #[must_use]
 pub fn standings(gateway: &Gateway, family: Family, verdicts: &Verdicts) -> Vec<Standing> {
+    let family = if has_cname(gateway) { None } else { Some(family) };
     let mut all: Vec<Standing> = Vec::with_capacity(gateway.endpoints.len());
     let mut lost = Vec::new();
     for endpoint in &gateway.endpoints {
@@ -80,16 +81,20 @@ fn in_doubt(address: &EndpointAddress, verdicts: &Verdicts) -> bool {
     address.target.is_some_and(|target| verdicts.get(target).in_doubt)
 }
 
-/// The addresses that count for a family: of a hostname that is handed out itself, all, since who
-/// follows it may use any.
-fn addresses(endpoint: &Endpoint, family: Family) -> impl Iterator<Item = &EndpointAddress> {
-    let as_cname = endpoint.name.as_ref().is_some_and(|name| name.as_cname);
-    endpoint.addresses.iter().filter(move |address| as_cname || family.has(address.ip))
+/// Whether some endpoint is handed out as a CNAME. One that is seen for one type holds for all (RFC
+/// 1034 §3.6.2), so both families must choose alike: by all addresses of an endpoint.
+fn has_cname(gateway: &Gateway) -> bool {
+    gateway.endpoints.iter().any(|endpoint| endpoint.name.as_ref().is_some_and(|name| name.as_cname))
+}
+
+/// The addresses that count; those of one family, or all.
+fn addresses(endpoint: &Endpoint, family: Option<Family>) -> impl Iterator<Item = &EndpointAddress> {
+    endpoint.addresses.iter().filter(move |address| family.is_none_or(|family| family.has(address.ip)))
 }
 
 /// Healthy if one address is; else unknown if one is; else unhealthy. A hostname that is lost is
 /// unhealthy.
-fn verdict(endpoint: &Endpoint, family: Family, verdicts: &Verdicts) -> Option<Verdict> {
+fn verdict(endpoint: &Endpoint, family: Option<Family>, verdicts: &Verdicts) -> Option<Verdict> {
     let rank = |verdict: &Verdict| match verdict {
         Verdict::Healthy => 2,
         Verdict::Unknown => 1,
@@ -101,7 +106,7 @@ fn verdict(endpoint: &Endpoint, family: Family, verdicts: &Verdicts) -> Option<V
 }
 
 /// When the endpoint last lost an address of the family; 0: never.
-fn lost_at(endpoint: &Endpoint, family: Family, verdicts: &Verdicts) -> u64 {
+fn lost_at(endpoint: &Endpoint, family: Option<Family>, verdicts: &Verdicts) -> u64 {
     addresses(endpoint, family)
         .filter_map(|address| address.target.map(|target| verdicts.get(target).lost))
         .max()
