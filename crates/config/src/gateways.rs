@@ -16,6 +16,7 @@ use crate::policy::{self, Candidates, GLOBS, PolicyKind, PolicySpec};
 use crate::probes::Probes;
 use crate::reader::Table;
 use crate::rollout::{self, RolloutSpec};
+use crate::sites::Sites;
 use crate::zones::{TTL, Zones};
 
 /// Seconds: what resolvers may keep of an answer while nothing is about to change.
@@ -142,6 +143,8 @@ struct Builder<'b, 'f> {
     findings: &'b Findings<'f>,
     /// The gateway and place of every hostname so far.
     hostnames: HashMap<Hostname, (Box<str>, Spot)>,
+    /// The gateways with test names so far.
+    sites: Sites,
 }
 
 /// Builds all gateways; `None` where an issue says why.
@@ -153,9 +156,12 @@ pub(crate) fn build(
     findings: &Findings<'_>,
 ) -> Option<Vec<Gateway>> {
     Names::new("gateway", specs.iter().map(|spec| spec.name.clone()).collect(), true, findings);
-    let mut builder = Builder { zones, clusters, probes, findings, hostnames: HashMap::new() };
+    let mut builder =
+        Builder { zones, clusters, probes, findings, hostnames: HashMap::new(), sites: Sites::default() };
     // All of them are built, also after the first that cannot be.
     let gateways: Vec<Option<Gateway>> = specs.into_iter().map(|spec| builder.build(spec)).collect();
+    let hostnames = builder.hostnames.iter().map(|(hostname, (_, spot))| (hostname, spot));
+    builder.sites.check(hostnames, zones, findings);
     gateways.into_iter().collect()
 }
 
@@ -192,6 +198,9 @@ impl Builder<'_, '_> {
         let rollout = rollout::build(rollout, &tracks, self.findings);
         let ids = self.cluster_ids(&endpoints)?;
         let candidates = candidates(&ids, &endpoints);
+        if site_names {
+            self.sites.add(shown, &candidates, &hostnames, self.zones);
+        }
         let policy = policy::resolve(policy, &candidates, self.findings);
         let fallback = policy::resolve_globs(&fallback, &candidates, self.findings);
         let answers = match policy {
@@ -199,12 +208,7 @@ impl Builder<'_, '_> {
             Policy::All => answers,
             _ => Some(answers.unwrap_or(ANSWERS_DEFAULT)),
         };
-        let all_down = match all_down {
-            AllDownSpec::ServeAll => AllDown::ServeAll,
-            AllDownSpec::LastHealthy => AllDown::LastHealthy,
-            AllDownSpec::NoData => AllDown::NoData,
-            AllDownSpec::Fallback => AllDown::Fallback(fallback.ids()),
-        };
+        let all_down = build_all_down(all_down, &fallback);
         let hostnames = hostnames.into_iter().map(|hostname| hostname.value).collect();
         let probe = match probe {
             Some(found) => Some(found?),
@@ -263,6 +267,15 @@ impl Builder<'_, '_> {
             self.findings.mistake(&min_ttl.spot, expected, min_ttl.value);
         }
         min_ttl.value
+    }
+}
+
+fn build_all_down(spec: AllDownSpec, fallback: &Candidates<'_>) -> AllDown {
+    match spec {
+        AllDownSpec::ServeAll => AllDown::ServeAll,
+        AllDownSpec::LastHealthy => AllDown::LastHealthy,
+        AllDownSpec::NoData => AllDown::NoData,
+        AllDownSpec::Fallback => AllDown::Fallback(fallback.ids()),
     }
 }
 

@@ -18,8 +18,9 @@ pub struct Issue {
     pub file: PathBuf,
     /// Where in it; `None` when the file could not be read at all.
     pub position: Option<Position>,
-    /// The path of the key, with list indices from 0: `gateways[2].hostnames[0]`; in a CSV file the
-    /// name of the column. `syntax` where the text is no TOML, or no such CSV, empty where the position is `None` and for a warning about the whole file.
+    /// The path of the key, with list indices from 0: `gateways[2].hostnames[0]`; in a
+    /// CSV file the name of the column. `syntax` where the text is no TOML, or no such CSV, empty
+    /// where the position is `None` and for a warning about the whole file.
     pub key: String,
     /// What is the matter.
     pub matter: Matter,

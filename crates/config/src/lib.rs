@@ -9,13 +9,13 @@
 //! `meridian check`, `serve` and a reload are the same call.
 //!
 //! # What this crate does not do
-//! It opens no file but the one it is given and the CSV files that this one names: that a database exists is for who opens it, through
-//! [`Issue::mistake`] at the same line. It binds no socket, resolves no hostname (it only says which are endpoints), and keeps nothing
-//! between two calls. It writes no configuration.
+//! It opens no file but the one it is given and the CSV files that this one names: that a database
+//! exists is for who opens it, through [`Issue::mistake`] at the same line. It binds no socket,
+//! resolves no hostname, and keeps nothing between two calls. It writes no configuration.
 //!
 //! # Invariants
 //! - A catalog comes only out of a file without any mistake; a warning never stops it.
-//! - [`Issues`] is never empty, and its order is the file's.
+//! - [`Issues`] is never empty, and its order is the file's; those of data files come behind.
 //! - Every default stands once, beside the key it belongs to.
 //! - Nothing is unlimited: see `limits.rs`.
 //! - After a line that is no TOML only issues that line cannot have caused are reported beside it.
@@ -40,6 +40,7 @@ mod resolver;
 mod rollout;
 mod server;
 mod settings;
+mod sites;
 mod syntax;
 mod zones;
 

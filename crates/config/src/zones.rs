@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use meridian_model::{DomainName, Hostname, Zone};
 use toml::de::DeValue;
 
-use crate::findings::{Findings, Spotted};
+use crate::findings::{Findings, Spot, Spotted};
 use crate::issue::{any_of, quote};
 use crate::kinds::{At, List, Parsed, Sections, Whole};
 use crate::limits;
@@ -212,6 +212,16 @@ impl Zones {
                 findings.mistake(&set.spot, expected, found);
             }
         }
+    }
+
+    /// The name of a zone by its number.
+    pub(crate) fn apex(&self, zone: usize) -> Option<&DomainName> {
+        self.contents.get(zone)?.as_ref().map(|contents| &contents.apex)
+    }
+
+    /// The owners of all RRsets, with where they stand.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = (&DomainName, &Spot)> {
+        self.contents.iter().flatten().flat_map(|contents| &contents.sets).map(|set| (&set.owner, &set.spot))
     }
 
     fn expected_zone(&self) -> String {
