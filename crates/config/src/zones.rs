@@ -187,7 +187,7 @@ impl Zones {
         cname: bool,
         findings: &Findings<'_>,
     ) {
-        for Spotted { value: hostname, spot } in hostnames {
+        for Spotted { value: hostname, spot } in hostnames.iter().filter(|_| https || cname) {
             let Some(Some(contents)) = self.of(hostname.name()).and_then(|zone| self.contents.get(zone))
             else {
                 continue;

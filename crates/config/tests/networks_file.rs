@@ -144,3 +144,47 @@ fn mistakes_without_end_are_counted() {
     assert_eq!((issues.iter().count(), issues.len()), (200, 5000));
     assert!(folder.issues().ends_with("\nand 4800 more"));
 }
+
+#[test]
+fn mutations_of_a_file_never_panic() {
+    let good = "# offices\nprefix,country,subdivision,continent,latitude,longitude,asn\n\
+                10.1.0.0/16,US,CA,,,,64500\n2001:db8::/32,,,EU,53.35,-6,\n";
+    let folder = Folder::new("mutations", good.as_bytes());
+    let mut random = fastrand::Rng::with_seed(20_260_102);
+    let (mut refused, mut accepted) = (0, 0);
+    for _ in 0..1000 {
+        let mut octets = good.as_bytes().to_vec();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..octets.len());
+            match random.u8(..4) {
+                0 => octets[at] ^= 1 << random.u8(..8),
+                1 if octets.len() > 1 => drop(octets.remove(at)),
+                2 => octets.insert(at, *random.choice(b",#\n\r \"\0\xe9/:.-").expect("not empty")),
+                _ => octets.truncate(at.max(1)),
+            }
+        }
+        std::fs::write(folder.csv(), &octets).unwrap();
+        match load(&folder.config()) {
+            Ok(_) => accepted += 1,
+            Err(issues) => {
+                refused += 1;
+                let lines = octets.split(|octet| *octet == b'\n').count();
+                for issue in &issues {
+                    let position = issue.position.expect("a text has positions");
+                    assert!((1..=lines).contains(&position.line) && position.column >= 1, "{issue}");
+                    assert_eq!(issue.file, folder.csv());
+                }
+            }
+        }
+    }
+    assert!(refused > 100 && accepted > 10, "{refused} refused, {accepted} accepted");
+}
+
+/// As many lines as are promised, so that a slow check would be noticed.
+#[test]
+fn half_a_million_lines() {
+    let lines: String =
+        (0..499_999_u32).map(|number| format!("{}/32,DE\n", std::net::Ipv4Addr::from(number << 8))).collect();
+    let folder = Folder::new("large", format!("prefix,country\n{lines}").as_bytes());
+    assert_eq!(folder.load().settings.geoip.networks.len(), 500_000);
+}
