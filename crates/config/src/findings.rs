@@ -36,9 +36,11 @@ pub(crate) struct Spotted<T> {
 pub(crate) struct KeyPath(Option<Rc<(KeyPath, Step)>>);
 
 /// One step of a path.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Step {
     Key(&'static str),
+    /// A key that the user names.
+    Name(Rc<str>),
     Index(usize),
 }
 
@@ -49,11 +51,16 @@ impl KeyPath {
 
     /// The path of a key that is not one of ours.
     pub(crate) fn stranger(&self, key: &str) -> String {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let quoted = key.is_empty() || !key.chars().all(plain) || key.len() > limits::NAME_CHARACTERS;
-        let key = if quoted { crate::issue::quote(key) } else { key.into() };
+        let key = shown(key);
         if self.0.is_none() { key } else { format!("{self}.{key}") }
     }
+}
+
+/// A key as TOML would take it: in quotes where it must be.
+fn shown(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let quoted = key.is_empty() || !key.chars().all(plain) || key.len() > limits::NAME_CHARACTERS;
+    if quoted { crate::issue::quote(key) } else { key.into() }
 }
 
 impl Display for KeyPath {
@@ -65,6 +72,7 @@ impl Display for KeyPath {
             Step::Index(index) => write!(f, "[{index}]"),
             Step::Key(key) if parent.0.is_none() => f.write_str(key),
             Step::Key(key) => write!(f, ".{key}"),
+            Step::Name(name) => write!(f, ".{}", shown(name)),
         }
     }
 }
@@ -108,6 +116,8 @@ pub(crate) struct Findings<'a> {
     pub(crate) source: &'a Source<'a>,
     mistakes: RefCell<Kept>,
     warnings: RefCell<Kept>,
+    /// Mistakes in data files.
+    elsewhere: RefCell<Elsewhere>,
     /// Where the text is no TOML: what follows from a broken line is withheld.
     broken: Option<Broken>,
 }
@@ -133,7 +143,13 @@ pub(crate) enum Cause {
 
 impl<'a> Findings<'a> {
     pub(crate) fn new(source: &'a Source<'a>) -> Self {
-        Self { source, mistakes: RefCell::default(), warnings: RefCell::default(), broken: None }
+        Self {
+            source,
+            mistakes: RefCell::default(),
+            warnings: RefCell::default(),
+            elsewhere: RefCell::default(),
+            broken: None,
+        }
     }
 
     /// Withholds from now on what broken lines at these offsets may have caused.
@@ -163,6 +179,28 @@ impl<'a> Findings<'a> {
         }
         self.mistakes.borrow_mut().push(offset, || {
             (key(), Matter::Mistake { expected: expected.to_string(), found: found.to_string() })
+        });
+    }
+
+    /// A mistake in a data file, at an offset of it.
+    pub(crate) fn mistake_in(
+        &self,
+        source: &Source<'_>,
+        offset: usize,
+        key: &str,
+        expected: impl Display,
+        found: impl Display,
+    ) {
+        let mut elsewhere = self.elsewhere.borrow_mut();
+        if elsewhere.list.len() >= limits::ISSUES {
+            elsewhere.dropped += 1;
+            return;
+        }
+        elsewhere.list.push(Issue {
+            file: source.file.to_path_buf(),
+            position: Some(source.position(offset)),
+            key: key.into(),
+            matter: Matter::Mistake { expected: expected.to_string(), found: found.to_string() },
         });
     }
 
@@ -202,7 +240,11 @@ impl<'a> Findings<'a> {
     /// The value with the warnings if there was no mistake, else the mistakes.
     pub(crate) fn conclude<T>(self, value: Option<T>) -> Result<(T, Vec<Issue>), Issues> {
         let file = self.source.file;
-        let (mistakes, dropped) = self.mistakes.into_inner().finish(self.source);
+        let (mut mistakes, mut dropped) = self.mistakes.into_inner().finish(self.source);
+        let elsewhere = self.elsewhere.into_inner();
+        mistakes.extend(elsewhere.list);
+        dropped += elsewhere.dropped + mistakes.len().saturating_sub(limits::ISSUES);
+        mistakes.truncate(limits::ISSUES);
         let value = match value {
             Some(value) if mistakes.is_empty() => value,
             None if mistakes.is_empty() => {
@@ -222,6 +264,13 @@ impl<'a> Findings<'a> {
         }
         Ok((value, warnings))
     }
+}
+
+/// The first issues of data files, in the order they were found.
+#[derive(Default)]
+struct Elsewhere {
+    list: Vec<Issue>,
+    dropped: usize,
 }
 
 /// The first issues of the file among all that were found, in bounded memory.

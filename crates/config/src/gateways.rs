@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use meridian_model::{
     AllDown, ClusterId, Endpoint, EndpointAddress, Gateway, Hostname, Policy, Rollout, Share, Track,
@@ -13,9 +14,11 @@ use crate::issue::quote;
 use crate::kinds::{At, Choice, List, Parsed, Sections, Text, Whole};
 use crate::limits;
 use crate::names::{NAME, Names};
-use crate::policy::{self, Candidates, GLOBS, PolicyKind, PolicySpec};
+use crate::policy::{self, Candidate, Candidates, Context, GLOBS, PolicyKind, PolicySpec};
 use crate::probes::Probes;
 use crate::reader::Table;
+use crate::residency::{self, ResidencySpec};
+use crate::shared::Shared;
 use crate::zones::{TTL, Zones};
 
 /// Seconds: what resolvers may keep of an answer while nothing is about to change.
@@ -56,6 +59,7 @@ pub(crate) struct GatewaySpec {
     ttl: u32,
     min_ttl: Option<Spotted<u32>>,
     answers: Option<u16>,
+    residency: Option<ResidencySpec>,
     policy: PolicySpec,
     all_down: AllDownSpec,
     fallback: Vec<Spotted<Box<str>>>,
@@ -81,13 +85,14 @@ struct EndpointSpec {
     track: Track,
 }
 
-/// Reads `[[gateways]]`.
-pub(crate) fn read(root: &mut Table<'_>) -> Vec<GatewaySpec> {
-    let gateways = Sections { header: "[[gateways]]", min: 0, max: limits::GATEWAYS, read: read_gateway };
+/// Reads `[[gateways]]`; relative paths begin at the folder of `file`.
+pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> Vec<GatewaySpec> {
+    let read = |table: &mut Table<'_>| read_gateway(table, file);
+    let gateways = Sections { header: "[[gateways]]", min: 0, max: limits::GATEWAYS, read };
     root.many("gateways", &gateways).list
 }
 
-fn read_gateway(table: &mut Table<'_>) -> GatewaySpec {
+fn read_gateway(table: &mut Table<'_>, file: &Path) -> GatewaySpec {
     let hostnames = List { of: At(HOSTNAME), what: "hostnames", min: 1, max: limits::HOSTNAMES };
     let endpoints =
         Sections { header: "[[gateways.endpoints]]", min: 1, max: limits::ENDPOINTS, read: read_endpoint };
@@ -96,12 +101,25 @@ fn read_gateway(table: &mut Table<'_>) -> GatewaySpec {
     let ttl = table.or("ttl", TTL_DEFAULT, &TTL);
     let min_ttl = table.optional("min_ttl", &At(TTL));
     let answers = table.optional("answers", &Whole { min: 1, max: limits::ANSWERS, unit: "addresses" });
-    let policy = table.or("policy", PolicySpec::Nearest, &PolicyKind { depth: 0 });
+    let residency = residency::read(table);
+    let policy = table.or("policy", PolicySpec::default(), &PolicyKind { depth: 0, file });
     let (all_down, fallback) = read_all_down(table);
     let probe = table.optional("probe", &At(PROBE));
     let endpoints = table.required("endpoints", &endpoints);
     let endpoints = endpoints.filter(|endpoints| endpoints.whole).map(|endpoints| endpoints.list);
-    GatewaySpec { name, hostnames, ttl, min_ttl, answers, policy, all_down, fallback, probe, endpoints }
+    GatewaySpec {
+        name,
+        hostnames,
+        ttl,
+        min_ttl,
+        answers,
+        residency,
+        policy,
+        all_down,
+        fallback,
+        probe,
+        endpoints,
+    }
 }
 
 /// `all_down`, and `fallback`, which goes with one value of it.
@@ -149,6 +167,7 @@ struct Builder<'b, 'f> {
     zones: &'b Zones,
     clusters: &'b mut Clusters,
     probes: &'b mut Probes,
+    shared: &'b mut Shared,
     findings: &'b Findings<'f>,
     /// The gateway and place of every hostname so far.
     hostnames: HashMap<Hostname, (Box<str>, Spot)>,
@@ -160,10 +179,11 @@ pub(crate) fn build(
     zones: &Zones,
     clusters: &mut Clusters,
     probes: &mut Probes,
+    shared: &mut Shared,
     findings: &Findings<'_>,
 ) -> Option<Vec<Gateway>> {
     Names::new("gateway", specs.iter().map(|spec| spec.name.clone()).collect(), true, findings);
-    let mut builder = Builder { zones, clusters, probes, findings, hostnames: HashMap::new() };
+    let mut builder = Builder { zones, clusters, probes, shared, findings, hostnames: HashMap::new() };
     // All of them are built, also after the first that cannot be.
     let gateways: Vec<Option<Gateway>> = specs.into_iter().map(|spec| builder.build(spec)).collect();
     gateways.into_iter().collect()
@@ -177,6 +197,7 @@ impl Builder<'_, '_> {
             ttl,
             min_ttl,
             answers,
+            residency,
             policy,
             all_down,
             fallback,
@@ -193,8 +214,11 @@ impl Builder<'_, '_> {
         self.check_addresses(&endpoints);
         let ids = self.cluster_ids(&endpoints)?;
         let candidates = candidates(&ids, &endpoints);
-        let policy = policy::resolve(policy, &candidates, self.findings);
+        let mut context = Context { clusters: self.clusters, shared: self.shared, findings: self.findings };
+        let residency = residency.map(|spec| residency::build(spec, &candidates, &mut context));
+        let policy = policy::resolve(policy, &candidates, &mut context);
         let fallback = policy::resolve_globs(&fallback, &candidates, self.findings);
+        let policy = policy?;
         let answers = match policy {
             // Every address, unless a number is written.
             Policy::All => answers,
@@ -211,6 +235,10 @@ impl Builder<'_, '_> {
             Some(found) => Some(found?),
             None => None,
         };
+        let residency = match residency {
+            Some(built) => Some(built?),
+            None => None,
+        };
         let endpoints = ids.into_iter().zip(endpoints).map(build_endpoint).collect();
         let name = name?.value;
         Some(Gateway {
@@ -221,7 +249,7 @@ impl Builder<'_, '_> {
             answers,
             sticky: false,
             site_names: true,
-            residency: None,
+            residency,
             rollout: Rollout::default(),
             policy,
             panic_below: Share::NONE,
@@ -282,10 +310,15 @@ impl Builder<'_, '_> {
 /// The clusters of a gateway, in catalog order, each once.
 fn candidates<'n>(ids: &[ClusterId], endpoints: &'n [EndpointSpec]) -> Candidates<'n> {
     let names = endpoints.iter().filter_map(|endpoint| endpoint.cluster.as_ref());
-    let mut clusters: Vec<(ClusterId, &str)> =
-        ids.iter().copied().zip(names.map(|name| &*name.value)).collect();
-    clusters.sort_unstable();
-    clusters.dedup();
+    let mut clusters: Vec<Candidate<'n>> = Vec::new();
+    let mut each: Vec<(ClusterId, &str)> = ids.iter().copied().zip(names.map(|name| &*name.value)).collect();
+    each.sort_unstable();
+    for (id, name) in each {
+        match clusters.last_mut() {
+            Some(last) if last.id == id => last.endpoints += 1,
+            _ => clusters.push(Candidate { id, name, endpoints: 1 }),
+        }
+    }
     Candidates { of: "gateway", clusters }
 }
 

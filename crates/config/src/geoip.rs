@@ -14,7 +14,9 @@ use crate::places::{CONTINENT, COUNTRY, LATITUDE, LONGITUDE, SUBDIVISION};
 use crate::reader::Table;
 use crate::settings::Geoip;
 
-const PREFIX: Parsed<IpNet> = Parsed { what: "a prefix, such as \"10.20.0.0/16\"", parse: parse_prefix };
+/// A prefix without host bits.
+pub(crate) const PREFIX: Parsed<IpNet> =
+    Parsed { what: "a prefix, such as \"10.20.0.0/16\"", parse: parse_prefix };
 
 //----------- GeoipSpec ------------------------------------------------------
 
@@ -84,7 +86,8 @@ fn read_network(table: &mut Table<'_>) -> NetworkSpec {
     }
 }
 
-fn parse_prefix(text: &str) -> Result<IpNet, String> {
+/// A prefix, or why it is none.
+pub(crate) fn parse_prefix(text: &str) -> Result<IpNet, String> {
     let prefix: IpNet = text.parse().map_err(|_| String::new())?;
     if prefix != prefix.trunc() {
         return Err(format!("its host bits are not zero; write {}", prefix.trunc()));

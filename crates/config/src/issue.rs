@@ -87,7 +87,7 @@ impl fmt::Display for Issue {
 
 //----------- Issues ---------------------------------------------------------
 
-/// All mistakes of a file, in the order of the file; never empty.
+/// All mistakes of a file, in the order of the file, then those of the data files it names; never empty.
 ///
 /// Displayed one a line. Of a file with very many only the first are kept; the last line then says
 /// how many more there are.
@@ -116,10 +116,16 @@ impl Issues {
         &self.databases
     }
 
-    /// Puts further issues of the same file to their places.
+    /// Puts further issues of the file itself to their places.
     pub fn add(&mut self, issues: impl IntoIterator<Item = Issue>) {
+        let mut issues = issues.into_iter().peekable();
+        let Some(own) = issues.peek().map(|issue| issue.file.clone()) else { return };
         self.kept.extend(issues);
-        self.kept.sort_by_key(|issue| issue.position);
+        // Those of data files stay behind, as they are.
+        self.kept.sort_by_key(|issue| match issue.file == own {
+            true => (false, issue.position),
+            false => (true, None),
+        });
         let most = limits::ISSUES.min(self.kept.len());
         self.dropped += self.kept.split_off(most).len();
     }
@@ -129,7 +135,7 @@ impl Issues {
         Self::from(Issue::unreadable(file, reason))
     }
 
-    /// Those that are kept, at most 200, in the order of the file.
+    /// Those that are kept, at most 200, in that order.
     pub fn iter(&self) -> std::slice::Iter<'_, Issue> {
         self.kept.iter()
     }

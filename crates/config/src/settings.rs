@@ -15,6 +15,8 @@ pub struct Settings {
     pub server: Server,
     /// `[geoip]`.
     pub geoip: Geoip,
+    /// Files beside the configuration that were read: who serves watches them.
+    pub data_files: Vec<PathBuf>,
 }
 
 /// `[server]`: sockets, threads and files.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use meridian_config::{Loaded, load, parse};
-use meridian_model::{AllDown, Check, Policy};
+use meridian_model::{AllDown, Check, Policy, Share};
 
 fn reference() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/meridian.toml")
@@ -28,7 +28,7 @@ fn says_what_its_comments_say() {
     let web = &catalog.probes()[0];
     assert!(matches!(&web.check, Check::Http { path, host: Some(_) } if &**path == "/healthz"));
     assert_eq!((web.interval, web.timeout), (Duration::from_secs(1), Duration::from_millis(500)));
-    let [shop, api] = catalog.gateways() else { panic!("two gateways") };
+    let [shop, api, media] = catalog.gateways() else { panic!("three gateways") };
     assert_eq!((shop.ttl, shop.min_ttl, shop.answers), (30, 5, Some(1)));
     assert_eq!(shop.all_down, AllDown::ServeAll);
     let Policy::Failover(tiers) = &api.policy else { panic!("{:?}", api.policy) };
@@ -36,6 +36,13 @@ fn says_what_its_comments_say() {
     assert_eq!(clusters, [2, 3]);
     assert_eq!(tiers[0].policy, Policy::Weighted);
     assert_eq!(tiers[1].policy, Policy::default());
+    assert_eq!((tiers[0].min_healthy, tiers[0].panic_below), (1, Share::from_fraction(0.25).unwrap()));
+    let Policy::Geo(geo) = &media.policy else { panic!("{:?}", media.policy) };
+    let conditions: Vec<usize> = geo.rules.iter().map(|rule| rule.clients.len()).collect();
+    assert_eq!(conditions, [3, 2, 2]);
+    let residency = media.residency.as_ref().unwrap();
+    let served: Vec<usize> = residency.rules.iter().map(|rule| rule.clusters.len()).collect();
+    assert_eq!(served, [2, 3]);
     // Six addresses under "web", three under "port".
     assert_eq!(catalog.targets().len(), 9);
 }
@@ -72,6 +79,8 @@ fn written_defaults_are_the_defaults() {
         "all_down = \"serve_all\"\n",
         "weight = 100 ",
         "track = \"stable\"",
+        "unknown = \"deny\"\n",
+        "conflict = \"strictest\"\n",
     ];
     let mut without = text.clone();
     for key in written_defaults {
@@ -92,9 +101,14 @@ server = { zz = 1 }
 admin = { zz = 1 }
 geoip = { zz = 1, networks = [ { zz = 1 } ] }
 zones = [ { zz = 1, records = [ { zz = 1 } ] } ]
+jurisdictions = [ { zz = 1 } ]
 clusters = [ { zz = 1 } ]
 probes = [ { zz = 1 }, { type = "tcp", zz = 1 } ]
-gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], policy = { zz = 1, tiers = [ { zz = 1 } ] } } ]
+[[gateways]]
+zz = 1
+endpoints = [ { zz = 1 } ]
+policy = { zz = 1, tiers = [ { zz = 1 } ], rules = [ { zz = 1 } ], default = { zz = 1 } }
+residency = { zz = 1, rules = [ { zz = 1 } ] }
 "#;
     let text = std::fs::read_to_string(reference()).unwrap();
     let issues = parse(STRANGERS, &reference()).unwrap_err().to_string();
@@ -105,9 +119,9 @@ gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], policy = { zz = 1, tiers = [ 
     for list in lists {
         tables += 1;
         for key in list.split([',', ' ']).filter(|word| !word.is_empty() && *word != "or") {
-            let written = [format!("{key} = "), format!("[{key}]"), format!(".{key}]]")];
+            let written = [format!("{key} = "), format!("[{key}]"), format!(".{key}]")];
             assert!(written.iter().any(|form| text.contains(form)), "{key} is not in the reference");
         }
     }
-    assert_eq!(tables, 14, "{issues}");
+    assert_eq!(tables, 19, "{issues}");
 }
