@@ -77,6 +77,16 @@ impl Jurisdictions {
         name: &Spotted<Box<str>>,
         findings: &Findings<'_>,
     ) -> Option<JurisdictionId> {
+        self.find_or(name, None, findings)
+    }
+
+    /// As [`Jurisdictions::find`], where another word could stand as well.
+    pub(crate) fn find_or(
+        &mut self,
+        name: &Spotted<Box<str>>,
+        word: Option<&'static str>,
+        findings: &Findings<'_>,
+    ) -> Option<JurisdictionId> {
         if let Some(&id) = self.by_name.get(&name.value) {
             if let Some((_, used)) = self.defined.get_mut(id.index()) {
                 *used = true;
@@ -88,9 +98,14 @@ impl Jurisdictions {
         }
         if self.whole {
             let mut names: Vec<&str> = self.defined.iter().map(|(name, _)| &*name.value).collect();
-            names.extend(["EU", "EEA"].iter().filter(|name| !self.by_name.contains_key(**name)));
+            for built_in in ["EU", "EEA"] {
+                if !names.contains(&built_in) {
+                    names.push(built_in);
+                }
+            }
+            let or = word.map_or_else(String::new, |word| format!("{word:?}, "));
             let expected = format_args!(
-                "the name of a jurisdiction ({}), a country or a part of one such as \"US-CA\"",
+                "{or}the name of a jurisdiction ({}), a country or a part of one such as \"US-CA\"",
                 any_of(&names)
             );
             let upper = name.value.to_ascii_uppercase();
@@ -98,7 +113,7 @@ impl Jurisdictions {
                 Ok(hint) if !hint.is_empty() => hint.into(),
                 // Two letters are near to too many countries: only the case may differ.
                 _ if built_in(&upper).is_some() => did_you_mean(&name.value, [upper.as_str()]),
-                _ => did_you_mean(&name.value, names.iter().copied()),
+                _ => did_you_mean(&name.value, names.iter().copied().chain(word)),
             };
             findings.mistake(&name.spot, expected, format_args!("{}{hint}", quote(&name.value)));
         }

@@ -251,7 +251,7 @@ impl<'r> Reader<'r, '_> {
         };
         read.map_err(|reason| {
             let expected = format_args!(
-                "a prefix such as \"10.20.0.0/16\", an autonomous system such as \"AS64500\" or {COUNTRY_WORDS}"
+                "a prefix such as \"10.20.0.0/16\", an autonomous system such as \"AS64500\", or {COUNTRY_WORDS}"
             );
             let colon = if reason.is_empty() { "" } else { ": " };
             self.wrong::<()>(field, "clients", expected, format_args!("{}{colon}{reason}", quote(text)));

@@ -103,7 +103,7 @@ fn resolve_unknown(
 ) -> Option<Option<Spotted<JurisdictionId>>> {
     match unknown {
         Some(name) if &*name.value != DENY => {
-            let id = context.shared.jurisdictions.find(&name, context.findings)?;
+            let id = context.shared.jurisdictions.find_or(&name, Some(DENY), context.findings)?;
             Some(Some(Spotted { value: id, spot: name.spot }))
         }
         _ => Some(None),
