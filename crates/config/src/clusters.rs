@@ -84,8 +84,9 @@ impl Clusters {
     pub(crate) fn within(&self, of: &[JurisdictionId], jurisdictions: &Jurisdictions) -> Vec<ClusterId> {
         let is_in = |site: &Site| {
             of.iter().any(|id| {
-                let holds =
-                    |country| jurisdictions.get(*id).is_some_and(|one| one.countries.contains(country));
+                let holds = |country| {
+                    jurisdictions.get(*id).is_some_and(|one| one.countries.binary_search(country).is_ok())
+                };
                 site.named.contains(id) || site.country.as_ref().is_some_and(holds)
             })
         };

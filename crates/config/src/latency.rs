@@ -8,13 +8,12 @@ use meridian_model::{ClientMatch, ClusterId, LatencyRow, LatencyTable, LatencyTa
 
 use crate::countries::{COUNTRY_WORDS, parse_country};
 use crate::findings::{Findings, Source, Spotted};
-use crate::geoip::parse_prefix;
 use crate::issue::{any_of, did_you_mean, quote};
 use crate::kinds::{FilePath, Text};
 use crate::limits;
 use crate::names::Names;
 use crate::policy::Candidates;
-use crate::prefixes::Prefixes;
+use crate::prefixes::{Prefixes, parse_client_prefix};
 use crate::reader::{Cursor, Kind};
 
 /// The first line of a table.
@@ -245,7 +244,7 @@ impl<'r> Reader<'r, '_> {
             let number = number.parse().ok().filter(|number| *number != 0);
             number.map(ClientMatch::Asn).ok_or_else(String::new)
         } else if text.contains(['/', '.', ':']) {
-            parse_prefix(text).map(|net| ClientMatch::Prefix(self.prefixes.intern(net)))
+            parse_client_prefix(text).map(|net| ClientMatch::Prefix(self.prefixes.intern(net)))
         } else {
             parse_country(text).map(ClientMatch::Country)
         };

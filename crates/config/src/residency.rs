@@ -135,7 +135,9 @@ fn build_rule(
         ResidencyClients::In(ids) => context.clusters.within(ids, &context.shared.jurisdictions),
     };
     // A cluster whose jurisdictions could not be read may be the one that is meant.
-    if context.clusters.placed && !candidates.clusters.iter().any(|one| allowed.contains(&one.id)) {
+    if context.clusters.placed
+        && !candidates.clusters.iter().any(|one| allowed.binary_search(&one.id).is_ok())
+    {
         let names: Vec<String> = clusters.iter().map(|name| quote(&name.value)).collect();
         let expected = format_args!("jurisdictions with a cluster of this {}", candidates.listed());
         let found = format_args!("{}, which have none: its clients would get no answer", names.join(", "));

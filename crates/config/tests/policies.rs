@@ -273,12 +273,13 @@ fn a_latency_table_has_a_largest_size() {
     let text = text("", &["policy = { type = \"latency\", table = \"t.csv\" }"]);
     let file = folder.0.join("m.toml");
     let mut rows = String::from("clients,cluster,ms\n");
-    for number in 0..499_999_u32 {
+    for number in 0..50_000_u32 {
         rows.push_str(&format!("{}/32,us,1\n", std::net::Ipv4Addr::from(number << 8)));
     }
+    rows.push_str(&"#\n".repeat(449_999));
     folder.write("t.csv", &rows);
     let loaded = parse(&text, &file).unwrap();
-    assert_eq!(loaded.catalog.prefixes().len(), 499_999);
+    assert_eq!(loaded.catalog.prefixes().len(), 50_000);
     rows.push_str("DE,us,1\n");
     let table = folder.write("t.csv", &rows);
     let issues = parse(&text, &file).unwrap_err();

@@ -8,7 +8,6 @@ use meridian_model::{ClientMatch, Continent, CountryCode, Geo, GeoRule};
 use crate::area::Area;
 use crate::countries::{EXISTING_COUNTRY, PART};
 use crate::findings::Spotted;
-use crate::geoip::PREFIX;
 use crate::issue::quote;
 use crate::jurisdictions::JURISDICTION;
 use crate::kinds::{At, List, Section, Sections, Whole};
@@ -16,6 +15,7 @@ use crate::limits;
 use crate::places::CONTINENT;
 use crate::policy::tiers::{self, TierSpec, read_tier};
 use crate::policy::{Candidates, Context, PolicyKind};
+use crate::prefixes::CLIENT_PREFIX;
 use crate::reader::{Kind, Table};
 
 /// By rules, as written.
@@ -68,7 +68,7 @@ fn read_rule(table: &mut Table<'_>, kind: PolicyKind<'_>) -> RuleSpec {
     // RFC 7607: 0 is no autonomous system.
     let asn = Whole { min: 1_u32, max: u32::MAX, unit: "" };
     let mut clients = Vec::new();
-    conditions(table, "prefixes", PREFIX, Condition::Prefix, &mut clients);
+    conditions(table, "prefixes", CLIENT_PREFIX, Condition::Prefix, &mut clients);
     conditions(table, "asns", asn, Condition::Asn, &mut clients);
     conditions(table, "subdivisions", PART, |(of, part)| Condition::Part(of, part), &mut clients);
     conditions(table, "countries", EXISTING_COUNTRY, Condition::Country, &mut clients);
