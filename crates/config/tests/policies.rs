@@ -76,7 +76,7 @@ fn cluster(index: usize) -> ClusterId {
 }
 
 fn country(code: &str) -> CountryCode {
-    CountryCode::parse(code).unwrap()
+    CountryCode::parse(code).expect("a code")
 }
 
 fn names(loaded: &Loaded, ids: &[JurisdictionId]) -> Vec<String> {
@@ -203,13 +203,13 @@ struct Scratch(PathBuf);
 impl Scratch {
     fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("meridian-policies-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::create_dir_all(&folder).expect("a scratch folder");
         Self(folder)
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("a scratch file");
         path
     }
 }
@@ -234,7 +234,7 @@ fn a_latency_table_is_read_once_and_afresh_with_every_load() {
         policy = { type = \"latency\", table = \"t.csv\", within_ms = 60000 } } ] }";
     let text = text("", &[latency, nested]);
     let loaded = parse(&text, &file).unwrap_or_else(|issues| panic!("{issues}"));
-    assert_eq!(loaded.settings.data_files, [table.clone()]);
+    assert_eq!(loaded.settings.data_files, std::slice::from_ref(&table));
     let [read] = loaded.catalog.latency_tables() else { panic!("one table") };
     assert_eq!(&*read.name, "t.csv");
     let rows: Vec<(&ClientMatch, usize, u32)> =
