@@ -36,9 +36,11 @@ pub(crate) struct Spotted<T> {
 pub(crate) struct KeyPath(Option<Rc<(KeyPath, Step)>>);
 
 /// One step of a path.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Step {
     Key(&'static str),
+    /// A key that the user names.
+    Name(Rc<str>),
     Index(usize),
 }
 
@@ -49,11 +51,16 @@ impl KeyPath {
 
     /// The path of a key that is not one of ours.
     pub(crate) fn stranger(&self, key: &str) -> String {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let quoted = key.is_empty() || !key.chars().all(plain) || key.len() > limits::NAME_CHARACTERS;
-        let key = if quoted { crate::issue::quote(key) } else { key.into() };
+        let key = shown(key);
         if self.0.is_none() { key } else { format!("{self}.{key}") }
     }
+}
+
+/// A key as TOML would take it: in quotes where it must be.
+fn shown(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let quoted = key.is_empty() || !key.chars().all(plain) || key.len() > limits::NAME_CHARACTERS;
+    if quoted { crate::issue::quote(key) } else { key.into() }
 }
 
 impl Display for KeyPath {
@@ -65,6 +72,7 @@ impl Display for KeyPath {
             Step::Index(index) => write!(f, "[{index}]"),
             Step::Key(key) if parent.0.is_none() => f.write_str(key),
             Step::Key(key) => write!(f, ".{key}"),
+            Step::Name(name) => write!(f, ".{}", shown(name)),
         }
     }
 }
@@ -182,6 +190,23 @@ impl<'a> Findings<'a> {
         } else {
             *dropped += 1;
         }
+    }
+
+    /// A mistake in a data file, at an offset of it.
+    pub(crate) fn mistake_in(
+        &self,
+        source: &Source<'_>,
+        offset: usize,
+        key: &str,
+        expected: impl Display,
+        found: impl Display,
+    ) {
+        self.beside(|| Issue {
+            file: source.file.to_path_buf(),
+            position: Some(source.position(offset)),
+            key: key.into(),
+            matter: Matter::Mistake { expected: expected.to_string(), found: found.to_string() },
+        });
     }
 
     /// Something that is allowed and may not be wanted.

@@ -1,6 +1,7 @@
 //! `[[gateways]]`: what clients ask for, and who serves it.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use meridian_model::{AllDown, ClusterId, Gateway, Hostname, Https, Policy, Share};
 
@@ -12,10 +13,12 @@ use crate::issue::quote;
 use crate::kinds::{At, Choice, Flag, List, Parsed, Portion, Sections, Text, Whole};
 use crate::limits;
 use crate::names::{NAME, Names};
-use crate::policy::{self, Candidates, GLOBS, PolicyKind, PolicySpec};
+use crate::policy::{self, Candidate, Candidates, Context, GLOBS, PolicyKind, PolicySpec};
 use crate::probes::Probes;
 use crate::reader::Table;
+use crate::residency::{self, ResidencySpec};
 use crate::rollout::{self, RolloutSpec};
+use crate::shared::Shared;
 use crate::sites::Sites;
 use crate::zones::{TTL, Zones};
 
@@ -55,6 +58,7 @@ pub(crate) struct GatewaySpec {
     sticky: bool,
     site_names: bool,
     rollout: RolloutSpec,
+    residency: Option<ResidencySpec>,
     policy: PolicySpec,
     panic_below: Share,
     all_down: AllDownSpec,
@@ -74,13 +78,14 @@ enum AllDownSpec {
     NoData,
 }
 
-/// Reads `[[gateways]]`.
-pub(crate) fn read(root: &mut Table<'_>) -> Vec<GatewaySpec> {
-    let gateways = Sections { header: "[[gateways]]", min: 0, max: limits::GATEWAYS, read: read_gateway };
+/// Reads `[[gateways]]`; relative paths begin at the folder of `file`.
+pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> Vec<GatewaySpec> {
+    let read = |table: &mut Table<'_>| read_gateway(table, file);
+    let gateways = Sections { header: "[[gateways]]", min: 0, max: limits::GATEWAYS, read };
     root.many("gateways", &gateways).list
 }
 
-fn read_gateway(table: &mut Table<'_>) -> GatewaySpec {
+fn read_gateway(table: &mut Table<'_>, file: &Path) -> GatewaySpec {
     let hostnames = List { of: At(HOSTNAME), what: "hostnames", min: 1, max: limits::HOSTNAMES };
     let endpoints =
         Sections { header: "[[gateways.endpoints]]", min: 1, max: limits::ENDPOINTS, read: endpoints::read };
@@ -92,7 +97,8 @@ fn read_gateway(table: &mut Table<'_>) -> GatewaySpec {
     let sticky = table.or("sticky", STICKY_DEFAULT, &Flag);
     let site_names = table.or("site_names", SITE_NAMES_DEFAULT, &Flag);
     let rollout = rollout::read(table);
-    let policy = table.or("policy", PolicySpec::Nearest, &PolicyKind { depth: 0 });
+    let residency = residency::read(table);
+    let policy = table.or("policy", PolicySpec::default(), &PolicyKind { depth: 0, file });
     let panic_below = table.or("panic_below", Share::NONE, &PANIC_BELOW);
     let (all_down, fallback) = read_all_down(table);
     let https = https::read(table);
@@ -108,6 +114,7 @@ fn read_gateway(table: &mut Table<'_>) -> GatewaySpec {
         sticky,
         site_names,
         rollout,
+        residency,
         policy,
         panic_below,
         all_down,
@@ -140,6 +147,7 @@ struct Builder<'b, 'f> {
     zones: &'b Zones,
     clusters: &'b mut Clusters,
     probes: &'b mut Probes,
+    shared: &'b mut Shared,
     findings: &'b Findings<'f>,
     /// The gateway and place of every hostname so far.
     hostnames: HashMap<Hostname, (Box<str>, Spot)>,
@@ -153,11 +161,13 @@ pub(crate) fn build(
     zones: &Zones,
     clusters: &mut Clusters,
     probes: &mut Probes,
+    shared: &mut Shared,
     findings: &Findings<'_>,
 ) -> Option<Vec<Gateway>> {
     Names::new("gateway", specs.iter().map(|spec| spec.name.clone()).collect(), true, findings);
-    let mut builder =
-        Builder { zones, clusters, probes, findings, hostnames: HashMap::new(), sites: Sites::default() };
+    let hostnames = HashMap::new();
+    let sites = Sites::default();
+    let mut builder = Builder { zones, clusters, probes, shared, findings, hostnames, sites };
     // All of them are built, also after the first that cannot be.
     let gateways: Vec<Option<Gateway>> = specs.into_iter().map(|spec| builder.build(spec)).collect();
     let hostnames = builder.hostnames.iter().map(|(hostname, (_, spot))| (hostname, spot));
@@ -176,6 +186,7 @@ impl Builder<'_, '_> {
             sticky,
             site_names,
             rollout,
+            residency,
             policy,
             panic_below,
             all_down,
@@ -201,8 +212,11 @@ impl Builder<'_, '_> {
         if site_names {
             self.sites.add(shown, &candidates, &hostnames, self.zones);
         }
-        let policy = policy::resolve(policy, &candidates, self.findings);
+        let mut context = Context { clusters: self.clusters, shared: self.shared, findings: self.findings };
+        let residency = residency.map(|spec| residency::build(spec, &candidates, &mut context));
+        let policy = policy::resolve(policy, &candidates, &mut context);
         let fallback = policy::resolve_globs(&fallback, &candidates, self.findings);
+        let policy = policy?;
         let answers = match policy {
             // Every address, unless a number is written.
             Policy::All => answers,
@@ -210,10 +224,7 @@ impl Builder<'_, '_> {
         };
         let all_down = build_all_down(all_down, &fallback);
         let hostnames = hostnames.into_iter().map(|hostname| hostname.value).collect();
-        let probe = match probe {
-            Some(found) => Some(found?),
-            None => None,
-        };
+        let (probe, residency) = (whole(probe)?, whole(residency)?);
         let endpoints = ids.into_iter().zip(endpoints).map(endpoints::build).collect();
         let name = name?.value;
         Some(Gateway {
@@ -224,7 +235,7 @@ impl Builder<'_, '_> {
             answers,
             sticky,
             site_names,
-            residency: None,
+            residency,
             rollout,
             policy,
             panic_below,
@@ -279,12 +290,22 @@ fn build_all_down(spec: AllDownSpec, fallback: &Candidates<'_>) -> AllDown {
     }
 }
 
+/// What is written must have been built; what is not written need not.
+fn whole<T>(built: Option<Option<T>>) -> Option<Option<T>> {
+    built.map_or(Some(None), |built| built.map(Some))
+}
+
 /// The clusters of a gateway, in catalog order, each once.
 fn candidates<'n>(ids: &[ClusterId], endpoints: &'n [EndpointSpec]) -> Candidates<'n> {
     let names = endpoints.iter().filter_map(|endpoint| endpoint.cluster.as_ref());
-    let mut clusters: Vec<(ClusterId, &str)> =
-        ids.iter().copied().zip(names.map(|name| &*name.value)).collect();
-    clusters.sort_unstable();
-    clusters.dedup();
+    let mut clusters: Vec<Candidate<'n>> = Vec::new();
+    let mut each: Vec<(ClusterId, &str)> = ids.iter().copied().zip(names.map(|name| &*name.value)).collect();
+    each.sort_unstable();
+    for (id, name) in each {
+        match clusters.last_mut() {
+            Some(last) if last.id == id => last.endpoints += 1,
+            _ => clusters.push(Candidate { id, name, endpoints: 1 }),
+        }
+    }
     Candidates { of: "gateway", clusters }
 }

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use meridian_model::{Continent, Coordinates, CountryCode, Network, Place};
 
+use crate::countries::COUNTRY;
 use crate::findings::{Findings, Spotted};
 use crate::issue::Located;
 use crate::kinds::{At, FilePath, List, Parsed, Section, Sections, Whole};
 use crate::limits;
 use crate::networks_file;
-use crate::places::{CONTINENT, COUNTRY, LATITUDE, LONGITUDE, SUBDIVISION};
+use crate::places::{CONTINENT, LATITUDE, LONGITUDE, SUBDIVISION};
 use crate::reader::Table;
 use crate::settings::Geoip;
 
+/// A prefix without host bits.
 pub(crate) const PREFIX: Parsed<IpNet> =
     Parsed { what: "a prefix, such as \"10.20.0.0/16\"", parse: parse_prefix };
 
@@ -96,7 +98,8 @@ fn read_network(table: &mut Table<'_>) -> NetworkSpec {
     }
 }
 
-fn parse_prefix(text: &str) -> Result<IpNet, String> {
+/// A prefix, or why it is none.
+pub(crate) fn parse_prefix(text: &str) -> Result<IpNet, String> {
     let prefix: IpNet = text.parse().map_err(|_| String::new())?;
     if prefix != prefix.trunc() {
         return Err(format!("its host bits are not zero; write {}", prefix.trunc()));

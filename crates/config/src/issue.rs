@@ -119,15 +119,14 @@ impl Issues {
 
     /// Puts further issues to their places; those of another file come behind those of the first.
     pub fn add(&mut self, issues: impl IntoIterator<Item = Issue>) {
+        let mut issues = issues.into_iter().peekable();
+        let Some(own) = issues.peek().map(|issue| issue.file.clone()) else { return };
         self.kept.extend(issues);
-        let mut files: Vec<PathBuf> = Vec::new();
-        for issue in &self.kept {
-            if !files.contains(&issue.file) {
-                files.push(issue.file.clone());
-            }
-        }
-        let rank = |issue: &Issue| files.iter().position(|file| *file == issue.file);
-        self.kept.sort_by_key(|issue| (rank(issue), issue.position));
+        // Those of data files stay behind, as they are.
+        self.kept.sort_by_key(|issue| match issue.file == own {
+            true => (false, issue.position),
+            false => (true, None),
+        });
         let most = limits::ISSUES.min(self.kept.len());
         self.dropped += self.kept.split_off(most).len();
     }
@@ -137,7 +136,7 @@ impl Issues {
         Self::from(Issue::unreadable(file, reason))
     }
 
-    /// Those that are kept, at most 200, in the order of the file.
+    /// Those that are kept, at most 200, in that order.
     pub fn iter(&self) -> std::slice::Iter<'_, Issue> {
         self.kept.iter()
     }

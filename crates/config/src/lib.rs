@@ -9,7 +9,8 @@
 //! `meridian check`, `serve` and a reload are the same call.
 //!
 //! # What this crate does not do
-//! It opens no file but the one it is given and the CSV files that this one names: that a database
+//! It opens no file but the one it is given and the CSV files that this one names
+//! ([`Settings::data_files`]), afresh with every call: that a database
 //! exists is for who opens it, through [`Issue::mistake`] at the same line. It binds no socket,
 //! resolves no hostname, and keeps nothing between two calls. It writes no configuration.
 //!
@@ -20,7 +21,9 @@
 //! - Nothing is unlimited: see `limits.rs`.
 //! - After a line that is no TOML only issues that line cannot have caused are reported beside it.
 
+mod area;
 mod clusters;
+mod countries;
 mod csv;
 mod endpoints;
 mod findings;
@@ -28,18 +31,23 @@ mod gateways;
 mod geoip;
 mod https;
 mod issue;
+mod jurisdictions;
 mod kinds;
+mod latency;
 mod limits;
 mod names;
 mod networks_file;
 mod places;
 mod policy;
+mod prefixes;
 mod probes;
 mod reader;
+mod residency;
 mod resolver;
 mod rollout;
 mod server;
 mod settings;
+mod shared;
 mod sites;
 mod syntax;
 mod zones;
@@ -56,11 +64,13 @@ use crate::clusters::{ClusterSpec, Clusters};
 use crate::findings::{Findings, KeyPath, Source, Spot, Spotted};
 use crate::gateways::GatewaySpec;
 use crate::geoip::GeoipSpec;
+use crate::jurisdictions::{JurisdictionSpec, Jurisdictions};
 use crate::kinds::Whole;
 use crate::probes::{ProbeSpec, Probes};
 use crate::reader::{Many, Table};
 use crate::resolver::ResolverSpec;
 use crate::server::ServerSpec;
+use crate::shared::{Collected, Shared};
 use crate::zones::{ZoneSpec, Zones};
 
 pub use issue::{Issue, Issues, Located, Matter, Position};
@@ -148,6 +158,7 @@ struct Spec {
     geoip: GeoipSpec,
     resolver: ResolverSpec,
     zones: Many<ZoneSpec>,
+    jurisdictions: Many<JurisdictionSpec>,
     clusters: Many<ClusterSpec>,
     probes: Many<ProbeSpec>,
     gateways: Vec<GatewaySpec>,
@@ -162,34 +173,40 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
         geoip: geoip::read(root, file),
         resolver: resolver::read(root),
         zones: zones::read(root),
+        jurisdictions: jurisdictions::read(root),
         clusters: clusters::read(root),
         probes: probes::read(root),
-        gateways: gateways::read(root),
+        gateways: gateways::read(root, file),
     }
 }
 
 /// Builds everything, also after a mistake; `None` where an issue says why.
 fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, Settings)> {
-    let Spec { server, admin, geoip, resolver, zones, clusters, probes, gateways } = spec;
+    let Spec { server, admin, geoip, resolver, zones, jurisdictions, clusters, probes, gateways } = spec;
     if zones.list.is_empty() && zones.whole {
         findings.warn(&root.key("zones"), "no zone is served");
     }
     let server = server::build(server, admin, findings);
-    let data_files = geoip.data_files();
+    let mut data_files = geoip.data_files();
     let geoip = geoip::build(geoip, findings);
     let resolver = resolver::build(resolver, findings);
     let zones = Zones::build(zones, findings);
-    let mut clusters = Clusters::build(clusters, findings);
+    let mut shared = Shared::new(Jurisdictions::build(jurisdictions, findings));
+    let mut clusters = Clusters::build(clusters, &mut shared.jurisdictions, findings);
     let mut probes = Probes::build(probes, findings);
-    let gateways = gateways::build(gateways, &zones, &mut clusters, &mut probes, findings);
+    let mut gateways = gateways::build(gateways, &zones, &mut clusters, &mut probes, &mut shared, findings);
     clusters.names.warn_unused(findings);
     probes.names.warn_unused(findings);
+    let clusters = clusters.finish(&shared.jurisdictions);
+    let Collected { jurisdictions, prefixes, latency_tables, data_files: tables } =
+        shared.finish(gateways.as_mut(), findings);
+    data_files.extend(tables);
     let parts = CatalogParts {
-        clusters: clusters.clusters?,
+        clusters: clusters?,
         probes: probes.probes?,
-        jurisdictions: Vec::new(),
-        latency_tables: Vec::new(),
-        prefixes: Vec::new(),
+        jurisdictions,
+        latency_tables,
+        prefixes,
         zones: zones.zones?,
         gateways: gateways?,
     };

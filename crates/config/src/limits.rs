@@ -144,3 +144,31 @@ pub(crate) const TIERS: usize = 64;
 
 /// Policies within policies: one walk of the answer path each.
 pub(crate) const POLICY_DEPTH: usize = 8;
+
+/// How far beyond the nearest a cluster may share its clients: half the way around the earth.
+pub(crate) const WITHIN_KM: u32 = 20_000;
+
+/// The furthest a cluster may be told to serve: above any distance on earth, 20,038 km.
+pub(crate) const MAX_KM: u32 = 20_100;
+
+/// Bias, either way: at 100 every distance would be none, or endless.
+pub(crate) const BIAS: i8 = 99;
+
+/// Clusters or patterns with a bias in one policy.
+pub(crate) const BIASES: usize = CLUSTERS;
+
+/// Rules of a geo or residency policy; each client walks them.
+pub(crate) const RULES: usize = 1000;
+
+/// Conditions of one kind in a rule, and countries and parts of a jurisdiction: ISO 3166-2 has about
+/// 5,000 codes.
+pub(crate) const REGIONS: usize = 10_000;
+
+/// Jurisdictions of the file: above the countries of the world.
+pub(crate) const JURISDICTIONS_DEFINED: usize = 1000;
+
+/// A latency in a table: a client that is a minute away has gone.
+pub(crate) const LATENCY_MS: u32 = 60_000;
+
+/// Lines of a latency table: a row for 50,000 networks and ten clusters.
+pub(crate) const LATENCY_LINES: usize = 500_000;

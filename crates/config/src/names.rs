@@ -53,6 +53,13 @@ impl Names {
         Self { what, list, by_name, used, whole }
     }
 
+    /// The number of a name, and all names for a message where none has it and none is missing. What
+    /// asks here does not count as using it.
+    pub(crate) fn look_up(&self, name: &str) -> Result<usize, Option<Vec<&str>>> {
+        let names = || self.list.iter().flatten().map(|name| &*name.value).collect();
+        self.by_name.get(name).copied().ok_or_else(|| self.whole.then(names))
+    }
+
     /// The number of a name that someone refers to, now used; reports one that nothing has.
     pub(crate) fn find(&mut self, name: &Spotted<Box<str>>, findings: &Findings<'_>) -> Option<usize> {
         if let Some(index) = self.by_name.get(&name.value).copied() {

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use meridian_model::{Continent, Coordinates, Network, Place};
 
+use crate::countries::COUNTRY;
 use crate::csv::{DataFile, Field, Line};
 use crate::findings::{Findings, Spot, Spotted};
 use crate::geoip::{ASN, PREFIX};
 use crate::issue::quote;
 use crate::kinds::{Degrees, Parsed};
-use crate::places::{CONTINENT, COUNTRY, LATITUDE, LONGITUDE, SUBDIVISION};
+use crate::places::{CONTINENT, LATITUDE, LONGITUDE, SUBDIVISION};
 use crate::reader::Kind;
 
 /// What a column holds.

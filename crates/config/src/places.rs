@@ -1,6 +1,6 @@
 //! The kinds of values that say where something is.
 
-use meridian_model::{Continent, CountryCode, country};
+use meridian_model::Continent;
 
 use crate::kinds::{Choice, Degrees, Parsed};
 
@@ -8,22 +8,6 @@ use crate::kinds::{Choice, Degrees, Parsed};
 pub(crate) const LATITUDE: Degrees = Degrees { most: 90.0, what: "north positive" };
 /// Degrees of longitude.
 pub(crate) const LONGITUDE: Degrees = Degrees { most: 180.0, what: "east positive" };
-
-/// A country.
-pub(crate) const COUNTRY: Parsed<CountryCode> =
-    Parsed { what: "a country as two letters (ISO 3166-1), such as \"IE\"", parse: parse_country };
-
-/// The country of a code in either case, or why there is none; no reason for what is no code.
-fn parse_country(text: &str) -> Result<CountryCode, String> {
-    let code = CountryCode::parse(text).map_err(|_| String::new())?;
-    let hint = match code.as_str() {
-        _ if country(code).is_some() => return Ok(code),
-        "UK" => "; the United Kingdom has \"GB\"",
-        "EL" => "; Greece has \"GR\"",
-        _ => "",
-    };
-    Err(format!("no country has this code{hint}"))
-}
 
 /// A continent.
 pub(crate) const CONTINENT: Choice<Continent> = Choice(&[

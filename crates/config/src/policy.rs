@@ -1,41 +1,55 @@
-//! A gateway's policy: reading it in either form, and resolving globs to clusters.
+//! A gateway's policy: reading it in either form, and resolving names to ids.
 
-use meridian_model::{ClusterId, Policy, Tier};
+mod geo;
+mod globs;
+mod nearest;
+mod tiers;
+
+use std::path::Path;
+
+use meridian_model::{Latency, Policy};
 use toml::de::DeValue;
 
+use crate::clusters::Clusters;
 use crate::findings::{Findings, Spotted};
-use crate::issue::{any_of, quote};
-use crate::kinds::{At, Choice, List, Sections, Text};
+use crate::kinds::{At, Choice, Whole};
+use crate::latency::{TableKind, TablePath};
 use crate::limits;
+use crate::policy::geo::GeoSpec;
+use crate::policy::nearest::NearestSpec;
+use crate::policy::tiers::TierSpec;
 use crate::reader::{Cursor, Kind, Table};
+use crate::shared::Shared;
 
-/// A pattern over the names of clusters.
-const GLOB: Text =
-    Text { what: "the name of a cluster, or a pattern with * and ?", characters: limits::NAME_CHARACTERS };
+pub(crate) use globs::{Candidate, Candidates, GLOBS, resolve_globs};
 
-/// A list of patterns.
-pub(crate) const GLOBS: List<At<Text>> =
-    List { of: At(GLOB), what: "names or patterns of clusters", min: 1, max: limits::TIERS };
+/// Only the fastest, by a measured table.
+const WITHIN_MS_DEFAULT: u32 = 0;
 
 //----------- PolicySpec -----------------------------------------------------
 
 /// A policy as written.
 pub(crate) enum PolicySpec {
-    Nearest,
+    Nearest(NearestSpec),
+    Geo(Box<GeoSpec>),
+    Latency { table: Spotted<TablePath>, within_ms: u32 },
     Weighted,
     All,
     Failover(Vec<TierSpec>),
 }
 
-/// A tier as written.
-pub(crate) struct TierSpec {
-    clusters: Vec<Spotted<Box<str>>>,
-    policy: PolicySpec,
+/// `nearest`: what a client gains from this server at all.
+impl Default for PolicySpec {
+    fn default() -> Self {
+        Self::Nearest(NearestSpec::default())
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
     Nearest,
+    Geo,
+    Latency,
     Weighted,
     All,
     Failover,
@@ -43,22 +57,37 @@ enum Type {
 
 const TYPES: Choice<Type> = Choice(&[
     ("nearest", Type::Nearest),
+    ("geo", Type::Geo),
+    ("latency", Type::Latency),
     ("weighted", Type::Weighted),
     ("all", Type::All),
     ("failover", Type::Failover),
 ]);
 
+/// The keys that go with one type alone.
+const KEYS: [(Type, &str, &[&str]); 4] = [
+    (Type::Nearest, "nearest", &["within_km", "max_km", "bias"]),
+    (Type::Geo, "geo", &["rules", "default"]),
+    (Type::Latency, "latency", &["table", "within_ms"]),
+    (Type::Failover, "failover", &["tiers"]),
+];
+
+//----------- PolicyKind -----------------------------------------------------
+
 /// A policy: its name, or a table with its `type`.
-pub(crate) struct PolicyKind {
+#[derive(Clone, Copy)]
+pub(crate) struct PolicyKind<'f> {
     /// How many policies this one is inside of.
     pub(crate) depth: usize,
+    /// The configuration file: paths begin at its folder.
+    pub(crate) file: &'f Path,
 }
 
-impl Kind for PolicyKind {
+impl Kind for PolicyKind<'_> {
     type Value = PolicySpec;
 
     fn expected(&self) -> String {
-        "\"nearest\", \"weighted\", \"all\" or { type = \"failover\", tiers = [ … ] }".into()
+        "\"nearest\", \"weighted\", \"all\" or a table such as { type = \"failover\", tiers = [ … ] }".into()
     }
 
     fn read(&self, cursor: &Cursor<'_>) -> Option<PolicySpec> {
@@ -71,10 +100,12 @@ impl Kind for PolicyKind {
         }
         match cursor.value {
             DeValue::String(text) => match &**text {
-                "nearest" => Some(PolicySpec::Nearest),
+                "nearest" => Some(PolicySpec::default()),
                 "weighted" => Some(PolicySpec::Weighted),
                 "all" => Some(PolicySpec::All),
                 "failover" => cursor.wrong_because(self.expected(), "failover needs its tiers"),
+                "geo" => cursor.wrong_because(self.expected(), "geo needs its rules"),
+                "latency" => cursor.wrong_because(self.expected(), "latency needs its table"),
                 _ => cursor.wrong(self.expected()),
             },
             _ => cursor.wrong(self.expected()),
@@ -82,138 +113,78 @@ impl Kind for PolicyKind {
     }
 }
 
-impl PolicyKind {
-    fn read_table(&self, table: &mut Table<'_>) -> Option<PolicySpec> {
+impl PolicyKind<'_> {
+    fn read_table(self, table: &mut Table<'_>) -> Option<PolicySpec> {
         let kind = table.required("type", &TYPES);
-        let depth = self.depth + 1;
-        let tiers = Sections {
-            header: "tiers = [ { clusters = [ … ] } ]",
-            min: 1,
-            max: limits::TIERS,
-            read: |tier: &mut Table<'_>| read_tier(tier, depth),
-        };
-        let tiers = match kind {
-            Some(Type::Failover) => table.required("tiers", &tiers).map(|tiers| tiers.list),
-            Some(_) => {
-                table.refused("tiers", "no tiers: only a policy of type \"failover\" has them");
+        for (of, name, keys) in KEYS {
+            if kind.is_some_and(|kind| kind != of) {
+                for key in keys {
+                    table.refused(key, &format!("no {key}, a key of type {name:?} alone"));
+                }
+            }
+        }
+        let inner = Self { depth: self.depth + 1, ..self };
+        match kind {
+            Some(Type::Nearest) => Some(PolicySpec::Nearest(nearest::read(table))),
+            Some(Type::Geo) => geo::read(table, inner, true).map(|geo| PolicySpec::Geo(Box::new(geo))),
+            Some(Type::Latency) => self.read_latency(table, true),
+            Some(Type::Weighted) => Some(PolicySpec::Weighted),
+            Some(Type::All) => Some(PolicySpec::All),
+            Some(Type::Failover) => tiers::read(table, inner, true).map(PolicySpec::Failover),
+            // Of what nobody knows the type each key is still held to its own form.
+            None => {
+                nearest::read(table);
+                geo::read(table, inner, false);
+                self.read_latency(table, false);
+                tiers::read(table, inner, false);
                 None
             }
-            None => table.optional("tiers", &tiers).map(|tiers| tiers.list),
-        };
-        match kind? {
-            Type::Nearest => Some(PolicySpec::Nearest),
-            Type::Weighted => Some(PolicySpec::Weighted),
-            Type::All => Some(PolicySpec::All),
-            Type::Failover => tiers.map(PolicySpec::Failover),
         }
     }
-}
 
-fn read_tier(table: &mut Table<'_>, depth: usize) -> TierSpec {
-    TierSpec {
-        clusters: table.required("clusters", &GLOBS).unwrap_or_default(),
-        policy: table.or("policy", PolicySpec::Nearest, &PolicyKind { depth }),
+    fn read_latency(self, table: &mut Table<'_>, required: bool) -> Option<PolicySpec> {
+        let path = table.wanted("table", required, &At(TableKind { file: self.file }));
+        let within = Whole { min: 0, max: limits::LATENCY_MS, unit: "milliseconds" };
+        let within_ms = table.or("within_ms", WITHIN_MS_DEFAULT, &within);
+        Some(PolicySpec::Latency { table: path?, within_ms })
     }
 }
 
 //----------- Resolving ------------------------------------------------------
 
-/// Clusters that a pattern may name, in catalog order, each once.
-pub(crate) struct Candidates<'n> {
-    /// What they are the clusters of, for messages: `gateway` or `tier`.
-    pub(crate) of: &'static str,
-    pub(crate) clusters: Vec<(ClusterId, &'n str)>,
+/// What names in a gateway are resolved with.
+pub(crate) struct Context<'c, 'f> {
+    pub(crate) clusters: &'c Clusters,
+    pub(crate) shared: &'c mut Shared,
+    pub(crate) findings: &'c Findings<'f>,
 }
 
-impl Candidates<'_> {
-    /// The clusters without their names.
-    pub(crate) fn ids(&self) -> Vec<ClusterId> {
-        self.clusters.iter().map(|(id, _)| *id).collect()
-    }
-}
-
-/// The policy over a gateway's clusters.
-pub(crate) fn resolve(spec: PolicySpec, candidates: &Candidates<'_>, findings: &Findings<'_>) -> Policy {
+/// The policy over a gateway's clusters; `None` where an issue says why.
+pub(crate) fn resolve(
+    spec: PolicySpec,
+    candidates: &Candidates<'_>,
+    context: &mut Context<'_, '_>,
+) -> Option<Policy> {
     match spec {
-        PolicySpec::Nearest => Policy::default(),
-        PolicySpec::Weighted => Policy::Weighted,
-        PolicySpec::All => Policy::All,
-        PolicySpec::Failover(tiers) => {
-            let tiers = tiers.into_iter().map(|TierSpec { clusters, policy }| {
-                let matched = resolve_globs(&clusters, candidates, findings);
-                // Of a tier that matches nothing the first issue is enough.
-                let inner = if matched.clusters.is_empty() { candidates } else { &matched };
-                Tier::new(matched.ids(), resolve(policy, inner, findings))
-            });
-            Policy::Failover(tiers.collect())
+        PolicySpec::Nearest(spec) => {
+            Some(Policy::Nearest(nearest::resolve(spec, candidates, context.findings)))
         }
-    }
-}
-
-/// The candidates that some pattern matches; reports each pattern that matches none.
-pub(crate) fn resolve_globs<'n>(
-    globs: &[Spotted<Box<str>>],
-    candidates: &Candidates<'n>,
-    findings: &Findings<'_>,
-) -> Candidates<'n> {
-    for glob in globs {
-        if !candidates.clusters.iter().any(|(_, name)| matches(&glob.value, name)) {
-            let names: Vec<&str> = candidates.clusters.iter().map(|(_, name)| *name).collect();
-            let expected = format_args!("a cluster of this {} ({})", candidates.of, any_of(&names));
-            findings.mistake(&glob.spot, expected, quote(&glob.value));
+        PolicySpec::Geo(spec) => {
+            geo::resolve(*spec, candidates, context).map(|geo| Policy::Geo(Box::new(geo)))
         }
-    }
-    let matched = |name: &str| globs.iter().any(|glob| matches(&glob.value, name));
-    let clusters = candidates.clusters.iter().filter(|(_, name)| matched(name)).copied().collect();
-    Candidates { of: "tier", clusters }
-}
-
-/// Whether a pattern covers a name: `*` any characters or none, `?` any one.
-fn matches(glob: &str, name: &str) -> bool {
-    let (glob, name) = (glob.as_bytes(), name.as_bytes());
-    let (mut g, mut n) = (0, 0);
-    // Where to go on when what follows the last `*` does not fit: one character later.
-    let mut retry = None;
-    while n < name.len() {
-        match glob.get(g) {
-            Some(b'*') => {
-                retry = Some((g + 1, n));
-                g += 1;
-            }
-            Some(c) if *c == b'?' || name.get(n) == Some(c) => (g, n) = (g + 1, n + 1),
-            _ => {
-                let Some((after_star, from)) = retry else { return false };
-                retry = Some((after_star, from + 1));
-                (g, n) = (after_star, from + 1);
-            }
+        PolicySpec::Latency { table, within_ms } => {
+            let Shared { tables, prefixes, .. } = &mut *context.shared;
+            let id = tables.find(&table, &context.clusters.names, prefixes, context.findings)?;
+            tables.check_rows(id, &table, candidates, context.findings);
+            Some(Policy::Latency(Latency { table: id, within_ms }))
         }
-    }
-    glob.get(g..).is_some_and(|rest| rest.iter().all(|c| *c == b'*'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn globs() {
-        for (glob, name, wanted) in [
-            ("*", "eu-west", true),
-            ("eu-*", "eu-west", true),
-            ("eu-*", "eu-", true),
-            ("eu-*", "eu", false),
-            ("*-west", "eu-west", true),
-            ("*-west", "us-west-west", true),
-            ("e?-w*t", "eu-west", true),
-            ("e?-west", "e-west", false),
-            ("*a*b", "xaxaxb", true),
-            ("*a*b", "xaxaxbc", false),
-            ("", "", true),
-            ("", "a", false),
-            ("eu-west", "eu-west", true),
-            ("eu-west", "eu-west-2", false),
-        ] {
-            assert_eq!(matches(glob, name), wanted, "{glob} over {name}");
+        PolicySpec::Weighted => Some(Policy::Weighted),
+        PolicySpec::All => Some(Policy::All),
+        PolicySpec::Failover(specs) => {
+            // All of them, also after the first that cannot be.
+            let tiers: Vec<_> =
+                specs.into_iter().map(|spec| tiers::resolve(spec, candidates, context)).collect();
+            tiers.into_iter().collect::<Option<_>>().map(Policy::Failover)
         }
     }
 }

@@ -129,6 +129,16 @@ impl<'a> Table<'a> {
         self.take(key).and_then(|cursor| kind.read(&cursor))
     }
 
+    /// The value of a key that must be there if `required`.
+    pub(crate) fn wanted<K: Kind>(
+        &mut self,
+        key: &'static str,
+        required: bool,
+        kind: &K,
+    ) -> Option<K::Value> {
+        if required { self.required(key, kind) } else { self.optional(key, kind) }
+    }
+
     /// The value of a key, or its default.
     pub(crate) fn or<K: Kind>(&mut self, key: &'static str, default: K::Value, kind: &K) -> K::Value {
         self.optional(key, kind).unwrap_or(default)

@@ -36,7 +36,7 @@ impl Sites {
             hostnames.iter().filter_map(|hostname| zones.of(hostname.value.name())).collect();
         zones.sort_unstable();
         zones.dedup();
-        let clusters = clusters.clusters.iter().map(|(_, name)| Box::from(*name)).collect();
+        let clusters = clusters.clusters.iter().map(|candidate| Box::from(candidate.name)).collect();
         self.0.insert(gateway.into(), Site { clusters, zones });
     }
 

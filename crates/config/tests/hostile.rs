@@ -78,6 +78,41 @@ fn mutations_of_the_reference_never_panic() {
 }
 
 #[test]
+fn mutations_of_a_latency_table_never_panic() {
+    const TABLE: &str = "clients,cluster,ms\n# ours\n10.0.0.0/8,eu,1.5\n2001:db8::/32,eu,80\n\
+        AS64500,eu,3\nDE,eu,60000\nFR,eu,0.001\n\nCH,eu,7\nIE,eu,2\n";
+    const CONFIG: &str = r#"
+version = 1
+zones = [ { name = "z.example", nameservers = ["ns.elsewhere.org"], hostmaster = "h.example" } ]
+clusters = [ { name = "eu", latitude = 0, longitude = 0 } ]
+[[gateways]]
+name = "g"
+hostnames = ["g.z.example"]
+policy = { type = "latency", table = "TABLE" }
+endpoints = [ { cluster = "eu", addresses = ["192.0.2.1"] } ]
+"#;
+    let mut random = fastrand::Rng::with_seed(20_260_102);
+    let (mut refused, mut accepted) = (0, 0);
+    for _ in 0..1000 {
+        let table = mutate(TABLE, &mut random);
+        let scratch = Scratch::new("table", table.as_bytes());
+        let text = CONFIG.replace("TABLE", &scratch.0.display().to_string());
+        match parse(&text, file()) {
+            Ok(_) => accepted += 1,
+            Err(issues) => {
+                refused += 1;
+                let lines = table.lines().count() + 1;
+                for issue in issues.iter().filter(|issue| issue.file != file()) {
+                    let position = issue.position.expect("a text has positions");
+                    assert!((1..=lines).contains(&position.line) && position.column >= 1, "{issue}");
+                }
+            }
+        }
+    }
+    assert!(refused > 100 && accepted > 10, "{refused} refused, {accepted} accepted");
+}
+
+#[test]
 fn every_prefix_of_the_reference_is_answered() {
     for (end, _) in REFERENCE.char_indices().step_by(37) {
         if let Err(issues) = parse(&REFERENCE[..end], file()) {

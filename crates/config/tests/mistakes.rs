@@ -181,3 +181,33 @@ fn policies() {
 fn together() {
     hold("together.txt");
 }
+
+#[test]
+fn nearest() {
+    hold("nearest.txt");
+}
+
+#[test]
+fn tiers() {
+    hold("tiers.txt");
+}
+
+#[test]
+fn geo_rules() {
+    hold("geo.txt");
+}
+
+#[test]
+fn latency() {
+    hold("latency.txt");
+}
+
+#[test]
+fn jurisdictions() {
+    hold("jurisdictions.txt");
+}
+
+#[test]
+fn residency() {
+    hold("residency.txt");
+}

@@ -28,7 +28,7 @@ fn says_what_its_comments_say() {
     let web = &catalog.probes()[0];
     assert!(matches!(&web.check, Check::Http { path, host: Some(_) } if &**path == "/healthz"));
     assert_eq!((web.interval, web.timeout), (Duration::from_secs(1), Duration::from_millis(500)));
-    let [shop, api, cdn] = catalog.gateways() else { panic!("three gateways") };
+    let [shop, api, cdn, media] = catalog.gateways() else { panic!("four gateways") };
     assert_eq!((shop.ttl, shop.min_ttl, shop.answers), (30, 5, Some(1)));
     assert_eq!(shop.all_down, AllDown::ServeAll);
     let Policy::Failover(tiers) = &api.policy else { panic!("{:?}", api.policy) };
@@ -42,6 +42,13 @@ fn says_what_its_comments_say() {
     assert_eq!((https.alpn.len(), https.port, https.ech.as_deref()), (2, None, None));
     let host = cdn.endpoints[0].name.as_ref().unwrap();
     assert_eq!((host.as_cname, host.stale_for), (false, Duration::from_secs(600)));
+    assert_eq!((tiers[0].min_healthy, tiers[0].panic_below), (1, Share::from_fraction(0.25).unwrap()));
+    let Policy::Geo(geo) = &media.policy else { panic!("{:?}", media.policy) };
+    let conditions: Vec<usize> = geo.rules.iter().map(|rule| rule.clients.len()).collect();
+    assert_eq!(conditions, [3, 2, 2]);
+    let residency = media.residency.as_ref().unwrap();
+    let served: Vec<usize> = residency.rules.iter().map(|rule| rule.clusters.len()).collect();
+    assert_eq!(served, [2, 3]);
     // Six addresses under "web", four under "port".
     assert_eq!(catalog.targets().len(), 10);
 }
@@ -92,6 +99,8 @@ fn written_defaults_are_the_defaults() {
         "track = \"stable\"",
         "answer = \"addresses\"",
         "stale_for = \"10m\"",
+        "unknown = \"deny\"\n",
+        "conflict = \"strictest\"\n",
     ];
     let mut without = text.clone();
     for key in written_defaults {
@@ -113,9 +122,16 @@ admin = { zz = 1 }
 resolver = { zz = 1 }
 geoip = { zz = 1, networks = [ { zz = 1 } ] }
 zones = [ { zz = 1, records = [ { zz = 1 } ] } ]
+jurisdictions = [ { zz = 1 } ]
 clusters = [ { zz = 1 } ]
 probes = [ { zz = 1 }, { type = "tcp", zz = 1 } ]
-gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], rollout = { zz = 1 }, https = { zz = 1 }, policy = { zz = 1, tiers = [ { zz = 1 } ] } } ]
+[[gateways]]
+zz = 1
+endpoints = [ { zz = 1 } ]
+policy = { zz = 1, tiers = [ { zz = 1 } ], rules = [ { zz = 1 } ], default = { zz = 1 } }
+rollout = { zz = 1 }
+https = { zz = 1 }
+residency = { zz = 1, rules = [ { zz = 1 } ] }
 "#;
     let text = std::fs::read_to_string(reference()).unwrap();
     let issues = parse(STRANGERS, &reference()).unwrap_err().to_string();
@@ -130,5 +146,5 @@ gateways = [ { zz = 1, endpoints = [ { zz = 1 } ], rollout = { zz = 1 }, https =
             assert!(written.iter().any(|form| text.contains(form)), "{key} is not in the reference");
         }
     }
-    assert_eq!(tables, 17, "{issues}");
+    assert_eq!(tables, 22, "{issues}");
 }
