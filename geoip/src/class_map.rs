@@ -105,15 +105,18 @@ impl Locality {
     }
 
     /// Puts every address into a class by its place and its mark. Asks once for every pair that
-    /// occurs, and perhaps for one more, of the unknown place.
+    /// occurs, and perhaps for one that does not.
     pub fn classify_marked(
         &self,
         marks: &Marks,
         mut class_of: impl FnMut(PlaceId, Option<usize>) -> u32,
     ) -> ClassMap {
-        let mut classes = HashMap::new();
-        let map = self.map.zip(&marks.map, |id, value| {
-            *classes.entry((id, value)).or_insert_with(|| class_of(PlaceId::new(id), mark(value)))
+        // Most of the address space has no mark, and a table is faster than a map.
+        let mut unmarked = vec![None; self.places().len()];
+        let mut marked = HashMap::new();
+        let map = self.map.zip(&marks.map, |id, value| match (value, unmarked.get_mut(id as usize)) {
+            (0, Some(class)) => *class.get_or_insert_with(|| class_of(PlaceId::new(id), None)),
+            _ => *marked.entry((id, value)).or_insert_with(|| class_of(PlaceId::new(id), mark(value))),
         });
         ClassMap { map }
     }

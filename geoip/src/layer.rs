@@ -1,7 +1,10 @@
 //! Places and where they are, as one source knows them; several are laid over each other.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use meridian_model::Place;
 
 use crate::address_map::AddressMap;
@@ -75,25 +78,35 @@ pub(crate) fn merge_databases(first: &Sourced, second: &Sourced) -> Sourced {
 #[derive(Debug)]
 pub(crate) struct Places {
     places: Vec<Sourced>,
-    ids: HashMap<Sourced, u32>,
+    /// Positions in `places`, by the hash of what is there: a map would keep every place twice.
+    ids: HashTable<u32>,
+    hasher: RandomState,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { places: vec![Sourced::default()], ids: HashMap::from([(Sourced::default(), 0)]) }
+        let mut places = Self { places: Vec::new(), ids: HashTable::new(), hasher: RandomState::new() };
+        places.id_of(Sourced::default());
+        places
     }
 }
 
 impl Places {
     /// The number of a place; a new one, if the place is new.
     pub(crate) fn id_of(&mut self, place: Sourced) -> u32 {
-        if let Some(&id) = self.ids.get(&place) {
-            return id;
+        let Self { places, ids, hasher } = self;
+        let at = |id: u32| places.get(id as usize);
+        let hash_of = |place: Option<&Sourced>| hasher.hash_one(place);
+        let entry = ids.entry(hash_of(Some(&place)), |&id| at(id) == Some(&place), |&id| hash_of(at(id)));
+        match entry {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                // A file of 2³⁰ bytes has no room for 2³² places.
+                let id = u32::try_from(places.len()).unwrap_or(u32::MAX);
+                entry.insert(id);
+                places.push(place);
+                id
+            }
         }
-        // A file of 2³⁰ bytes has no room for 2³² places.
-        let id = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
-        self.places.push(place.clone());
-        self.ids.insert(place, id);
-        id
     }
 }

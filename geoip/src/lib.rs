@@ -31,6 +31,7 @@ mod networks;
 mod origin;
 mod range_map;
 mod record;
+mod starts;
 mod tree;
 
 pub use class_map::{ClassMap, Marks};

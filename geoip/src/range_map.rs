@@ -1,6 +1,7 @@
 //! One value for every address of a family, as sorted ranges.
 
 use crate::limits::MOST_INDEX_BITS;
+use crate::starts::{Ipv6Starts, Starts};
 
 //----------- RangeMap -------------------------------------------------------
 
@@ -8,9 +9,9 @@ use crate::limits::MOST_INDEX_BITS;
 ///
 /// Each range is its first address; it ends before the next one's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RangeMap<K> {
+pub(crate) struct RangeMap<K: Key> {
     /// Ascending; the first is zero.
-    starts: Vec<K>,
+    starts: K::Starts,
     /// As many as `starts`.
     values: Vec<u32>,
     /// For each leading-bits bucket, the first range that starts in it or later; one more at the end.
@@ -24,14 +25,14 @@ impl<K: Key> RangeMap<K> {
     /// throughout: 0 when the whole space has it.
     pub(crate) fn lookup(&self, address: K) -> (u32, u8) {
         let position = self.position(address);
-        let (Some(&start), Some(&value)) = (self.starts.get(position), self.values.get(position)) else {
+        let (Some(start), Some(&value)) = (self.starts.at(position), self.values.get(position)) else {
             // Not reached: a map always has the range that starts at zero.
             return (0, K::BITS);
         };
         // A prefix leaves the range as soon as it holds the address before or the one after it, so
         // it must be one bit longer than what the address has in common with either.
         let before = start.before().map_or(0, |last| address.common_bits(last) + 1);
-        let after = self.starts.get(position + 1).map_or(0, |&next| address.common_bits(next) + 1);
+        let after = self.starts.at(position + 1).map_or(0, |next| address.common_bits(next) + 1);
         (value, before.max(after))
     }
 
@@ -42,19 +43,18 @@ impl<K: Key> RangeMap<K> {
             return 0;
         };
         let (first, end) = (first as usize, end as usize);
-        let in_bucket = self.starts.get(first..end).unwrap_or_default();
         // The range may begin in an earlier bucket: then none here starts at or before the address.
-        (first + in_bucket.partition_point(|&start| start <= address)).saturating_sub(1)
+        (first + self.starts.count_to(first..end, address)).saturating_sub(1)
     }
 
     /// How many ranges there are; at least one.
     pub(crate) fn len(&self) -> usize {
-        self.starts.len()
+        self.starts.count()
     }
 
     /// The bytes of memory it takes.
     pub(crate) fn size_bytes(&self) -> usize {
-        size_of_val(&*self.starts) + size_of_val(&*self.values) + size_of_val(&*self.index)
+        self.starts.size_bytes() + size_of_val(&*self.values) + size_of_val(&*self.index)
     }
 
     /// The value, when all addresses have the same.
@@ -67,8 +67,15 @@ impl<K: Key> RangeMap<K> {
 
     /// The ranges with other values; those that become equal are merged.
     pub(crate) fn map(&self, mut value_of: impl FnMut(u32) -> u32) -> Self {
-        let mut builder = Builder::default();
-        for (&start, &value) in self.starts.iter().zip(&self.values) {
+        // Counted first: vectors that grow leave holes in the heap as large as themselves.
+        let mut before = None;
+        let begins = |&&value: &&u32| {
+            let value = Some(value_of(value));
+            std::mem::replace(&mut before, value) != value
+        };
+        let count = self.values.iter().filter(begins).count();
+        let mut builder = Builder::with_room(count);
+        for (start, value) in self.ranges() {
             builder.push(start, value_of(value));
         }
         builder.finish()
@@ -76,7 +83,8 @@ impl<K: Key> RangeMap<K> {
 
     /// Both maps laid over each other, in one pass.
     pub(crate) fn zip(&self, other: &Self, mut value_of: impl FnMut(u32, u32) -> u32) -> Self {
-        let mut builder = Builder::default();
+        // At most so many; what is not used is never touched.
+        let mut builder = Builder::with_room(self.len() + other.len());
         let mut ours = self.ranges().peekable();
         let mut theirs = other.ranges().peekable();
         let (mut our_value, mut their_value) = (0, 0);
@@ -118,13 +126,13 @@ impl<K: Key> RangeMap<K> {
 
     /// First and last address and value of each range, in order.
     pub(crate) fn bounded_ranges(&self) -> impl Iterator<Item = (K, K, u32)> {
-        let nexts = self.starts.iter().skip(1).map(|next| next.before());
+        let nexts = self.starts.all().skip(1).map(|next| next.before());
         let lasts = nexts.map(|last| last.unwrap_or(K::ZERO)).chain([K::ZERO.last_of(0)]);
         self.ranges().zip(lasts).map(|((first, value), last)| (first, last, value))
     }
 
     fn ranges(&self) -> impl Iterator<Item = (K, u32)> {
-        self.starts.iter().copied().zip(self.values.iter().copied())
+        self.starts.all().zip(self.values.iter().copied())
     }
 }
 
@@ -132,47 +140,55 @@ impl<K: Key> RangeMap<K> {
 
 /// Ranges in the making, from the lowest address up.
 #[derive(Debug)]
-pub(crate) struct Builder<K> {
-    starts: Vec<K>,
+pub(crate) struct Builder<K: Key> {
+    starts: K::Starts,
     values: Vec<u32>,
 }
 
-impl<K> Default for Builder<K> {
+impl<K: Key> Default for Builder<K> {
     fn default() -> Self {
-        Self { starts: Vec::new(), values: Vec::new() }
+        Self { starts: K::Starts::default(), values: Vec::new() }
     }
 }
 
 impl<K: Key> Builder<K> {
+    /// With room for as many ranges.
+    fn with_room(count: usize) -> Self {
+        let mut builder = Self::default();
+        builder.starts.reserve(count);
+        builder.values.reserve_exact(count);
+        builder
+    }
+
     /// From `start` on, the value is this. Starts come in ascending order, the first is zero; the
     /// last word for the same start counts.
     pub(crate) fn push(&mut self, start: K, value: u32) {
-        if self.starts.last() == Some(&start) {
-            self.starts.pop();
+        if self.starts.last_one() == Some(start) {
+            self.starts.drop_last();
             self.values.pop();
         }
         if self.values.last() != Some(&value) {
-            self.starts.push(start);
+            self.starts.add(start);
             self.values.push(value);
         }
     }
 
     /// The map; value 0 everywhere if nothing was pushed.
     pub(crate) fn finish(mut self) -> RangeMap<K> {
-        if self.starts.is_empty() {
+        if self.values.is_empty() {
             self.push(K::ZERO, 0);
         }
-        self.starts.shrink_to_fit();
+        self.starts.finish();
         self.values.shrink_to_fit();
-        let index_bits = self.starts.len().ilog2().clamp(1, MOST_INDEX_BITS);
+        let index_bits = self.starts.count().ilog2().clamp(1, MOST_INDEX_BITS);
         let mut index = Vec::with_capacity((1 << index_bits) + 1);
-        for (position, start) in (0..).zip(&self.starts) {
+        for (position, start) in (0..).zip(self.starts.all()) {
             // Every bucket up to this one that has no earlier range begins here.
             while index.len() <= start.leading(index_bits) {
                 index.push(position);
             }
         }
-        let end = u32::try_from(self.starts.len()).unwrap_or(u32::MAX);
+        let end = u32::try_from(self.starts.count()).unwrap_or(u32::MAX);
         index.resize((1 << index_bits) + 1, end);
         RangeMap { starts: self.starts, values: self.values, index, index_bits }
     }
@@ -186,6 +202,8 @@ pub(crate) trait Key: Copy + Ord + std::fmt::Debug {
     const ZERO: Self;
     /// How many bits an address has.
     const BITS: u8;
+    /// How the first addresses of ranges are kept.
+    type Starts: Starts<Self>;
 
     /// How many leading bits two addresses share.
     fn common_bits(self, other: Self) -> u8;
@@ -202,8 +220,10 @@ pub(crate) trait Key: Copy + Ord + std::fmt::Debug {
 }
 
 macro_rules! key {
-    ($type:ty) => {
+    ($type:ty, $starts:ty) => {
         impl Key for $type {
+            type Starts = $starts;
+
             const ZERO: Self = 0;
             #[expect(clippy::cast_possible_truncation, reason = "32 and 128")]
             const BITS: u8 = Self::BITS as u8;
@@ -237,5 +257,5 @@ macro_rules! key {
     };
 }
 
-key!(u32);
-key!(u128);
+key!(u32, Vec<u32>);
+key!(u128, Ipv6Starts);

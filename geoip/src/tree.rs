@@ -57,8 +57,8 @@ impl<'a> Tree<'a> {
 
     /// Gives all leaves of the IPv6 tree, in order; none when the file has no IPv6 tree.
     ///
-    /// The IPv4 tree and its aliases (mapped addresses, 6to4, Teredo) are left out: mapped addresses
-    /// are looked up as IPv4, and the others are relics (RFC 7526).
+    /// The IPv4 tree and its aliases (mapped addresses, 6to4, Teredo) are left out: those addresses are
+    /// looked up as IPv4.
     ///
     /// # Errors
     /// The tree's, as [`TreeError`], or what `leaf` returns.

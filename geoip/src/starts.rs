@@ -1,0 +1,195 @@
+//! The first addresses of ranges, in little memory.
+
+use std::ops::Range;
+
+use crate::range_map::Key;
+
+/// Addresses in ascending order.
+pub(crate) trait Starts<K>: Clone + std::fmt::Debug + Default + PartialEq + Eq {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// The one at a position.
+    fn at(&self, position: usize) -> Option<K>;
+    /// Makes room for as many more, and no more than that.
+    fn reserve(&mut self, count: usize);
+    /// Adds one at the end.
+    fn add(&mut self, start: K);
+    /// Drops the last.
+    fn drop_last(&mut self);
+    /// How many of those at these positions are not above an address.
+    fn count_to(&self, positions: Range<usize>, address: K) -> usize;
+    /// Gives back what memory is not needed: nothing more is added.
+    fn finish(&mut self);
+    /// The bytes of memory they take.
+    fn size_bytes(&self) -> usize;
+
+    /// All, in order.
+    fn all(&self) -> impl Iterator<Item = K> {
+        (0..self.count()).map_while(|position| self.at(position))
+    }
+
+    /// The last.
+    fn last_one(&self) -> Option<K> {
+        self.at(self.count().checked_sub(1)?)
+    }
+}
+
+impl<K: Key> Starts<K> for Vec<K> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn at(&self, position: usize) -> Option<K> {
+        self.get(position).copied()
+    }
+
+    fn reserve(&mut self, count: usize) {
+        self.reserve_exact(count);
+    }
+
+    fn add(&mut self, start: K) {
+        self.push(start);
+    }
+
+    fn drop_last(&mut self) {
+        self.pop();
+    }
+
+    fn count_to(&self, positions: Range<usize>, address: K) -> usize {
+        self.get(positions).unwrap_or_default().partition_point(|&start| start <= address)
+    }
+
+    fn finish(&mut self) {
+        self.shrink_to_fit();
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of_val(self.as_slice())
+    }
+}
+
+//----------- Ipv6Starts -----------------------------------------------------
+
+/// IPv6 addresses. Most databases know nothing smaller than a /64, so that the first half of an address
+/// says it all; what begins inside a /64 has its second half in a list of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ipv6Starts {
+    /// The first halves of all.
+    halves: Vec<u64>,
+    /// The positions whose second half is not zero, ascending.
+    inside: Vec<u32>,
+    /// Those second halves, as many as `inside`.
+    seconds: Vec<u64>,
+    /// A bit for each position, up to the last of `inside`: whether it is there. Saves searching.
+    is_inside: Vec<u64>,
+}
+
+impl Ipv6Starts {
+    /// The second half of the address at a position.
+    fn second(&self, position: usize) -> u64 {
+        let bits = self.is_inside.get(position / 64).copied().unwrap_or(0);
+        if bits >> (position % 64) & 1 == 0 {
+            return 0;
+        }
+        let Ok(position) = u32::try_from(position) else { return 0 };
+        let found = self.inside.binary_search(&position).ok();
+        found.and_then(|index| self.seconds.get(index)).copied().unwrap_or(0)
+    }
+
+    /// Says of a position whether its address begins inside a /64.
+    fn mark(&mut self, position: usize, is_inside: bool) {
+        let word = position / 64;
+        if self.is_inside.len() <= word {
+            self.is_inside.resize(word + 1, 0);
+        }
+        if let Some(bits) = self.is_inside.get_mut(word) {
+            *bits = *bits & !(1 << (position % 64)) | u64::from(is_inside) << (position % 64);
+        }
+    }
+}
+
+impl Starts<u128> for Ipv6Starts {
+    fn count(&self) -> usize {
+        self.halves.len()
+    }
+
+    fn at(&self, position: usize) -> Option<u128> {
+        let first = *self.halves.get(position)?;
+        Some(u128::from(first) << 64 | u128::from(self.second(position)))
+    }
+
+    fn reserve(&mut self, count: usize) {
+        self.halves.reserve_exact(count);
+    }
+
+    fn add(&mut self, start: u128) {
+        let (first, second) = split(start);
+        if second != 0 {
+            // A file of 2³⁰ bytes has no room for 2³² ranges.
+            self.inside.push(u32::try_from(self.halves.len()).unwrap_or(u32::MAX));
+            self.seconds.push(second);
+            self.mark(self.halves.len(), true);
+        }
+        self.halves.push(first);
+    }
+
+    fn drop_last(&mut self) {
+        self.halves.pop();
+        let is_gone = |&mut position: &mut u32| position as usize >= self.halves.len();
+        if self.inside.pop_if(is_gone).is_some() {
+            self.seconds.pop();
+            self.mark(self.halves.len(), false);
+        }
+    }
+
+    fn count_to(&self, positions: Range<usize>, address: u128) -> usize {
+        let (first, second) = split(address);
+        let halves = self.halves.get(positions.clone()).unwrap_or_default();
+        let up_to = halves.partition_point(|&half| half <= first);
+        let last = up_to.checked_sub(1).and_then(|last| halves.get(last));
+        if self.inside.is_empty() || last != Some(&first) {
+            return up_to;
+        }
+        // Several may begin in the address's /64.
+        let mut low = halves.partition_point(|&half| half < first);
+        let mut high = up_to;
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.second(positions.start + middle) <= second {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    fn finish(&mut self) {
+        self.halves.shrink_to_fit();
+        self.inside.shrink_to_fit();
+        self.seconds.shrink_to_fit();
+        while self.is_inside.pop_if(|bits| *bits == 0).is_some() {}
+        self.is_inside.shrink_to_fit();
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of_val(&*self.halves)
+            + size_of_val(&*self.inside)
+            + size_of_val(&*self.seconds)
+            + size_of_val(&*self.is_inside)
+    }
+
+    fn all(&self) -> impl Iterator<Item = u128> {
+        let mut inside = self.inside.iter().zip(&self.seconds).peekable();
+        (0..).zip(&self.halves).map(move |(position, &first)| {
+            let second = inside.next_if(|(at, _)| **at == position).map_or(0, |(_, &second)| second);
+            u128::from(first) << 64 | u128::from(second)
+        })
+    }
+}
+
+/// The two halves of an address.
+#[expect(clippy::cast_possible_truncation, reason = "one half after the other")]
+fn split(address: u128) -> (u64, u64) {
+    ((address >> 64) as u64, address as u64)
+}
