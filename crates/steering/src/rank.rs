@@ -32,6 +32,17 @@ pub enum Rank {
     },
 }
 
+impl Rank {
+    /// Adds all clusters that have a turn.
+    fn clusters(&self, into: &mut Vec<ClusterId>) {
+        match self {
+            Self::Together(clusters) => into.extend(clusters),
+            Self::InTurn(ranks) => ranks.iter().for_each(|rank| rank.clusters(into)),
+            Self::Tier { inner, .. } => inner.clusters(into),
+        }
+    }
+}
+
 /// Whether a policy can come to different ranks.
 #[must_use]
 pub fn depends_on_place(policy: &Policy) -> bool {
@@ -140,7 +151,7 @@ impl<'c> Ranker<'c> {
         Rank::InTurn(vec![rank, last])
     }
 
-    /// One tier after the other. A cluster is in the first that takes it.
+    /// One tier after the other. A cluster is in the first that gives it a turn.
     fn tiers<'t>(
         &self,
         tiers: impl Iterator<Item = &'t Tier>,
@@ -151,17 +162,18 @@ impl<'c> Ranker<'c> {
         let mut left = clusters.to_vec();
         let (mut all, mut waiting) = (Vec::new(), Vec::new());
         for tier in tiers {
-            let (mut members, rest): (Vec<_>, Vec<_>) =
-                left.iter().partition(|cluster| tier.clusters.contains(cluster));
-            left = rest;
+            let mut members: Vec<ClusterId> =
+                left.iter().copied().filter(|cluster| tier.clusters.contains(cluster)).collect();
             if members.is_empty() {
                 continue;
             }
             let (inner, beyond) = self.inner(&tier.policy, &members, client, trail);
-            members.retain(|cluster| !beyond.contains(cluster));
-            // A later tier may take what this one leaves.
-            left.extend(&beyond);
             waiting.extend(beyond);
+            // A later tier may take what this one leaves: too far, or named by none of its own tiers.
+            let mut taken = Vec::with_capacity(members.len());
+            inner.clusters(&mut taken);
+            members.retain(|cluster| taken.contains(cluster));
+            left.retain(|cluster| !taken.contains(cluster));
             if !members.is_empty() {
                 all.push(conditional(tier, members, inner));
             }

@@ -1,0 +1,4 @@
+//! Every policy, residency, tracks and the two hashes, each against what an operator would expect.
+
+mod build;
+mod policies;
