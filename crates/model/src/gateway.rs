@@ -30,7 +30,8 @@ pub struct Gateway {
     pub rollout: Rollout,
     /// How the eligible endpoints are put in order.
     pub policy: Policy,
-    /// Under this healthy share of the endpoints that are left to the policy, all count as healthy.
+    /// Under this healthy share of the endpoints that residency leaves, of every track, all count as
+    /// healthy.
     pub panic_below: Share,
     /// What is answered when health leaves nothing.
     pub all_down: AllDown,

@@ -96,9 +96,10 @@ pub struct Tier {
     pub clusters: Vec<ClusterId>,
     /// The order within the tier.
     pub policy: Policy,
-    /// With fewer healthy endpoints than this the tier is skipped, while another has any.
+    /// With fewer healthy endpoints than this on a client's track the tier is skipped, while another has
+    /// any.
     pub min_healthy: u16,
-    /// Under this healthy share of its endpoints all of them count as healthy.
+    /// Under this healthy share of its endpoints, of every track, all of them count as healthy.
     pub panic_below: Share,
 }
 

@@ -1,10 +1,11 @@
 //! From the standing of endpoints and a rank of clusters to the candidates.
 
-use meridian_model::{AllDown, ClusterId, Gateway, Share, Track, Verdict};
+use meridian_model::{AllDown, ClusterId, Endpoint, Gateway, Share, Track, Verdict};
 
 use crate::permit::Permit;
 use crate::rank::Rank;
 use crate::trail::{Note, Trail};
+use crate::walk::{Chosen, Walk};
 use crate::{Family, Standing};
 
 //----------- Outlook --------------------------------------------------------
@@ -60,7 +61,7 @@ pub enum Basis {
     ServeAll,
     /// Nothing is: those that were healthy last (`last_healthy`).
     LastHealthy,
-    /// Nothing is: the named ones (`fallback`).
+    /// Nothing that the policy names is: the ones for that case (`fallback`).
     Fallback,
     /// Nothing is, and the gateway wants no answer then (`nodata`).
     AllDown,
@@ -68,7 +69,7 @@ pub enum Basis {
     NoAddress,
     /// Residency lets no cluster of the gateway serve the client.
     Prohibited,
-    /// Residency lets some serve it, and none of those can; one that it does not let could.
+    /// Residency lets some serve it, and none of those can; but for residency there were an answer.
     Filtered,
 }
 
@@ -103,7 +104,8 @@ pub struct Split {
 /// Decides for a gateway whose endpoints stand as given, for clients of an outlook.
 ///
 /// The TTL is short when an endpoint in doubt is among those that come before or with the
-/// candidates: only they can change the answer.
+/// candidates, or can change whether `panic_below` or `min_healthy` holds on the way: only they can
+/// change the answer.
 #[must_use]
 pub fn decide(
     gateway: &Gateway,
@@ -112,7 +114,7 @@ pub fn decide(
     outlook: &Outlook,
     trail: &mut impl Trail,
 ) -> Split {
-    let stages = Stages { gateway, family, standings, outlook };
+    let stages = Stages::new(gateway, family, standings, outlook);
     let live = live_track(gateway);
     let decided = stages.decide(live, trail);
     let trial = gateway.rollout.trial.filter(|trial| trial.share > Share::NONE && trial.track != live);
@@ -130,7 +132,7 @@ pub fn decide_for_track(
     track: Track,
     trail: &mut impl Trail,
 ) -> Decision {
-    Stages { gateway, family, standings, outlook }.decide(track, trail)
+    Stages::new(gateway, family, standings, outlook).decide(track, trail)
 }
 
 /// The track of clients that no trial takes: what the rollout says, else stable, else blue, else the
@@ -158,8 +160,7 @@ pub fn decide_for_site(
     permit: &Permit,
     site: ClusterId,
 ) -> Decision {
-    let outlook = Outlook { permit: permit.clone(), rank: Rank::Together(vec![site]) };
-    let stages = Stages { gateway, family, standings, outlook: &outlook };
+    let stages = Stages { gateway, family, standings, permit, rank: &Rank::Together(vec![site]) };
     if !permit.allows(site) {
         return stages.nothing(Basis::Prohibited);
     }
@@ -172,34 +173,33 @@ pub fn decide_for_site(
 }
 
 /// What every stage looks at.
-struct Stages<'a> {
-    gateway: &'a Gateway,
+#[derive(Clone, Copy)]
+pub(crate) struct Stages<'a> {
+    pub(crate) gateway: &'a Gateway,
     family: Family,
-    standings: &'a [Standing],
-    outlook: &'a Outlook,
+    pub(crate) standings: &'a [Standing],
+    permit: &'a Permit,
+    rank: &'a Rank,
 }
 
-/// The endpoints of one tier, and how they came to be chosen.
-struct Chosen {
-    members: Vec<usize>,
-    in_doubt: bool,
-    panic: bool,
-}
+impl<'a> Stages<'a> {
+    fn new(gateway: &'a Gateway, family: Family, standings: &'a [Standing], outlook: &'a Outlook) -> Self {
+        Self { gateway, family, standings, permit: &outlook.permit, rank: &outlook.rank }
+    }
 
-impl Stages<'_> {
     fn decide(&self, track: Track, trail: &mut impl Trail) -> Decision {
         let without: Vec<usize> =
             (0..self.gateway.endpoints.len()).filter(|&index| !self.is_reachable(index)).collect();
         let (permitted, removed): (Vec<usize>, Vec<usize>) =
             self.reachable().partition(|&index| self.is_permitted(index));
-        if self.outlook.permit != Permit::All {
+        if *self.permit != Permit::All {
             trail.note(|| Note::Residency { kept: permitted.clone(), removed: removed.clone() });
         }
         if !without.is_empty() {
             trail.note(|| Note::NoAddress(without));
         }
         if permitted.is_empty() {
-            return self.nothing(self.why_nothing(&removed));
+            return self.nothing(self.why_nothing(track));
         }
         trail.note(|| {
             let (kept, removed) = permitted.iter().partition(|&&index| self.is_healthy(index));
@@ -217,9 +217,7 @@ impl Stages<'_> {
         trail.note(|| Note::AllDown);
         let (members, basis) = self.all_down(&permitted, track);
         if members.is_empty() {
-            // One that residency removed is what would have answered.
-            let elsewhere = removed.iter().any(|&index| self.is_healthy(index));
-            let basis = if elsewhere { Basis::Filtered } else { basis };
+            let basis = if self.is_filtered(track) { Basis::Filtered } else { basis };
             return Decision { doubt: Some(Doubt::Fallback), ..self.nothing(basis) };
         }
         trail.note(|| Note::Chosen(members.clone()));
@@ -236,22 +234,26 @@ impl Stages<'_> {
     }
 
     fn is_permitted(&self, index: usize) -> bool {
-        self.outlook.permit.allows(self.gateway.endpoints[index].cluster)
+        self.permit.allows(self.gateway.endpoints[index].cluster)
     }
 
-    fn is_healthy(&self, index: usize) -> bool {
+    pub(crate) fn is_healthy(&self, index: usize) -> bool {
         self.standings[index].verdict == Some(Verdict::Healthy)
     }
 
     /// Why no endpoint is left after residency and family.
-    fn why_nothing(&self, removed: &[usize]) -> Basis {
-        let any_permitted =
-            self.gateway.endpoints.iter().any(|endpoint| self.outlook.permit.allows(endpoint.cluster));
-        match (any_permitted, removed.is_empty()) {
-            (false, _) => Basis::Prohibited,
-            (true, false) => Basis::Filtered,
-            (true, true) => Basis::NoAddress,
+    fn why_nothing(&self, track: Track) -> Basis {
+        let permits = |endpoint: &Endpoint| self.permit.allows(endpoint.cluster);
+        if !self.gateway.endpoints.iter().any(permits) {
+            return Basis::Prohibited;
         }
+        if self.is_filtered(track) { Basis::Filtered } else { Basis::NoAddress }
+    }
+
+    /// Whether there would be an answer but for residency.
+    fn is_filtered(&self, track: Track) -> bool {
+        let unbound = Stages { permit: &Permit::All, ..*self };
+        *self.permit != Permit::All && !unbound.decide(track, &mut ()).candidates.is_empty()
     }
 
     /// The healthy tier to use; `None` when nothing is healthy.
@@ -261,23 +263,17 @@ impl Stages<'_> {
     fn healthy(&self, permitted: &[usize], track: Track, trail: &mut impl Trail) -> Option<Chosen> {
         let mut in_doubt = false;
         for weightless in [false, true] {
-            for on_track in [true, false] {
-                let members: Vec<usize> = permitted
-                    .iter()
-                    .copied()
-                    .filter(|&index| {
-                        let endpoint = &self.gateway.endpoints[index];
-                        (endpoint.track == track) == on_track && (endpoint.weight == 0) == weightless
-                    })
-                    .collect();
+            let is_counted = |index: &usize| (self.gateway.endpoints[*index].weight == 0) == weightless;
+            let counted: Vec<usize> = permitted.iter().copied().filter(is_counted).collect();
+            let on_tracks = counted.iter().partition(|index| self.gateway.endpoints[**index].track == track);
+            let (ours, others): (Vec<usize>, Vec<usize>) = on_tracks;
+            for (members, track) in [(ours, Some(track)), (others, None)] {
                 if members.is_empty() {
                     continue;
                 }
-                trail.note(|| {
-                    let track = on_track.then_some(track);
-                    Note::Track { track, weightless, members: members.clone() }
-                });
-                if let Some(chosen) = self.with_panic(&members, &mut in_doubt, trail) {
+                trail.note(|| Note::Track { track, weightless, members: members.clone() });
+                let walk = Walk::new(self, &counted, &mut in_doubt);
+                if let Some(chosen) = walk.first(self.rank, &members, trail) {
                     return Some(chosen);
                 }
             }
@@ -285,48 +281,45 @@ impl Stages<'_> {
         None
     }
 
-    /// The gateway's own `panic_below`, then the rank: first with every tier's `min_healthy`, then, as
-    /// something healthy is better than nothing, without.
-    fn with_panic(&self, members: &[usize], in_doubt: &mut bool, trail: &mut impl Trail) -> Option<Chosen> {
-        let healthy = self.count_healthy(members);
-        let panic = self.gateway.panic_below.is_above(healthy, members.len());
-        if panic {
-            trail.note(|| Note::Panic { members: members.to_vec(), healthy });
-        }
-        let rank = &self.outlook.rank;
-        let mut walk = Walk { stages: self, in_doubt, strict: true };
-        let found = walk.rank(rank, members, panic, trail);
-        walk.strict = false;
-        found.or_else(|| walk.rank(rank, members, panic, trail))
-    }
-
-    fn count_healthy(&self, members: &[usize]) -> usize {
-        members.iter().filter(|&&index| self.is_healthy(index)).count()
-    }
-
     /// The candidates when nothing is healthy. Never empty unless the gateway says `nodata`.
     fn all_down(&self, permitted: &[usize], track: Track) -> (Vec<usize>, Basis) {
-        let (wanted, basis): (Vec<usize>, Basis) = match &self.gateway.all_down {
+        let (found, basis) = match &self.gateway.all_down {
             AllDown::NoData => return (Vec::new(), Basis::AllDown),
-            AllDown::ServeAll => (Vec::new(), Basis::ServeAll),
-            AllDown::LastHealthy => {
-                let latest =
-                    permitted.iter().map(|&index| self.standings[index].lost_rank).max().unwrap_or(0);
-                let last = |index: &usize| latest > 0 && self.standings[*index].lost_rank == latest;
-                (permitted.iter().copied().filter(last).collect(), Basis::LastHealthy)
-            }
-            AllDown::Fallback(clusters) => {
-                let named = |index: &usize| clusters.contains(&self.gateway.endpoints[*index].cluster);
-                (permitted.iter().copied().filter(named).collect(), Basis::Fallback)
-            }
+            AllDown::ServeAll => (None, Basis::ServeAll),
+            AllDown::LastHealthy => (self.last_healthy(permitted, track), Basis::LastHealthy),
+            AllDown::Fallback(clusters) => (self.fallback(clusters, permitted, track), Basis::Fallback),
         };
-        match self.first_tier(&wanted, track) {
+        match found {
+            Some(tier) => (tier, basis),
             // None of them ever was healthy, or the named ones have no address of this family.
             None => {
                 (self.first_tier(permitted, track).unwrap_or_else(|| permitted.to_vec()), Basis::ServeAll)
             }
-            Some(tier) => (tier, basis),
         }
+    }
+
+    /// Of those that the policy gives a turn, the ones that were lost last.
+    fn last_healthy(&self, permitted: &[usize], track: Track) -> Option<Vec<usize>> {
+        let mut ranked = Vec::new();
+        self.rank.clusters(&mut ranked);
+        let lost = |index: &usize| self.standings[*index].lost_rank;
+        let has_turn = |index: &usize| ranked.contains(&self.gateway.endpoints[*index].cluster);
+        let ours = || permitted.iter().copied().filter(has_turn);
+        let latest = ours().map(|index| lost(&index)).max().filter(|&latest| latest > 0)?;
+        self.first_tier(&ours().filter(|index| lost(index) == latest).collect::<Vec<_>>(), track)
+    }
+
+    /// The endpoints of the named clusters. A cluster that the policy gives no turn, as one with
+    /// nothing but a page that says sorry, may be among them: then it is healthy ones first.
+    fn fallback(&self, clusters: &[ClusterId], permitted: &[usize], track: Track) -> Option<Vec<usize>> {
+        let is_named = |index: &usize| clusters.contains(&self.gateway.endpoints[*index].cluster);
+        let named: Vec<usize> = permitted.iter().copied().filter(is_named).collect();
+        let healthy: Vec<usize> = named.iter().copied().filter(|&index| self.is_healthy(index)).collect();
+        let together = Stages { rank: &Rank::Together(clusters.to_vec()), ..*self };
+        together
+            .first_tier(&healthy, track)
+            .or_else(|| self.first_tier(&named, track))
+            .or_else(|| together.first_tier(&named, track))
     }
 
     /// The first tier as though all members were healthy.
@@ -367,81 +360,5 @@ impl Stages<'_> {
             first += count;
         }
         Decision { candidates, doubt, ttl_cap, basis }
-    }
-}
-
-//----------- Walk -----------------------------------------------------------
-
-/// One way through a rank.
-struct Walk<'s, 'a> {
-    stages: &'s Stages<'a>,
-    /// Whether anything on the way so far is in doubt.
-    in_doubt: &'s mut bool,
-    /// Whether `min_healthy` counts.
-    strict: bool,
-}
-
-impl Walk<'_, '_> {
-    /// The first endpoints of a rank among `members` that are healthy; in a `panic`, all count so.
-    fn rank(
-        &mut self,
-        rank: &Rank,
-        members: &[usize],
-        panic: bool,
-        trail: &mut impl Trail,
-    ) -> Option<Chosen> {
-        match rank {
-            Rank::Together(clusters) => self.together(clusters, members, panic, trail),
-            Rank::InTurn(ranks) => ranks.iter().find_map(|rank| self.rank(rank, members, panic, trail)),
-            Rank::Tier { clusters, min_healthy, panic_below, inner } => {
-                let members = self.among(clusters, members);
-                if members.is_empty() {
-                    return None;
-                }
-                let healthy = self.stages.count_healthy(&members);
-                let tier_panic = panic_below.is_above(healthy, members.len());
-                if tier_panic && !panic {
-                    self.look_at(&members);
-                    trail.note(|| Note::Panic { members: members.clone(), healthy });
-                }
-                if self.strict && !panic && !tier_panic && healthy < usize::from(*min_healthy) {
-                    self.look_at(&members);
-                    trail.note(|| Note::TooFewHealthy { members, healthy, wanted: *min_healthy });
-                    return None;
-                }
-                self.rank(inner, &members, panic || tier_panic, trail)
-            }
-        }
-    }
-
-    fn together(
-        &mut self,
-        clusters: &[ClusterId],
-        members: &[usize],
-        panic: bool,
-        trail: &mut impl Trail,
-    ) -> Option<Chosen> {
-        let all = self.among(clusters, members);
-        if all.is_empty() {
-            return None;
-        }
-        self.look_at(&all);
-        let chosen: Vec<usize> =
-            all.iter().copied().filter(|&index| panic || self.stages.is_healthy(index)).collect();
-        if chosen.is_empty() {
-            trail.note(|| Note::NothingHealthy(all));
-            return None;
-        }
-        Some(Chosen { members: chosen, in_doubt: *self.in_doubt, panic })
-    }
-
-    fn among(&self, clusters: &[ClusterId], members: &[usize]) -> Vec<usize> {
-        let of = |&&index: &&usize| clusters.contains(&self.stages.gateway.endpoints[index].cluster);
-        members.iter().filter(of).copied().collect()
-    }
-
-    /// What was looked at can change the answer.
-    fn look_at(&mut self, members: &[usize]) {
-        *self.in_doubt |= members.iter().any(|&index| self.stages.standings[index].in_doubt);
     }
 }

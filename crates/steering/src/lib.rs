@@ -36,6 +36,7 @@ mod rank;
 mod roster;
 mod standing;
 mod trail;
+mod walk;
 
 pub use client::Client;
 pub use decide::{

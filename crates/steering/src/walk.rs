@@ -1,0 +1,124 @@
+//! The way through a rank: the first tier that can serve.
+
+use meridian_model::{ClusterId, Share};
+
+use crate::decide::Stages;
+use crate::rank::Rank;
+use crate::trail::{Note, Trail};
+
+/// The endpoints of one tier, and how they came to be chosen.
+pub(crate) struct Chosen {
+    pub(crate) members: Vec<usize>,
+    pub(crate) in_doubt: bool,
+    pub(crate) panic: bool,
+}
+
+/// One way through a rank, for the endpoints of one track.
+pub(crate) struct Walk<'s, 'a> {
+    stages: &'s Stages<'a>,
+    /// What shares are of: the endpoints of every track, so that a trial that fails is no panic.
+    counted: &'s [usize],
+    /// Whether anything on the way so far is in doubt.
+    in_doubt: &'s mut bool,
+    /// Whether `min_healthy` counts.
+    strict: bool,
+}
+
+impl<'s, 'a> Walk<'s, 'a> {
+    pub(crate) fn new(stages: &'s Stages<'a>, counted: &'s [usize], in_doubt: &'s mut bool) -> Self {
+        Self { stages, counted, in_doubt, strict: true }
+    }
+
+    /// The gateway's own `panic_below`, then the rank: first with every tier's `min_healthy`, then, as
+    /// something healthy is better than nothing, without.
+    pub(crate) fn first(mut self, rank: &Rank, members: &[usize], trail: &mut impl Trail) -> Option<Chosen> {
+        let panic = self.panics(self.stages.gateway.panic_below, self.counted, trail);
+        let found = self.rank(rank, members, panic, trail);
+        self.strict = false;
+        found.or_else(|| self.rank(rank, members, panic, trail))
+    }
+
+    /// The first endpoints of a rank among `members` that are healthy; in a `panic`, all count so.
+    fn rank(
+        &mut self,
+        rank: &Rank,
+        members: &[usize],
+        panic: bool,
+        trail: &mut impl Trail,
+    ) -> Option<Chosen> {
+        match rank {
+            Rank::Together(clusters) => self.together(clusters, members, panic, trail),
+            Rank::InTurn(ranks) => ranks.iter().find_map(|rank| self.rank(rank, members, panic, trail)),
+            Rank::Tier { clusters, min_healthy, panic_below, inner } => {
+                let members = self.among(clusters, members);
+                if members.is_empty() {
+                    return None;
+                }
+                let panic = panic || {
+                    let counted = self.among(clusters, self.counted);
+                    self.panics(*panic_below, &counted, trail)
+                };
+                if self.strict && !panic && self.has_too_few(*min_healthy, &members, trail) {
+                    return None;
+                }
+                self.rank(inner, &members, panic, trail)
+            }
+        }
+    }
+
+    fn together(
+        &mut self,
+        clusters: &[ClusterId],
+        members: &[usize],
+        panic: bool,
+        trail: &mut impl Trail,
+    ) -> Option<Chosen> {
+        let all = self.among(clusters, members);
+        if all.is_empty() {
+            return None;
+        }
+        *self.in_doubt |= all.iter().any(|&index| self.stages.standings[index].in_doubt);
+        let chosen: Vec<usize> =
+            all.iter().copied().filter(|&index| panic || self.stages.is_healthy(index)).collect();
+        if chosen.is_empty() {
+            trail.note(|| Note::NothingHealthy(all));
+            return None;
+        }
+        Some(Chosen { members: chosen, in_doubt: *self.in_doubt, panic })
+    }
+
+    //--- Conditions
+
+    fn panics(&mut self, below: Share, counted: &[usize], trail: &mut impl Trail) -> bool {
+        let (panic, healthy) = self.holds(counted, |healthy| below.is_above(healthy, counted.len()));
+        if panic {
+            trail.note(|| Note::Panic { members: counted.to_vec(), healthy });
+        }
+        panic
+    }
+
+    fn has_too_few(&mut self, wanted: u16, members: &[usize], trail: &mut impl Trail) -> bool {
+        let (too_few, healthy) = self.holds(members, |healthy| healthy < usize::from(wanted));
+        if too_few {
+            trail.note(|| Note::TooFewHealthy { members: members.to_vec(), healthy, wanted });
+        }
+        too_few
+    }
+
+    /// Whether a condition on how many of these are healthy holds, and how many are. What is in doubt
+    /// counts only where it can turn the condition.
+    fn holds(&mut self, of: &[usize], condition: impl Fn(usize) -> bool) -> (bool, usize) {
+        let standings = self.stages.standings;
+        let (healthy, others): (Vec<usize>, Vec<usize>) =
+            of.iter().partition(|&&index| self.stages.is_healthy(index));
+        let in_doubt = |of: &[usize]| of.iter().filter(|&&index| standings[index].in_doubt).count();
+        let (least, most) = (healthy.len() - in_doubt(&healthy), healthy.len() + in_doubt(&others));
+        *self.in_doubt |= condition(least) != condition(most);
+        (condition(healthy.len()), healthy.len())
+    }
+
+    fn among(&self, clusters: &[ClusterId], members: &[usize]) -> Vec<usize> {
+        let of = |&&index: &&usize| clusters.contains(&self.stages.gateway.endpoints[index].cluster);
+        members.iter().filter(of).copied().collect()
+    }
+}
