@@ -25,7 +25,7 @@ pub(crate) fn clusters(indices: &[usize]) -> Vec<ClusterId> {
 }
 
 pub(crate) fn country(code: &str) -> CountryCode {
-    CountryCode::parse(code).unwrap()
+    CountryCode::parse(code).expect("a code")
 }
 
 pub(crate) fn tier(indices: &[usize], policy: Policy) -> Tier {
@@ -33,7 +33,7 @@ pub(crate) fn tier(indices: &[usize], policy: Policy) -> Tier {
 }
 
 pub(crate) fn address(ip: &str) -> EndpointAddress {
-    EndpointAddress { ip: ip.parse().unwrap(), target: None }
+    EndpointAddress { ip: ip.parse().expect("valid"), target: None }
 }
 
 /// An endpoint in a cluster with one IPv4 address.
@@ -111,7 +111,8 @@ impl World {
     pub(crate) fn with(gateway: Gateway, around: Around) -> Self {
         let cluster = |index: usize| Cluster {
             name: format!("c{index}").into(),
-            coordinates: Coordinates::new(0.0, 10.0 * f64::from(u8::try_from(index).unwrap())).unwrap(),
+            coordinates: Coordinates::new(0.0, 10.0 * f64::from(u8::try_from(index).expect("small")))
+                .expect("small"),
             country: None,
             jurisdictions: vec![],
         };

@@ -1,4 +1,6 @@
 //! Every policy, residency, tracks and the two hashes, each against what an operator would expect.
 
 mod build;
+mod draws;
 mod policies;
+mod stages;

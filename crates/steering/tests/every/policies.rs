@@ -106,7 +106,7 @@ fn every_condition() -> World {
     ];
     let policy = Policy::Geo(Box::new(Geo { rules, default: tier(&[7], Policy::Weighted) }));
     let prefix = |net: &str, parent: Option<usize>| Prefix {
-        net: net.parse().unwrap(),
+        net: net.parse().expect("valid"),
         parent: parent.map(PrefixId::from_index),
     };
     let eu = Jurisdiction {
@@ -181,7 +181,7 @@ fn by_latency(within_ms: u32, rows: Vec<(ClientMatch, usize, u32)>, endpoints: u
     let table = LatencyTable { name: "t".into(), rows: rows.into_iter().map(row).collect() };
     let policy = Policy::Latency(Latency { table: LatencyTableId::from_index(0), within_ms });
     let prefix = |net: &str, parent: Option<usize>| Prefix {
-        net: net.parse().unwrap(),
+        net: net.parse().expect("valid"),
         parent: parent.map(PrefixId::from_index),
     };
     let prefixes = vec![prefix("10.0.0.0/8", None), prefix("10.1.0.0/16", Some(0))];
