@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use meridian_model::{Endpoint, Verdicts};
+use meridian_model::{Endpoint, TargetHealth, Verdicts};
 use meridian_steering::{
-    Addresses, Decision, Draw, Family, Listed, Picked, Roster, identity, listed_v4, listed_v6, pick,
+    Addresses, Decision, Draw, Family, Listed, Picked, Roster, client_hash, identity, listed_v4, listed_v6,
+    pick, text_hash,
 };
 
-use crate::build::World;
+use crate::build::{World, at};
 
 /// A gateway's roster, laid out once for many draws.
 pub(crate) struct Picker {
@@ -46,4 +47,61 @@ impl Picker {
         let roster = Roster { addresses, identities: &self.identities };
         pick(roster, decision, self.answers, verdicts, draw, into)
     }
+}
+
+//----------- Clients --------------------------------------------------------
+
+/// How many clients the tests of shares ask for.
+pub(crate) const CLIENTS: u32 = 1_000_000;
+
+/// A million different networks, one /24 and one /48 after the other, hashed for a gateway.
+pub(crate) fn client_hashes(gateway: &str) -> impl Iterator<Item = u64> {
+    let salt = text_hash(&[gateway]);
+    (0..CLIENTS / 2)
+        .flat_map(|number| {
+            let v4 = u128::from(0x0100_0000 + (number << 8));
+            [v4, 0x2a00 << 112 | u128::from(number) << 80]
+        })
+        .map(move |network| client_hash(salt, network))
+}
+
+/// The addresses that each client gets, as a set: one bit for each last octet below 64.
+pub(crate) fn given(world: &World, health: &[TargetHealth]) -> Vec<u64> {
+    given_at("shop", world, health)
+}
+
+/// As [`given`], were the gateway called so.
+pub(crate) fn given_at(gateway: &str, world: &World, health: &[TargetHealth]) -> Vec<u64> {
+    let decision = world.ask(&at(0.0), health);
+    let (picker, verdicts) = (Picker::new(world, Family::V4), Verdicts::new(health.to_vec()));
+    let mut into = Vec::new();
+    let mut of_client = |hash| {
+        picker.pick(&decision, &verdicts, Draw::Client(hash), &mut into);
+        set_of(&into)
+    };
+    client_hashes(gateway).map(&mut of_client).collect()
+}
+
+pub(crate) fn set_of(addresses: &[IpAddr]) -> u64 {
+    let bit = |address: &IpAddr| match address {
+        IpAddr::V4(address) => 1 << (address.octets()[3] % 64),
+        IpAddr::V6(_) => 0,
+    };
+    addresses.iter().fold(0, |set, address| set | bit(address))
+}
+
+/// The part of all clients of whom this holds.
+pub(crate) fn part(holds: impl Iterator<Item = bool>) -> f64 {
+    let (mut count, mut of) = (0_u32, 0_u32);
+    for one in holds {
+        count += u32::from(one);
+        of += 1;
+    }
+    f64::from(count) / f64::from(of)
+}
+
+/// Whether two shares are within one in a hundred of each other.
+#[track_caller]
+pub(crate) fn assert_within_one_percent(found: f64, wanted: f64) {
+    assert!((found / wanted - 1.0).abs() < 0.01, "{found}, not {wanted}");
 }

@@ -4,3 +4,5 @@ mod build;
 mod draws;
 mod policies;
 mod stages;
+mod stickiness;
+mod trial;
