@@ -29,8 +29,12 @@ fn world(keys: &str) -> Config {
 
 /// The view of a configuration; the targets of these addresses are unhealthy.
 fn view(config: &Config, down: &[&str]) -> View {
-    let loaded = meridian::load_text(config.text(), Path::new("steered.toml"))
-        .unwrap_or_else(|issues| panic!("{issues}"));
+    view_of(config.text(), down)
+}
+
+fn view_of(config: &str, down: &[&str]) -> View {
+    let loaded =
+        meridian::load_text(config, Path::new("steered.toml")).unwrap_or_else(|issues| panic!("{issues}"));
     let health = loaded.ground.catalog().targets().iter().map(|target| {
         let is_down = down.contains(&target.address.to_string().as_str());
         let verdict = if is_down { Verdict::Unhealthy } else { Verdict::Healthy };
@@ -213,6 +217,92 @@ fn a_sticky_client_keeps_its_endpoint_and_the_scope_says_so() {
         }
     }
     assert!((900..1100).contains(&moved), "{moved} of 3000");
+}
+
+//----------- Residency ------------------------------------------------------
+
+/// Clients of Germany stay in the EU, those of the USA in the USA; nobody else is served.
+fn resident(keys: &str) -> Config {
+    let country = |text: &str| {
+        text.replace("name = \"eu-west\"\n", "name = \"eu-west\"\ncountry = \"IE\"\n")
+            .replace("name = \"us-east\"\n", "name = \"us-east\"\ncountry = \"US\"\n")
+    };
+    let clusters = Config::new().clusters(&WORLD);
+    let (base, clusters) =
+        (Config::new(), country(clusters.text().strip_prefix(Config::new().text()).unwrap()));
+    let rules = format!(
+        "probe = \"web\"\n{keys}\n[gateways.residency]\nrules = [ {{ clients = [\"EU\"], clusters = [\"EU\"] }}, {{ clients = [\"US\"], clusters = [\"US\"] }} ]\n"
+    );
+    base.networks([("10.1.0.0/16", "DE"), ("10.2.0.0/16", "US"), ("10.3.0.0/16", "JP")])
+        .with("[[probes]]\nname = \"web\"\ntype = \"http\"\n")
+        .with(&clusters)
+        .gateway(
+            "shop",
+            &["shop.gslb.example"],
+            &rules,
+            &[("eu-west", "192.0.2.1"), ("us-east", "192.0.2.2"), ("ap-northeast", "192.0.2.3")],
+        )
+}
+
+/// The addresses and the Extended DNS Error that a client gets.
+fn residency(view: &View, client: &str) -> (Vec<String>, Option<u16>) {
+    let reply = ask(view, &Ask::new("shop.gslb.example.", RecordType::A).subnet(client, 24), 0);
+    assert_eq!(reply.message.metadata.response_code, ResponseCode::NoError);
+    if reply.message.answers.is_empty() {
+        assert_eq!(reply.message.authorities.len(), 1, "a SOA");
+    }
+    (reply.addresses(), reply.error)
+}
+
+#[test]
+fn residency_is_never_left_for_health() {
+    let one = |address: &str| (vec![address.to_owned()], None);
+    let none = |error| (Vec::new(), Some(error));
+    let healthy = view(&resident(""), &[]);
+    assert_eq!(residency(&healthy, "10.1.0.0"), one("192.0.2.1"));
+    assert_eq!(residency(&healthy, "10.2.0.0"), one("192.0.2.2"));
+    // A rule for nobody, and a place that is not known.
+    assert_eq!(residency(&healthy, "10.3.0.0"), none(18));
+    assert_eq!(residency(&healthy, "10.9.0.0"), none(18));
+    // Down, and still only its own: by default as though it were healthy.
+    let down = view(&resident(""), &["192.0.2.1"]);
+    assert_eq!(residency(&down, "10.1.0.0"), one("192.0.2.1"));
+    // Where nothing is to be answered then, the error says that another cluster could have.
+    let down = view(&resident("all_down = \"nodata\""), &["192.0.2.1"]);
+    assert_eq!(residency(&down, "10.1.0.0"), none(17));
+    assert_eq!(residency(&down, "10.2.0.0"), one("192.0.2.2"));
+    // A fallback outside is none.
+    let down = view(&resident("all_down = \"fallback\"\nfallback = [\"ap-*\"]"), &["192.0.2.1"]);
+    assert_eq!(residency(&down, "10.1.0.0"), one("192.0.2.1"));
+    // Nor do the test names lead outside.
+    let reply =
+        ask(&healthy, &Ask::new("us-east.shop.site.gslb.example.", RecordType::A).subnet("10.1.0.0", 24), 0);
+    assert_eq!((reply.addresses(), reply.error), (vec![], Some(18)));
+}
+
+#[test]
+fn a_client_and_a_resolver_in_different_jurisdictions() {
+    let from = |view: &View, resolver: &str, client: &str| {
+        let ask = Ask::new("shop.gslb.example.", RecordType::A).subnet(client, 24);
+        let peer = Peer { address: resolver.parse().unwrap(), transport: Transport::Udp };
+        let mut out = Vec::new();
+        answer(view, &ask.octets(), peer, 0, &mut out);
+        Asked::decode(out).unwrap().addresses()
+    };
+    for (conflict, german_behind_us, us_behind_german, behind_unknown) in [
+        ("strictest", None, None, Some("192.0.2.1")),
+        ("ecs", Some("192.0.2.1"), Some("192.0.2.2"), Some("192.0.2.1")),
+        ("resolver", Some("192.0.2.2"), Some("192.0.2.1"), None),
+    ] {
+        let config = resident("")
+            .text()
+            .replace("[gateways.residency]\n", &format!("[gateways.residency]\nconflict = \"{conflict}\"\n"));
+        let view = view_of(&config, &[]);
+        let wanted = |address: Option<&str>| address.map(str::to_owned).into_iter().collect::<Vec<_>>();
+        assert_eq!(from(&view, "10.2.0.1", "10.1.0.0"), wanted(german_behind_us), "{conflict}");
+        assert_eq!(from(&view, "10.1.0.1", "10.2.0.0"), wanted(us_behind_german), "{conflict}");
+        assert_eq!(from(&view, "127.0.0.1", "10.1.0.0"), wanted(behind_unknown), "{conflict}");
+    }
 }
 
 //----------- Hostname endpoints ---------------------------------------------

@@ -78,7 +78,12 @@ impl Proof<'_> {
         }
         for (clients, clusters) in &rows {
             let names = self.names(clusters.iter().copied());
-            let only = if clusters.is_empty() { "no cluster".to_owned() } else { format!("only {names}") };
+            let all = self.gateway.endpoints.iter().all(|endpoint| clusters.contains(&endpoint.cluster));
+            let only = match (clusters.is_empty(), all) {
+                (true, _) => "no cluster".to_owned(),
+                (false, true) => "any cluster".to_owned(),
+                (false, false) => format!("only {names}"),
+            };
             line(page, &format!("{clients} of {}: {only}", self.gateway.name));
         }
         self.broken(page)
