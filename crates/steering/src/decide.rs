@@ -259,12 +259,14 @@ impl<'a> Stages<'a> {
     /// The healthy tier to use; `None` when nothing is healthy.
     ///
     /// The client's track goes first; a track with nothing healthy gives its clients to the others.
-    /// Weight 0 takes part only when nothing else is left (Route 53).
+    /// Weight 0 takes part only when nothing else is left (Route 53). What the policy gives no turn is
+    /// looked at nowhere, not even in a share.
     fn healthy(&self, permitted: &[usize], track: Track, trail: &mut impl Trail) -> Option<Chosen> {
         let mut in_doubt = false;
+        let ranked = self.with_turn(permitted);
         for weightless in [false, true] {
             let is_counted = |index: &usize| (self.gateway.endpoints[*index].weight == 0) == weightless;
-            let counted: Vec<usize> = permitted.iter().copied().filter(is_counted).collect();
+            let counted: Vec<usize> = ranked.iter().copied().filter(is_counted).collect();
             let on_tracks = counted.iter().partition(|index| self.gateway.endpoints[**index].track == track);
             let (ours, others): (Vec<usize>, Vec<usize>) = on_tracks;
             for (members, track) in [(ours, Some(track)), (others, None)] {
@@ -300,13 +302,19 @@ impl<'a> Stages<'a> {
 
     /// Of those that the policy gives a turn, the ones that were lost last.
     fn last_healthy(&self, permitted: &[usize], track: Track) -> Option<Vec<usize>> {
-        let mut ranked = Vec::new();
-        self.rank.clusters(&mut ranked);
-        let lost = |index: &usize| self.standings[*index].lost_rank;
-        let has_turn = |index: &usize| ranked.contains(&self.gateway.endpoints[*index].cluster);
-        let ours = || permitted.iter().copied().filter(has_turn);
-        let latest = ours().map(|index| lost(&index)).max().filter(|&latest| latest > 0)?;
-        self.first_tier(&ours().filter(|index| lost(index) == latest).collect::<Vec<_>>(), track)
+        let ranked = self.with_turn(permitted);
+        let lost = |index: usize| self.standings[index].lost_rank;
+        let latest = ranked.iter().map(|&index| lost(index)).max().filter(|&latest| latest > 0)?;
+        let last: Vec<usize> = ranked.into_iter().filter(|&index| lost(index) == latest).collect();
+        self.first_tier(&last, track)
+    }
+
+    /// Those that the policy gives a turn.
+    fn with_turn(&self, members: &[usize]) -> Vec<usize> {
+        let mut clusters = Vec::new();
+        self.rank.clusters(&mut clusters);
+        let has_turn = |index: &usize| clusters.contains(&self.gateway.endpoints[*index].cluster);
+        members.iter().copied().filter(has_turn).collect()
     }
 
     /// The endpoints of the named clusters. A cluster that the policy gives no turn, as one with
