@@ -92,11 +92,13 @@ pub(crate) fn chosen(decision: &Decision) -> Vec<u16> {
 //----------- World ----------------------------------------------------------
 
 /// One gateway with all that it refers to.
+#[derive(Debug)]
 pub(crate) struct World {
     pub(crate) catalog: Catalog,
 }
 
-#[derive(Default)]
+/// What a gateway refers to beside clusters.
+#[derive(Debug, Default)]
 pub(crate) struct Around {
     pub(crate) jurisdictions: Vec<Jurisdiction>,
     pub(crate) latency_tables: Vec<LatencyTable>,

@@ -1,8 +1,10 @@
 //! Every policy, residency, tracks and the two hashes, each against what an operator would expect.
 
+mod any;
 mod build;
 mod draws;
 mod policies;
+mod residency;
 mod stages;
 mod stickiness;
 mod trial;
