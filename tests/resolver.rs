@@ -43,6 +43,55 @@ fn the_cache_changes_no_answer() {
     assert!(all.kinds > 2 * all.maps && all.cached > all.clients / 4, "too simple: {all}");
 }
 
+/// What the maps must have among them, each in several: as the file writes it.
+const FEATURES: [&str; 27] = [
+    "prefixes = ",
+    "asns = ",
+    "subdivisions = ",
+    " countries = ",
+    "continents = ",
+    " jurisdictions = ",
+    "\"latency\"",
+    "within_km",
+    "max_km",
+    "bias = ",
+    "\"failover\"",
+    "\"weighted\"",
+    "\"all\"",
+    ", min_healthy",
+    ", panic_below",
+    "\npanic_below",
+    "[gateways.rollout]",
+    "sticky = true",
+    "site_names = false",
+    "[gateways.residency]",
+    "\"ecs\"",
+    "\"strictest\"",
+    "\"resolver\"",
+    "\"deny\"",
+    "\"nodata\"",
+    "\"last_healthy\"",
+    "\"fallback\"",
+];
+
+#[test]
+fn every_feature_is_in_several_maps() {
+    let addresses = |hosts: Range<u8>| hosts.map(|host| Ipv4Addr::new(127, 0, 0, host)).collect();
+    let pool = Pool { alive: addresses(1..91), dead: addresses(101..151) };
+    let maps = SEEDS.flat_map(|seed| maps(&RandomWorld::new(seed), &pool, &mut Rng::with_seed(seed)));
+    let texts: Vec<String> = maps.map(|map| map.toml().to_owned()).collect();
+    for feature in FEATURES {
+        let count = texts.iter().filter(|text| text.contains(feature)).count();
+        println!("{feature:?}: {count} maps");
+        assert!(count >= 3, "{feature:?} is in {count} maps of {}", texts.len());
+    }
+}
+
+/// The maps of a world.
+fn maps(world: &RandomWorld, pool: &Pool, random: &mut Rng) -> Vec<RandomMap> {
+    (0..MAPS).map(|_| RandomMap::new(random.u64(..), world, pool, "port")).collect()
+}
+
 /// What was compared.
 #[derive(Clone, Copy)]
 struct Figures {
@@ -88,6 +137,8 @@ impl fmt::Display for Figures {
 /// A server with the maps of one seed, and Unbound in front of it.
 struct Running {
     seed: u64,
+    /// Its folder holds a file that the server may read again.
+    _world: RandomWorld,
     maps: Vec<RandomMap>,
     clients: Vec<Client>,
     meridian: Meridian,
@@ -102,8 +153,8 @@ struct Client {
     ask: Ask,
 }
 
-/// RCODE and addresses.
-type Told = (u16, Vec<String>);
+/// RCODE, addresses, and whether there is an SOA for want of them.
+type Told = (u16, Vec<String>, bool);
 
 impl Running {
     fn start(seed: u64) -> Self {
@@ -113,10 +164,9 @@ impl Running {
         let listeners = alive.iter().map(|ip| TcpListener::bind((*ip, site.port)).unwrap()).collect();
         let (pool, world) = (Pool { alive, dead }, RandomWorld::new(seed));
         let random = &mut Rng::with_seed(seed);
-        let maps: Vec<RandomMap> =
-            (0..MAPS).map(|_| RandomMap::new(random.u64(..), &world, &pool, "port")).collect();
+        let maps = maps(&world, &pool, random);
         let clients = maps.iter().enumerate().flat_map(|(index, map)| clients(index, map, &world, random));
-        let clients = clients.collect();
+        let clients: Vec<Client> = clients.collect();
         let gateways: String = maps.iter().map(RandomMap::toml).collect();
         // Ready is when all were probed once, one outcome is a verdict, and no second comes in time.
         let config = Config::new()
@@ -128,7 +178,7 @@ impl Running {
             .with(&gateways);
         let meridian = Meridian::serve(config.text());
         let unbound = Unbound::start(site.address(200), "gslb.example", meridian.address());
-        Self { seed, maps, clients, meridian, unbound, _alive: listeners }
+        Self { seed, _world: world, maps, clients, meridian, unbound, _alive: listeners }
     }
 
     /// Asks for all clients directly, then twice through the resolver, there and back, so that each
@@ -200,7 +250,7 @@ fn clients(index: usize, map: &RandomMap, world: &RandomWorld, random: &mut Rng)
             if client.is_ipv4() { &[12, 20, 24, 24, 32] } else { &[20, 32, 48, 56, 56, 64, 128] };
         let source = sources[random.usize(..sources.len())];
         let question_type = if map.has_ipv6 && random.bool() { RecordType::AAAA } else { RecordType::A };
-        let ask = Ask::new(&map.hostname, question_type);
+        let ask = Ask::new(map.any_hostname(random), question_type);
         Client { map: index, ask: Ask { subnet: Some((client, source)), recursion_desired: true, ..ask } }
     };
     let clients = world.clients(CLIENTS, &mut Rng::with_seed(map.seed));
@@ -218,5 +268,6 @@ fn databases(seed: u64) -> String {
 
 fn told(server: SocketAddr, ask: &Ask) -> Told {
     let asked = ask_udp(server, ask).unwrap();
-    (asked.message.response_code.into(), asked.addresses())
+    let is_negative = asked.message.authorities.iter().any(|record| record.record_type() == RecordType::SOA);
+    (asked.message.response_code.into(), asked.addresses(), is_negative)
 }

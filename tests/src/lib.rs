@@ -18,6 +18,8 @@ mod config;
 mod gdnsd;
 pub mod mmdb;
 mod random_map;
+mod random_policy;
+mod random_world;
 pub mod replay;
 mod unbound;
 
@@ -29,5 +31,7 @@ pub use cluster::{Cluster, Site};
 pub use config::{Config, WORLD};
 pub use gdnsd::{Chosen, Gdnsd};
 pub use nix::sys::signal::Signal;
-pub use random_map::{Pool, RandomMap, RandomWorld, nested_networks};
+pub use random_map::RandomMap;
+pub use random_policy::RandomResidency;
+pub use random_world::{Pool, RandomWorld, nested_networks};
 pub use unbound::Unbound;
