@@ -37,7 +37,7 @@ pub struct RandomWorld {
     /// Repeats it.
     pub seed: u64,
     pub(crate) clusters: Vec<RandomCluster>,
-    pub(crate) networks: BTreeMap<IpNet, String>,
+    networks: BTreeMap<IpNet, String>,
     jurisdictions: BTreeMap<&'static str, Vec<&'static str>>,
     /// Holds the latency table.
     folder: PathBuf,
@@ -144,6 +144,16 @@ impl RandomWorld {
             }
         }
         text
+    }
+
+    /// The operator's networks, each with its keys as the file writes them.
+    pub fn networks(&self) -> impl Iterator<Item = (IpNet, &str)> {
+        self.networks.iter().map(|(network, location)| (*network, &location[..]))
+    }
+
+    /// The names of all clusters.
+    pub fn cluster_names(&self) -> impl Iterator<Item = &str> {
+        self.clusters.iter().map(|cluster| &cluster.name[..])
     }
 
     /// The networks whose clients are found by their own addresses.
