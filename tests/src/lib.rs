@@ -1,10 +1,11 @@
 //! What the suites share: the built binary, clusters to probe, a DNS client, replay files.
 //!
 //! Suites: `tidy.rs` (the house's rules), `replay.rs` (`replay/*.rpl`), `properties.rs`, `worlds.rs`
-//! (what holds in random worlds), `command.rs` (the command line), `end_to_end.rs` (the binary with our
-//! own client), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
-//! independent calculation), `resolver.rs` (random maps through Unbound's cache). The last three need
-//! what `./tests/run` installs, and it runs them.
+//! (what holds in random worlds), `steered.rs` (what a gateway's keys mean), `command.rs`, `explain.rs`
+//! and `diff.rs` (the command line), `end_to_end.rs` (the binary with our own client), `clients.rs` (the
+//! binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an independent calculation),
+//! `resolver.rs` (random maps through Unbound's cache). The last three need what `./tests/run` installs,
+//! and it runs them.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.

@@ -29,8 +29,10 @@ mod reach;
 mod reply;
 mod select;
 mod server;
+mod shares;
 mod steered;
 mod view;
+mod walk;
 mod zone;
 
 pub use answer::{Denied, Peer, Reply, Transport, answer};
@@ -40,4 +42,6 @@ pub use explain::{Asked, Choice, Explanation, Located, Steering, explain};
 pub use message::Rcode;
 pub use reach::Reach;
 pub use server::{BindError, Bound, Server};
+pub use shares::{Mix, Shares, SharesKey};
 pub use view::{Ground, Live, View};
+pub use walk::walk;

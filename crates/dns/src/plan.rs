@@ -42,6 +42,21 @@ impl Plan {
         Some((area.splits.get(class as usize)?, scope))
     }
 
+    /// All decisions, numbered as [`Plan::number`] does.
+    pub(crate) fn splits(&self) -> impl Iterator<Item = &Split> {
+        self.areas.iter().flat_map(|area| &area.splits)
+    }
+
+    /// Which of [`Plan::splits`] a client gets that asks for itself, with the length of the prefix around
+    /// it in which all who do get the same.
+    pub(crate) fn number(&self, client: IpAddr) -> Option<(usize, u8)> {
+        let (kind, around) = self.resolvers.as_ref().map_or((0, 0), |map| map.lookup(client));
+        let area = self.areas.get(kind as usize)?;
+        let before: usize = self.areas.iter().take(kind as usize).map(|area| area.splits.len()).sum();
+        let (class, scope) = area.map.as_ref().map_or((0, 0), |map| map.lookup(client));
+        Some((before + class as usize, scope.max(around)))
+    }
+
     fn range_count(&self) -> usize {
         self.areas.iter().filter_map(|area| area.map.as_ref()).map(|map| map.range_count()).sum()
     }

@@ -1,9 +1,9 @@
 //! What could ever be answered: for proofs about a configuration, without traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use meridian_geoip::{PlaceId, ipv4_block};
+use meridian_geoip::PlaceId;
 use meridian_model::{ClusterId, Gateway, GatewayId, Share, TargetHealth, Verdict, Verdicts};
 use meridian_steering::{
     Decision, Family, Outlook, Permit, decide_for_site, decide_for_track, live_track, standings,
@@ -11,6 +11,7 @@ use meridian_steering::{
 
 use crate::limits::REACH_ENDPOINTS;
 use crate::view::Ground;
+use crate::walk::walk;
 
 //----------- Reach ----------------------------------------------------------
 
@@ -144,30 +145,4 @@ fn clusters_of<'g>(gateway: &'g Gateway, decision: &'g Decision) -> impl Iterato
         gateway.endpoints.get(usize::from(candidate.endpoint)).map(|endpoint| endpoint.cluster)
     };
     decision.candidates.iter().filter_map(endpoint)
-}
-
-//----------- walk -----------------------------------------------------------
-
-/// Goes through the whole address space of both families, block by block: `at` says what holds at an
-/// address and how long the prefix is in which it does. IPv6 addresses that hold an IPv4 address are
-/// passed over: they are answered as that.
-pub(crate) fn walk<T>(at: impl Fn(IpAddr) -> (T, u8), mut visit: impl FnMut(IpAddr, T, u8)) {
-    let mut next = Some(0_u32);
-    while let Some(start) = next {
-        let address = IpAddr::V4(Ipv4Addr::from_bits(start));
-        let (value, prefix_len) = at(address);
-        visit(address, value, prefix_len);
-        next = 1_u32.checked_shl(32 - u32::from(prefix_len)).and_then(|size| start.checked_add(size));
-    }
-    let mut next = Some(0_u128);
-    while let Some(start) = next {
-        let v6 = Ipv6Addr::from_bits(start);
-        let prefix_len = ipv4_block(v6).unwrap_or_else(|| {
-            let address = IpAddr::V6(v6);
-            let (value, prefix_len) = at(address);
-            visit(address, value, prefix_len);
-            prefix_len
-        });
-        next = 1_u128.checked_shl(128 - u32::from(prefix_len)).and_then(|size| start.checked_add(size));
-    }
 }

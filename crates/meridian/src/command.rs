@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::diff::{self, Diff};
 use crate::explain::{self, Explain};
 use crate::logs::{self, LogFormat};
 use crate::prove::{self, Prove};
@@ -51,6 +52,22 @@ enum Command {
     /// Ends with 0 when every rule holds for all the clients it is for, and with 1 when one can be
     /// broken, with a client for which it can.
     Prove(Prove),
+    /// Say what share of clients a change of the configuration moves to another cluster.
+    ///
+    /// Weighs every address that has a country in NEW: one IPv4 address, or one IPv6 /48, is one client,
+    /// which asks for itself. All addresses count as healthy, and an endpoint given as a hostname as one
+    /// IPv4 address. A client moves by the least share of its answers that must name another cluster, by
+    /// their first address: weights and the trial of a rollout count as the shares that they ask for, and
+    /// what the hash of a sticky gateway moves beyond that does not count. Of A and AAAA the one that
+    /// moves more counts; where one has no answer, the other stands for it. Hostnames that only one of
+    /// the files has are named and do not count; clusters are the same when their names are.
+    ///
+    /// With --queries every query counts once, in its own type. For sticky gateways and trials it is exact
+    /// then: each client gets what the answer would give it. Other gateways with several candidates count
+    /// by their weights, as before.
+    ///
+    /// Ends with 0, with 3 when more than --max-moved moves, and with 64 when a file has issues.
+    Diff(Diff),
     /// Run three small clusters and the DNS server for them on loopback addresses.
     Demo {
         /// Where the DNS server listens, UDP and TCP.
@@ -68,6 +85,7 @@ pub fn run() -> ExitCode {
     let result = match line.command {
         Command::Check { file } => check::run(&file),
         Command::Explain(asked) => explain::run(&asked),
+        Command::Diff(asked) => diff::run(&asked),
         Command::Prove(asked) => prove::run(&asked),
         Command::Serve { config } => {
             let _logs = logs::init(line.log_format, line.log_level);

@@ -4,5 +4,7 @@
 pub(crate) const OK: u8 = 0;
 /// Something at run time: a port in use, a thread that cannot start.
 pub(crate) const FAILED: u8 = 1;
-/// The configuration (`EX_USAGE` of sysexits).
+/// More clients move than `diff --max-moved` lets.
+pub(crate) const MOVED: u8 = 3;
+/// The configuration, or a file given beside it (`EX_USAGE` of sysexits).
 pub(crate) const CONFIG: u8 = 64;

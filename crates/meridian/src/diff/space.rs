@@ -1,0 +1,162 @@
+//! Weighing by address space: every block of addresses that has a country counts with its size.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use meridian_dns::{Shares, SharesKey, View, walk};
+use meridian_model::{CountryCode, GatewayId};
+use meridian_steering::Family;
+
+use super::tally::{Change, Mix, Tally};
+
+/// The bits of an IPv6 network that counts as one client.
+const IPV6_NETWORK_BITS: i32 = 48;
+
+//----------- Space ----------------------------------------------------------
+
+/// Compares gateways of two views; those alike are compared once.
+pub(super) struct Space<'v> {
+    old: &'v View,
+    new: &'v View,
+    /// By place of the new view.
+    countries: Vec<Option<CountryCode>>,
+    /// Clients of every country.
+    clients: BTreeMap<CountryCode, [f64; 2]>,
+    known: HashMap<Key, Rc<Tally<'v>>>,
+}
+
+/// The shares of both families in the old view and in the new.
+type Key = [[SharesKey; 2]; 2];
+
+/// Indices of the mixes of A and AAAA in the old view and in the new.
+type Numbers = [[usize; 2]; 2];
+
+impl<'v> Space<'v> {
+    pub(super) fn new(old: &'v View, new: &'v View) -> Self {
+        let locality = new.ground().locality();
+        let countries: Vec<_> = locality.places().iter().map(|place| place.country).collect();
+        let mut clients: BTreeMap<CountryCode, [f64; 2]> = BTreeMap::new();
+        walk(
+            |address| locality.lookup(address),
+            |address, place, prefix_len| {
+                if let Some(country) = countries.get(place.index()).copied().flatten() {
+                    let (measure, size) = size(address, prefix_len);
+                    clients.entry(country).or_default()[measure] += size;
+                }
+            },
+        );
+        Self { old, new, countries, clients, known: HashMap::new() }
+    }
+
+    /// What moves when a gateway of the old view becomes one of the new.
+    pub(super) fn compare(&mut self, old: GatewayId, new: GatewayId) -> Option<Rc<Tally<'v>>> {
+        let sides = [Side::new(self.old, old)?, Side::new(self.new, new)?];
+        let key = [sides[0].key(), sides[1].key()];
+        if let Some(known) = self.known.get(&key) {
+            return Some(known.clone());
+        }
+        let tally = Rc::new(self.tally(&sides));
+        self.known.insert(key, tally.clone());
+        Some(tally)
+    }
+
+    fn tally(&self, sides: &[Side<'v>; 2]) -> Tally<'v> {
+        let [old, new] = sides;
+        let change = |[o, n]: Numbers| Change::of_families(old.mixes(o), new.mixes(n));
+        let mut tally = Tally::default();
+        if sides.iter().all(Side::is_same_everywhere) {
+            let change = change([[0; 2]; 2]);
+            for (country, clients) in &self.clients {
+                for (measure, size) in clients.iter().enumerate() {
+                    tally.add(Some(*country), measure, *size, &change);
+                }
+            }
+            return tally;
+        }
+        let mut changes: HashMap<Numbers, Change<'v>> = HashMap::new();
+        for ((numbers, country), clients) in self.blocks(sides) {
+            let change = changes.entry(numbers).or_insert_with(|| change(numbers));
+            for (measure, size) in clients.into_iter().enumerate() {
+                tally.add(Some(country), measure, size, change);
+            }
+        }
+        tally
+    }
+
+    /// The clients that have the same mixes and the same country.
+    fn blocks(&self, sides: &[Side<'v>; 2]) -> BTreeMap<(Numbers, CountryCode), [f64; 2]> {
+        let locality = self.new.ground().locality();
+        let mut blocks: HashMap<(Numbers, CountryCode), [f64; 2]> = HashMap::new();
+        let at = |address: IpAddr| {
+            let (place, mut longest) = locality.lookup(address);
+            let numbers = sides.each_ref().map(|side| {
+                let (numbers, prefix_len) = side.at(address);
+                longest = longest.max(prefix_len);
+                numbers
+            });
+            ((numbers, place), longest)
+        };
+        walk(at, |address, (numbers, place), prefix_len| {
+            if let Some(country) = self.countries.get(place.index()).copied().flatten() {
+                let (measure, size) = size(address, prefix_len);
+                blocks.entry((numbers, country)).or_default()[measure] += size;
+            }
+        });
+        // In an order, so that the same files give the same last digit.
+        blocks.into_iter().collect()
+    }
+}
+
+/// The measure that an address counts in, and how many clients its block is.
+fn size(address: IpAddr, prefix_len: u8) -> (usize, f64) {
+    let bits = if address.is_ipv4() { 32 } else { IPV6_NETWORK_BITS };
+    (usize::from(address.is_ipv6()), 2_f64.powi(bits - i32::from(prefix_len)))
+}
+
+//----------- Side -----------------------------------------------------------
+
+/// One of the two configurations, for one gateway.
+struct Side<'v> {
+    shares: [Shares<'v>; 2],
+    mixes: [Vec<Mix<'v>>; 2],
+}
+
+impl<'v> Side<'v> {
+    fn new(view: &'v View, gateway: GatewayId) -> Option<Self> {
+        let [v4, v6] = Family::ALL.map(|family| view.shares(gateway, family));
+        let shares = [v4?, v6?];
+        let mixes = shares.map(|shares| shares.mixes().iter().map(|mix| named(view, mix)).collect());
+        Some(Self { shares, mixes })
+    }
+
+    fn key(&self) -> [SharesKey; 2] {
+        self.shares.map(|shares| shares.key())
+    }
+
+    fn is_same_everywhere(&self) -> bool {
+        self.mixes.iter().all(|mixes| mixes.len() == 1)
+    }
+
+    /// The numbers of the mixes at an address, and the prefix in which they hold.
+    fn at(&self, address: IpAddr) -> ([usize; 2], u8) {
+        let mut longest = 0;
+        let numbers = self.shares.map(|shares| {
+            let (number, prefix_len) = shares.at(address).unwrap_or((usize::MAX, 0));
+            longest = longest.max(prefix_len);
+            number
+        });
+        (numbers, longest)
+    }
+
+    fn mixes(&self, numbers: [usize; 2]) -> [&Mix<'v>; 2] {
+        static NOTHING: Mix<'static> = Vec::new();
+        [0, 1].map(|family| self.mixes[family].get(numbers[family]).unwrap_or(&NOTHING))
+    }
+}
+
+/// A mix with the names of its clusters.
+pub(super) fn named<'v>(view: &'v View, mix: &meridian_dns::Mix) -> Mix<'v> {
+    let name = |id| &*view.ground().catalog().cluster(id).name;
+    mix.iter().map(|(cluster, share)| (cluster.map(name), *share)).collect()
+}

@@ -1,0 +1,118 @@
+//! The table for people.
+
+use std::fmt::Write as _;
+
+use super::tally::{Country, Flow, Tally, percent};
+use super::{NotCompared, Report};
+
+/// Countries shown under a hostname.
+const COUNTRIES: usize = 10;
+/// Flows shown beside a country.
+const FLOWS: usize = 3;
+/// Hostnames shown of those that were added, and of those that were removed.
+const NAMES: usize = 10;
+
+/// The hostnames of which something moves, each with its most moved countries; then the total.
+pub(super) fn render(report: &Report<'_>) -> String {
+    let moved: Vec<_> = report.rows.iter().filter(|row| row.tally.moves()).collect();
+    let total = match (report.queries, report.rows.len()) {
+        (None, 1) => "total".to_owned(),
+        (None, count) => format!("total (mean of {count} hostnames)"),
+        (Some(_), _) => format!("total (of {} queries)", queries(report)),
+    };
+    let names = moved.iter().map(|row| row.hostname.len()).chain([total.len(), "hostname".len()]);
+    let table =
+        Table { width: names.max().unwrap_or(0), measures: if report.queries.is_some() { 1 } else { 2 } };
+    let mut page = String::new();
+    let titles = if report.queries.is_some() { ["moved", ""] } else { ["IPv4", "IPv6"] };
+    table.line(&mut page, "hostname", titles.map(str::to_owned), "");
+    for row in &moved {
+        table.line(&mut page, &row.hostname, row.tally.percent().map(shown), "");
+        let countries = row.tally.most_moved();
+        for (country, clients) in countries.iter().take(COUNTRIES) {
+            let name = country.map_or_else(|| "  no country".to_owned(), |country| format!("  {country}"));
+            let percent = percent(clients.moved, clients.all).map(shown);
+            table.line(&mut page, &name, percent, &flows(&row.tally, clients));
+        }
+        if let Some(more) = countries.len().checked_sub(COUNTRIES).filter(|&more| more > 0) {
+            line(&mut page, &format!("  and {more} more countries"));
+        }
+    }
+    table.line(&mut page, &total, report.total.map(shown), "");
+    let still = report.rows.len() - moved.len();
+    if still > 0 {
+        line(&mut page, &format!("nothing moves of {still} hostname{}", if still == 1 { "" } else { "s" }));
+    }
+    rest(&mut page, report);
+    page
+}
+
+fn queries(report: &Report<'_>) -> f64 {
+    report.rows.iter().map(|row| row.tally.all[0]).sum()
+}
+
+/// What was not compared.
+fn rest(page: &mut String, report: &Report<'_>) {
+    for (what, names) in [("added", &report.added), ("removed", &report.removed)] {
+        for name in names.iter().take(NAMES) {
+            line(page, &format!("{what}: {name}"));
+        }
+        if let Some(more) = names.len().checked_sub(NAMES).filter(|&more| more > 0) {
+            line(page, &format!("{what}: {more} more"));
+        }
+    }
+    if let Some(NotCompared { added, removed, not_steered }) = report.queries {
+        let all = [
+            (added, "for names that only the new file steers"),
+            (removed, "for names that only the old file steers"),
+            (not_steered, "for other names"),
+        ];
+        for (count, what) in all.iter().filter(|(count, _)| *count > 0) {
+            line(page, &format!("not counted: {count} {what}"));
+        }
+    }
+}
+
+/// `eu-west -> eu-central, us-east -> eu-central`, largest first.
+fn flows(tally: &Tally<'_>, country: &Country<'_>) -> String {
+    let name = |cluster: Option<&str>| cluster.unwrap_or("no cluster").to_owned();
+    let all = tally.flows(country);
+    let shown = all.iter().take(FLOWS).map(|(flow, _)| {
+        let (from, to): Flow<'_> = *flow;
+        format!("{} -> {}", name(from), name(to))
+    });
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if let Some(more) = all.len().checked_sub(FLOWS).filter(|&more| more > 0) {
+        // A String takes everything.
+        let _written = write!(text, ", {more} more");
+    }
+    text
+}
+
+fn shown(percent: Option<f64>) -> String {
+    percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.1} %"))
+}
+
+//----------- Table ----------------------------------------------------------
+
+/// Columns of one width.
+struct Table {
+    width: usize,
+    measures: usize,
+}
+
+impl Table {
+    fn line(&self, page: &mut String, name: &str, values: [String; 2], text: &str) {
+        let mut row = format!("{name:<width$}", width = self.width);
+        for value in values.iter().take(self.measures) {
+            // A String takes everything.
+            let _written = write!(row, "  {value:>8}");
+        }
+        line(page, format!("{row}  {text}").trim_end());
+    }
+}
+
+fn line(page: &mut String, text: &str) {
+    page.push_str(text);
+    page.push('\n');
+}
