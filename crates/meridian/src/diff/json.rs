@@ -5,24 +5,24 @@ use serde_json::{Value, json};
 use super::Report;
 use super::tally::{Tally, percent};
 
-/// One object. All shares are percent.
+/// One object. All shares are percent. Hostnames that move alike share one entry: thousands may.
 pub(super) fn render(report: &Report<'_>, max_moved: Option<f64>, is_over: bool) -> String {
     let by_query = report.queries.is_some();
-    let hostnames = report.rows.iter().map(|row| {
+    let changes = report.alike().into_iter().map(|(tally, hostnames)| {
         let mut value = json!({
-            "hostname": row.hostname,
-            "moved_percent": measures(by_query, row.tally.percent()),
-            "countries": countries(by_query, &row.tally),
+            "hostnames": hostnames,
+            "moved_percent": measures(by_query, tally.percent()),
+            "countries": countries(by_query, tally),
         });
         if by_query {
-            value["queries"] = json!(row.tally.all[0]);
+            value["queries"] = json!(tally.all[0]);
         }
         value
     });
-    let hostnames: Vec<Value> = hostnames.collect();
+    let changes: Vec<Value> = changes.collect();
     let mut value = json!({
         "weighed_by": if by_query { "queries" } else { "address_space" },
-        "hostnames": hostnames,
+        "changes": changes,
         "total": { "moved_percent": measures(by_query, report.total) },
         "max_moved_percent": max_moved,
         "over_max_moved": is_over,

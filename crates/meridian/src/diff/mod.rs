@@ -6,7 +6,7 @@ mod space;
 mod tally;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -92,6 +92,22 @@ struct Report<'v> {
     removed: Vec<String>,
     /// How many queries could not be compared; `None`: weighed by address space.
     queries: Option<NotCompared>,
+}
+
+impl<'v> Report<'v> {
+    /// The hostnames that move alike, in the order of the first of each.
+    fn alike(&self) -> Vec<(&Rc<Tally<'v>>, Vec<&str>)> {
+        let mut numbers: HashMap<*const Tally<'v>, usize> = HashMap::new();
+        let mut alike: Vec<(&Rc<Tally<'v>>, Vec<&str>)> = Vec::new();
+        for row in &self.rows {
+            let number = *numbers.entry(Rc::as_ptr(&row.tally)).or_insert(alike.len());
+            match alike.get_mut(number) {
+                Some((_, names)) => names.push(&row.hostname),
+                None => alike.push((&row.tally, vec![&row.hostname])),
+            }
+        }
+        alike
+    }
 }
 
 /// What moves of one hostname.

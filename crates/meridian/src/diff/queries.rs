@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -167,12 +167,20 @@ impl Query {
     }
 }
 
-/// An address, or the one that a prefix is written with: it is what a disclosed subnet is looked up by.
+/// An address, or the first of a prefix: a disclosed subnet has no other bits (RFC 7871 §6).
 fn address(text: &str) -> Option<IpAddr> {
     let Some((address, length)) = text.split_once('/') else { return text.parse().ok() };
-    let address: IpAddr = address.parse().ok()?;
-    let length: u8 = length.parse().ok()?;
-    (length <= if address.is_ipv4() { 32 } else { 128 }).then_some(address)
+    let length: u32 = length.parse().ok()?;
+    Some(match address.parse().ok()? {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32_u32.checked_sub(length)?).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & mask))
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128_u32.checked_sub(length)?).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+    })
 }
 
 #[cfg(test)]
@@ -185,9 +193,11 @@ mod tests {
         let plain = query("192.0.2.1 Shop.gslb.example.");
         assert_eq!(plain.name.as_str(), "shop.gslb.example");
         assert_eq!(plain.question_type, RecordType::A);
-        let subnet = query("\t2001:db8::/48  shop.gslb.example aaaa # a comment");
+        let subnet = query("\t2001:db8:0:7::1/48  shop.gslb.example aaaa # a comment");
         assert_eq!(subnet.client, "2001:db8::".parse::<IpAddr>().unwrap());
         assert_eq!(subnet.question_type, RecordType::AAAA);
+        assert_eq!(query("192.0.2.77/24 shop.example").client, IpAddr::from([192, 0, 2, 0]));
+        assert_eq!(query("192.0.2.77/0 shop.example").client, IpAddr::from([0, 0, 0, 0]));
         assert_eq!(Query::parse("  # only this"), Ok(None));
         assert_eq!(Query::parse(""), Ok(None));
         for wrong in [

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use meridian_dns::{Shares, SharesKey, View, walk};
-use meridian_model::{CountryCode, GatewayId};
+use meridian_model::{CountryCode, Gateway, GatewayId};
 use meridian_steering::Family;
 
 use super::tally::{Change, Mix, Tally};
@@ -23,7 +23,11 @@ pub(super) struct Space<'v> {
     countries: Vec<Option<CountryCode>>,
     /// Clients of every country.
     clients: BTreeMap<CountryCode, [f64; 2]>,
+    /// Whether a gateway that is alike in both views has the same answers in both.
+    is_same_world: bool,
     known: HashMap<Key, Rc<Tally<'v>>>,
+    /// What moves where nothing does.
+    still: Rc<Tally<'v>>,
 }
 
 /// The shares of both families in the old view and in the new.
@@ -46,11 +50,18 @@ impl<'v> Space<'v> {
                 }
             },
         );
-        Self { old, new, countries, clients, known: HashMap::new() }
+        let is_same_world = is_same_world(old, new);
+        let still = Rc::new(tally_all(&clients, &Change::default()));
+        Self { old, new, countries, clients, is_same_world, known: HashMap::new(), still }
     }
 
     /// What moves when a gateway of the old view becomes one of the new.
     pub(super) fn compare(&mut self, old: GatewayId, new: GatewayId) -> Option<Rc<Tally<'v>>> {
+        let gateways = [(self.old, old), (self.new, new)]
+            .map(|(view, gateway)| without_probes(view.ground().catalog().gateway(gateway)));
+        if self.is_same_world && gateways[0] == gateways[1] {
+            return Some(self.still.clone());
+        }
         let sides = [Side::new(self.old, old)?, Side::new(self.new, new)?];
         let key = [sides[0].key(), sides[1].key()];
         if let Some(known) = self.known.get(&key) {
@@ -64,16 +75,10 @@ impl<'v> Space<'v> {
     fn tally(&self, sides: &[Side<'v>; 2]) -> Tally<'v> {
         let [old, new] = sides;
         let change = |[o, n]: Numbers| Change::of_families(old.mixes(o), new.mixes(n));
-        let mut tally = Tally::default();
         if sides.iter().all(Side::is_same_everywhere) {
-            let change = change([[0; 2]; 2]);
-            for (country, clients) in &self.clients {
-                for (measure, size) in clients.iter().enumerate() {
-                    tally.add(Some(*country), measure, *size, &change);
-                }
-            }
-            return tally;
+            return tally_all(&self.clients, &change([[0; 2]; 2]));
         }
+        let mut tally = Tally::default();
         let mut changes: HashMap<Numbers, Change<'v>> = HashMap::new();
         for ((numbers, country), clients) in self.blocks(sides) {
             let change = changes.entry(numbers).or_insert_with(|| change(numbers));
@@ -106,6 +111,39 @@ impl<'v> Space<'v> {
         // In an order, so that the same files give the same last digit.
         blocks.into_iter().collect()
     }
+}
+
+/// All clients change alike.
+fn tally_all<'n>(clients: &BTreeMap<CountryCode, [f64; 2]>, change: &Change<'n>) -> Tally<'n> {
+    let mut tally = Tally::default();
+    for (country, clients) in clients {
+        for (measure, size) in clients.iter().enumerate() {
+            tally.add(Some(*country), measure, *size, change);
+        }
+    }
+    tally
+}
+
+/// Whether all that gateways refer to is the same, and every address is in the same place.
+fn is_same_world(old: &View, new: &View) -> bool {
+    let (a, b) = (old.ground().catalog(), new.ground().catalog());
+    let (here, there) = (old.ground().locality(), new.ground().locality());
+    a.clusters() == b.clusters()
+        && a.jurisdictions() == b.jurisdictions()
+        && a.latency_tables() == b.latency_tables()
+        && a.prefixes() == b.prefixes()
+        && here.places() == there.places()
+        && here.ranges_v4().eq(there.ranges_v4())
+        && here.ranges_v6().eq(there.ranges_v6())
+}
+
+/// A gateway without what its answers do not depend on while everything is healthy.
+fn without_probes(gateway: &Gateway) -> Gateway {
+    let mut gateway = Gateway { probe: None, ..gateway.clone() };
+    for address in gateway.endpoints.iter_mut().flat_map(|endpoint| &mut endpoint.addresses) {
+        address.target = None;
+    }
+    gateway
 }
 
 /// The measure that an address counts in, and how many clients its block is.

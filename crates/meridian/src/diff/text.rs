@@ -9,37 +9,44 @@ use super::{NotCompared, Report};
 const COUNTRIES: usize = 10;
 /// Flows shown beside a country.
 const FLOWS: usize = 3;
-/// Hostnames shown of those that were added, and of those that were removed.
+/// Hostnames shown of those that move alike, that were added, and that were removed.
 const NAMES: usize = 10;
 
-/// The hostnames of which something moves, each with its most moved countries; then the total.
+/// The hostnames of which something moves, those that move alike together with their most moved
+/// countries; then the total.
 pub(super) fn render(report: &Report<'_>) -> String {
-    let moved: Vec<_> = report.rows.iter().filter(|row| row.tally.moves()).collect();
+    let (moved, still): (Vec<_>, Vec<_>) = report.alike().into_iter().partition(|(tally, _)| tally.moves());
     let total = match (report.queries, report.rows.len()) {
         (None, 1) => "total".to_owned(),
         (None, count) => format!("total (mean of {count} hostnames)"),
         (Some(_), _) => format!("total (of {} queries)", queries(report)),
     };
-    let names = moved.iter().map(|row| row.hostname.len()).chain([total.len(), "hostname".len()]);
+    let names = moved.iter().flat_map(|(_, names)| names.iter().take(NAMES).map(|name| name.len()));
+    let names = names.chain([total.len(), "hostname".len()]);
     let table =
         Table { width: names.max().unwrap_or(0), measures: if report.queries.is_some() { 1 } else { 2 } };
     let mut page = String::new();
     let titles = if report.queries.is_some() { ["moved", ""] } else { ["IPv4", "IPv6"] };
     table.line(&mut page, "hostname", titles.map(str::to_owned), "");
-    for row in &moved {
-        table.line(&mut page, &row.hostname, row.tally.percent().map(shown), "");
-        let countries = row.tally.most_moved();
+    for (tally, hostnames) in &moved {
+        for hostname in hostnames.iter().take(NAMES) {
+            table.line(&mut page, hostname, tally.percent().map(shown), "");
+        }
+        if let Some(more) = hostnames.len().checked_sub(NAMES).filter(|&more| more > 0) {
+            line(&mut page, &format!("{more} more hostnames alike"));
+        }
+        let countries = tally.most_moved();
         for (country, clients) in countries.iter().take(COUNTRIES) {
             let name = country.map_or_else(|| "  no country".to_owned(), |country| format!("  {country}"));
             let percent = percent(clients.moved, clients.all).map(shown);
-            table.line(&mut page, &name, percent, &flows(&row.tally, clients));
+            table.line(&mut page, &name, percent, &flows(tally, clients));
         }
         if let Some(more) = countries.len().checked_sub(COUNTRIES).filter(|&more| more > 0) {
             line(&mut page, &format!("  and {more} more countries"));
         }
     }
     table.line(&mut page, &total, report.total.map(shown), "");
-    let still = report.rows.len() - moved.len();
+    let still: usize = still.iter().map(|(_, names)| names.len()).sum();
     if still > 0 {
         line(&mut page, &format!("nothing moves of {still} hostname{}", if still == 1 { "" } else { "s" }));
     }
