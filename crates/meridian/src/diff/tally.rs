@@ -34,7 +34,8 @@ impl<'n> Change<'n> {
             *gains.entry(*cluster).or_default() -= share;
         }
         gains.retain(|_, gain| gain.abs() > SAME);
-        let share: f64 = gains.values().map(|gain| gain.max(0.0)).sum();
+        // Not sum(), which of nothing is -0.
+        let share = gains.values().fold(0.0, |share, gain| share + gain.max(0.0));
         let losers = gains.iter().filter(|(_, gain)| **gain < 0.0);
         let flows = losers.flat_map(|(from, loss)| {
             let winners = gains.iter().filter(|(_, gain)| **gain > 0.0);
@@ -129,4 +130,32 @@ pub(super) fn percent(part: [f64; 2], all: [f64; 2]) -> [Option<f64>; 2] {
 /// Without what floating point adds.
 pub(super) fn rounded(percent: f64) -> f64 {
     (percent * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_the_least_that_must_move() {
+        let old = vec![(Some("a"), 0.5), (Some("b"), 0.3), (Some("c"), 0.2)];
+        let new = vec![(Some("b"), 0.5), (Some("c"), 0.2), (None, 0.3)];
+        let Change { share, flows } = Change::between(&old, &new);
+        assert!((share - 0.5).abs() < SAME);
+        let [(first, nowhere), (second, more)] = flows[..] else { panic!("{flows:?}") };
+        assert_eq!((first, second), ((Some("a"), None), (Some("a"), Some("b"))));
+        assert!((nowhere - 0.3).abs() < SAME && (more - 0.2).abs() < SAME);
+        assert_eq!(Change::between(&old, &old).share.to_bits(), 0.0_f64.to_bits());
+    }
+
+    #[test]
+    fn a_family_without_an_answer_counts_as_the_other() {
+        let (a, b) = (vec![(Some("a"), 1.0)], vec![(Some("b"), 1.0)]);
+        let nothing = vec![(None, 1.0)];
+        let share = |old: [&Mix<'static>; 2], new: [&Mix<'static>; 2]| Change::of_families(old, new).share;
+        assert!(share([&a, &nothing], [&a, &a]) < SAME);
+        assert!(share([&a, &nothing], [&a, &b]) > 0.999);
+        assert!(share([&a, &b], [&a, &nothing]) > 0.999);
+        assert!(share([&nothing, &nothing], [&nothing, &nothing]) < SAME);
+    }
 }
