@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::ops::Range;
 
 use fastrand::Rng;
 use hickory_proto::rr::RecordType;
 use meridian_tests::{
-    Ask, City, Config, Meridian, Pool, RandomMap, RandomWorld, Signal, Site, Unbound, ask_udp,
+    Ask, Asked, City, Config, Meridian, Pool, RandomMap, RandomWorld, Signal, Site, Unbound, ask_udp,
 };
 
 /// A world each: one file, one server, one resolver. The remainder by 3 says which databases.
@@ -41,6 +41,7 @@ fn the_cache_changes_no_answer() {
     // What would prove little: maps with one answer for all, a cache that is not used. The second
     // round does not count, in it each client finds itself.
     assert!(all.kinds > 2 * all.maps && all.cached > all.clients / 4, "too simple: {all}");
+    assert!(repeated.is_some() || all.by_network > all.clients / 20, "too few draws: {all}");
 }
 
 /// What the maps must have among them, each in several: as the file writes it.
@@ -78,12 +79,25 @@ const FEATURES: [&str; 27] = [
 fn every_feature_is_in_several_maps() {
     let addresses = |hosts: Range<u8>| hosts.map(|host| Ipv4Addr::new(127, 0, 0, host)).collect();
     let pool = Pool { alive: addresses(1..91), dead: addresses(101..151) };
-    let maps = SEEDS.flat_map(|seed| maps(&RandomWorld::new(seed), &pool, &mut Rng::with_seed(seed)));
-    let texts: Vec<String> = maps.map(|map| map.toml().to_owned()).collect();
-    for feature in FEATURES {
-        let count = texts.iter().filter(|text| text.contains(feature)).count();
+    let of = |seed| {
+        let world = RandomWorld::new(seed);
+        let maps = maps(&world, &pool, &mut Rng::with_seed(seed));
+        maps.into_iter().map(move |map| (world.places_host(), map.toml().to_owned()))
+    };
+    let texts: Vec<(bool, String)> = SEEDS.flat_map(of).collect();
+    let in_several = |feature: &str, with_host: bool| {
+        let has =
+            |(places_host, text): &&(bool, String)| (*places_host || !with_host) && text.contains(feature);
+        let count = texts.iter().filter(has).count();
         println!("{feature:?}: {count} maps");
         assert!(count >= 3, "{feature:?} is in {count} maps of {}", texts.len());
+    };
+    for feature in FEATURES {
+        in_several(feature, false);
+    }
+    // Where the resolver is placed, it can contradict its clients.
+    for conflict in ["\"ecs\"", "\"strictest\"", "\"resolver\""] {
+        in_several(conflict, true);
     }
 }
 
@@ -99,6 +113,10 @@ struct Figures {
     /// Different answers, of each map.
     kinds: u64,
     clients: u64,
+    /// Clients whose network decided: the scope of their answer is that of one.
+    by_network: u64,
+    /// Clients who got no address.
+    empty: u64,
     differ: u64,
     /// Queries of the resolver, for two rounds of clients.
     upstream: u64,
@@ -112,6 +130,8 @@ impl Figures {
             maps: self.maps + other.maps,
             kinds: self.kinds + other.kinds,
             clients: self.clients + other.clients,
+            by_network: self.by_network + other.by_network,
+            empty: self.empty + other.empty,
             differ: self.differ + other.differ,
             upstream: self.upstream + other.upstream,
             cached: self.cached + other.cached,
@@ -121,11 +141,11 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { maps, kinds, clients, differ, upstream, cached } = self;
+        let Self { maps, kinds, clients, by_network, empty, differ, upstream, cached } = self;
         write!(
             to,
-            "{maps} maps with {kinds} different answers, {clients} clients asked directly and twice through \
-             Unbound: {differ} differ; Unbound asked {upstream} times for {}, and had {cached} of the first \
+            "{maps} maps with {kinds} different answers, {clients} clients ({by_network} by their network, \
+             {empty} without an address) asked directly and twice through Unbound: {differ} differ; Unbound asked {upstream} times for {}, and had {cached} of the first \
              round in its cache",
             2 * clients
         )
@@ -153,8 +173,14 @@ struct Client {
     ask: Ask,
 }
 
-/// RCODE, addresses, and whether there is an SOA for want of them.
-type Told = (u16, Vec<String>, bool);
+/// What an answer says.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Told {
+    rcode: u16,
+    addresses: Vec<String>,
+    /// Whether there is an SOA for want of them.
+    is_negative: bool,
+}
 
 impl Running {
     fn start(seed: u64) -> Self {
@@ -184,8 +210,15 @@ impl Running {
     /// Asks for all clients directly, then twice through the resolver, there and back, so that each
     /// finds entries of the others.
     fn compare(mut self) -> Figures {
-        let direct: Vec<Told> =
-            self.clients.iter().map(|client| told(self.meridian.address(), &client.ask)).collect();
+        let direct = self.clients.iter().map(|client| ask_udp(self.meridian.address(), &client.ask).unwrap());
+        let direct: Vec<Asked> = direct.collect();
+        let of_networks = self.clients.iter().zip(&direct).filter(|(client, asked)| {
+            let of_network =
+                if client.ask.subnet.is_some_and(|(client, _)| client.is_ipv4()) { 24 } else { 48 };
+            asked.subnet.is_some_and(|(_, scope)| scope == of_network)
+        });
+        let by_network = of_networks.count() as u64;
+        let direct: Vec<Told> = direct.iter().map(told).collect();
         let count = self.clients.len();
         let mut differ = self.through_the_cache(0..count, &direct);
         let cached = self.unbound.from_subnet_cache();
@@ -197,6 +230,8 @@ impl Running {
             maps: self.maps.len() as u64,
             kinds: kinds.len() as u64,
             clients: count as u64,
+            by_network,
+            empty: direct.iter().filter(|told| told.addresses.is_empty()).count() as u64,
             differ: differ.len() as u64,
             upstream: self.received() - count as u64,
             cached,
@@ -216,7 +251,7 @@ impl Running {
     /// The clients, by their index, whom the resolver tells something else, and what.
     fn through_the_cache(&self, clients: impl Iterator<Item = usize>, direct: &[Told]) -> Vec<(usize, Told)> {
         clients
-            .map(|at| (at, told(self.unbound.address, &self.clients[at].ask)))
+            .map(|at| (at, told(&ask_udp(self.unbound.address, &self.clients[at].ask).unwrap())))
             .filter(|(at, through)| *through != direct[*at])
             .collect()
     }
@@ -266,8 +301,11 @@ fn databases(seed: u64) -> String {
     }
 }
 
-fn told(server: SocketAddr, ask: &Ask) -> Told {
-    let asked = ask_udp(server, ask).unwrap();
-    let is_negative = asked.message.authorities.iter().any(|record| record.record_type() == RecordType::SOA);
-    (asked.message.response_code.into(), asked.addresses(), is_negative)
+fn told(asked: &Asked) -> Told {
+    let message = &asked.message;
+    Told {
+        rcode: message.response_code.into(),
+        addresses: asked.addresses(),
+        is_negative: message.authorities.iter().any(|record| record.record_type() == RecordType::SOA),
+    }
 }

@@ -215,7 +215,7 @@ impl RandomResidency {
             rules.push((vec!["*"], homes));
         }
         let unknown = random.choice(["deny", "J0", "EU", "US", "US-CA"])?;
-        let conflict = random.choice(["strictest", "ecs", "resolver"])?;
+        let conflict = random.choice(["strictest", "strictest", "ecs", "resolver"])?;
         Some(Self { rules, unknown, conflict })
     }
 

@@ -86,7 +86,7 @@ impl RandomWorld {
         }
         let mut networks: BTreeMap<IpNet, String> =
             nested_networks(120, random).into_iter().map(|network| (network, any_location(random))).collect();
-        if seed % 2 == 1 {
+        if places_host(seed) {
             let here = random.choice(COUNTRIES).unwrap_or("IE");
             networks.insert(network(Ipv4Addr::LOCALHOST.into(), 8), format!("country = \"{here}\""));
         }
@@ -144,6 +144,12 @@ impl RandomWorld {
             }
         }
         text
+    }
+
+    /// Whether the host itself has a place, and so every resolver on it.
+    #[must_use]
+    pub fn places_host(&self) -> bool {
+        places_host(self.seed)
     }
 
     /// The operator's networks, each with its keys as the file writes them.
@@ -221,6 +227,10 @@ pub fn nested_networks(count: usize, random: &mut Rng) -> Vec<IpNet> {
         }
     }
     networks.into_iter().collect()
+}
+
+fn places_host(seed: u64) -> bool {
+    seed % 2 == 1
 }
 
 /// One to five countries, or parts of countries that are not there as a whole.
