@@ -113,7 +113,7 @@ struct Figures {
     /// Different answers, of each map.
     kinds: u64,
     clients: u64,
-    /// Clients whose network decided: the scope of their answer is that of one.
+    /// Clients whose answer has the scope of a client's network, by which rollouts and `sticky` decide.
     by_network: u64,
     /// Clients who got no address.
     empty: u64,
@@ -144,7 +144,7 @@ impl fmt::Display for Figures {
         let Self { maps, kinds, clients, by_network, empty, differ, upstream, cached } = self;
         write!(
             to,
-            "{maps} maps with {kinds} different answers, {clients} clients ({by_network} by their network, \
+            "{maps} maps with {kinds} different answers, {clients} clients ({by_network} with the scope of a network, \
              {empty} without an address) asked directly and twice through Unbound: {differ} differ; Unbound asked {upstream} times for {}, and had {cached} of the first \
              round in its cache",
             2 * clients
