@@ -34,8 +34,8 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 use meridian_dns::{Ground, Live, View};
-use meridian_health_probe::{Outcome, Tracker};
-use meridian_model::{TargetHealth, Verdict, Verdicts};
+use meridian_health_probe::{Finding, Outcome, Tracker};
+use meridian_model::{TargetHealth, Verdicts};
 
 use crate::{Ask, Asked};
 
@@ -355,18 +355,18 @@ impl Stage {
         let catalog = self.ground.catalog().clone();
         for &target in targets {
             let probe = catalog.probe(catalog.targets()[target].probe);
-            let (times, result) = match change {
-                Change::Down => (probe.fall, Err("it is down".to_owned())),
-                Change::Up => (probe.rise, Ok(())),
-                Change::Fails => (1, Err("it fails".to_owned())),
-                Change::Succeeds => (1, Ok(())),
+            let (times, finding) = match change {
+                Change::Down => (probe.thresholds.fall, Finding::Failed("it is down".to_owned())),
+                Change::Up => (probe.thresholds.rise, Finding::Good),
+                Change::Fails => (1, Finding::Failed("it fails".to_owned())),
+                Change::Succeeds => (1, Finding::Good),
             };
             for _ in 0..times {
-                let outcome = Outcome { result: result.clone(), latency: Duration::from_millis(1) };
+                let outcome = Outcome { finding: finding.clone(), latency: Duration::from_millis(1) };
                 let tracker = &mut self.trackers[target];
-                let was_healthy = tracker.verdict() == Verdict::Healthy;
+                let served = tracker.verdict().serves();
                 tracker.observe(probe, &outcome, self.now);
-                if was_healthy && tracker.verdict() != Verdict::Healthy {
+                if served && !tracker.verdict().serves() {
                     self.losses += 1;
                     self.lost[target] = self.losses;
                 }

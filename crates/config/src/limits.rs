@@ -109,6 +109,12 @@ pub(crate) const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 /// Outcomes in a row that change a verdict: more would outlast any patience.
 pub(crate) const IN_A_ROW: u32 = 100;
 
+/// Changes that flap damping may be told to allow in its window: beyond a thousand nothing is damped.
+pub(crate) const FLAP_CHANGES: u32 = 1000;
+/// The shortest and the longest of flap damping's times: a day's history is the most a verdict is held by.
+pub(crate) const FLAP_TIME_MIN: Duration = Duration::from_secs(1);
+pub(crate) const FLAP_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// How long a changed verdict may count as in doubt: beyond an hour it is the rule, not a doubt.
 pub(crate) const HOLD_DOWN_MAX: Duration = Duration::from_secs(3600);
 

@@ -1,31 +1,22 @@
 //! `[[probes]]`: what is checked, and how often.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
-use meridian_model::{Check, Hostname, Probe, ProbeId};
+use meridian_model::{Check, Hostname, Probe, ProbeId, Thresholds};
 
 use crate::findings::{Findings, Spotted};
-use crate::kinds::{At, Choice, Parsed, Sections, Span, Whole};
+use crate::kinds::{At, Choice, Parsed, Sections, Whole};
 use crate::limits;
 use crate::names::{NAME, Names};
 use crate::reader::{Many, Table};
 
+mod thresholds;
+
+use thresholds::{Timing, TimingSpec};
+
 const HTTP_PORT_DEFAULT: u16 = 80;
 const PATH_DEFAULT: &str = "/";
-/// Every ten seconds, as Route 53's fast checks: a failure is seen within half a minute.
-const INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
-/// One lost packet is no outage.
-const FALL_DEFAULT: u32 = 3;
-/// One answer from a server that is starting is no recovery.
-const RISE_DEFAULT: u32 = 2;
-/// While a change is this young, answers carry the short TTL: it may be taken back.
-const HOLD_DOWN_DEFAULT: Duration = Duration::from_secs(30);
-/// The timeout is the interval divided by this: a check is over well before the next begins.
-const TIMEOUT_DIVISOR: u32 = 2;
-
 const PORT: Whole<u16> = Whole { min: 1, max: u16::MAX, unit: "" };
-const IN_A_ROW: Whole<u32> = Whole { min: 1, max: limits::IN_A_ROW, unit: "checks" };
 
 const PATH: Parsed<Box<str>> = Parsed { what: "a path that begins with \"/\"", parse: parse_path };
 const HOST: Parsed<Box<str>> =
@@ -38,11 +29,8 @@ pub(crate) struct ProbeSpec {
     name: Option<Spotted<Box<str>>>,
     check: Option<Check>,
     port: Option<u16>,
-    interval: Duration,
-    timeout: Option<Spotted<Duration>>,
-    fall: u32,
-    rise: u32,
-    hold_down: Duration,
+    timing: TimingSpec,
+    thresholds: Thresholds,
 }
 
 #[derive(Clone, Copy)]
@@ -60,19 +48,8 @@ pub(crate) fn read(root: &mut Table<'_>) -> Many<ProbeSpec> {
 fn read_probe(table: &mut Table<'_>) -> ProbeSpec {
     let name = table.required("name", &At(NAME));
     let (check, port) = read_check(table);
-    let interval = Span { min: limits::INTERVAL_MIN, max: limits::INTERVAL_MAX };
-    let timeout = Span { min: limits::TIMEOUT_MIN, max: limits::INTERVAL_MAX };
-    let hold_down = Span { min: Duration::ZERO, max: limits::HOLD_DOWN_MAX };
-    ProbeSpec {
-        name,
-        check,
-        port,
-        interval: table.or("interval", INTERVAL_DEFAULT, &interval),
-        timeout: table.optional("timeout", &At(timeout)),
-        fall: table.or("fall", FALL_DEFAULT, &IN_A_ROW),
-        rise: table.or("rise", RISE_DEFAULT, &IN_A_ROW),
-        hold_down: table.or("hold_down", HOLD_DOWN_DEFAULT, &hold_down),
-    }
+    let timing = thresholds::read_timing(table);
+    ProbeSpec { name, check, port, timing, thresholds: thresholds::read(table) }
 }
 
 /// The keys that depend on the type.
@@ -156,12 +133,8 @@ impl Probes {
 }
 
 fn build_probe(spec: ProbeSpec, findings: &Findings<'_>) -> Option<Probe> {
-    let ProbeSpec { name, check, port, interval, timeout, fall, rise, hold_down } = spec;
-    if let Some(timeout) = timeout.as_ref().filter(|timeout| timeout.value > interval) {
-        let most = humantime::format_duration(interval);
-        let found = humantime::format_duration(timeout.value);
-        findings.mistake(&timeout.spot, format_args!("at most the interval of {most}"), found);
-    }
-    let timeout = timeout.map_or(interval / TIMEOUT_DIVISOR, |timeout| timeout.value);
-    Some(Probe { name: name?.value, check: check?, port: port?, interval, timeout, fall, rise, hold_down })
+    let ProbeSpec { name, check, port, timing, thresholds } = spec;
+    let Timing { interval, fast_interval, timeout } = timing.build(findings);
+    let (name, check, port) = (name?.value, check?, port?);
+    Some(Probe { name, check, port, interval, fast_interval, timeout, thresholds })
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use meridian_config::{Issue, Loaded, Position, parse};
 use meridian_model::{
-    AllDown, Check, ClusterId, Coordinates, DomainName, EndpointName, Hostname, Https, Policy, Rollout,
-    Share, Track, Trial,
+    AllDown, Check, ClusterId, Coordinates, DomainName, EndpointName, FlapDamping, Hostname, Https, Policy,
+    Rollout, Share, Thresholds, Track, Trial,
 };
 
 /// Two clusters, a zone, and one gateway with what is given in it.
@@ -202,14 +202,26 @@ name = "b"
 type = "tcp"
 port = 443
 interval = "3s"
+fast_interval = "200ms"
+flap = { changes = 0 }
 "#;
     let catalog = parse(text, Path::new("m.toml")).unwrap().catalog;
     let [http, tcp] = catalog.probes() else { panic!("two probes") };
     assert_eq!((&http.check, http.port), (&Check::Http { path: "/".into(), host: None }, 80));
     let seconds = Duration::from_secs;
-    assert_eq!((http.interval, http.timeout, http.hold_down), (seconds(10), seconds(5), seconds(30)));
-    assert_eq!((http.fall, http.rise), (3, 2));
+    assert_eq!([http.interval, http.fast_interval, http.timeout].map(|time| time.as_secs()), [10, 10, 5]);
+    let flap = FlapDamping { changes: 10, window: seconds(600), hold: seconds(60), hold_max: seconds(900) };
+    let thresholds = Thresholds {
+        fall: 3,
+        rise: 2,
+        forgive: 1,
+        rise_for: Duration::ZERO,
+        hold_down: seconds(30),
+        flap: Some(flap),
+    };
+    assert_eq!(http.thresholds, thresholds);
     assert_eq!((&tcp.check, tcp.port, tcp.timeout), (&Check::Tcp, 443, Duration::from_millis(1500)));
+    assert_eq!((tcp.fast_interval, &tcp.thresholds.flap), (Duration::from_millis(200), &None));
 }
 
 #[test]

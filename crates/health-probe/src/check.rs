@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use meridian_model::{Check, Probe};
+use meridian_model::{Check, Probe, Verdict};
 use tokio::time::{Instant, timeout};
 
 use crate::limits::{CAUSE_ACTION_OCTETS_MAX, CAUSE_FINDING_OCTETS_MAX};
@@ -12,11 +12,54 @@ use crate::limits::{CAUSE_ACTION_OCTETS_MAX, CAUSE_FINDING_OCTETS_MAX};
 
 /// What carries out a probe's check: the network, or a script in tests.
 pub trait Checker: Send + Sync + 'static {
-    /// Checks one address. On failure, says what was found, without naming the address:
-    /// `503, wanted 200-299`.
+    /// Checks one address, and says what was found without naming the address: `503, wanted 200-299`.
     ///
     /// The caller holds the deadline: it drops the future when the probe's timeout has passed.
-    fn check(&self, probe: &Probe, address: IpAddr) -> impl Future<Output = Result<(), String>> + Send;
+    fn check(&self, probe: &Probe, address: IpAddr) -> impl Future<Output = Finding> + Send;
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// What was wanted.
+    Good,
+    /// The address serves, with a reason to prefer others: a certificate that ends soon.
+    Degraded(String),
+    /// The address does not serve.
+    Failed(String),
+    /// Nothing that says one or the other.
+    NoData(String),
+}
+
+impl Finding {
+    /// The verdict that it speaks for.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Good => Verdict::Healthy,
+            Self::Degraded(_) => Verdict::Degraded,
+            Self::Failed(_) => Verdict::Unhealthy,
+            Self::NoData(_) => Verdict::Unknown,
+        }
+    }
+
+    /// Why it is not what was wanted.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Good => None,
+            Self::Degraded(reason) | Self::Failed(reason) | Self::NoData(reason) => Some(reason),
+        }
+    }
+
+    fn map(self, of: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Good => Self::Good,
+            Self::Degraded(reason) => Self::Degraded(of(&reason)),
+            Self::Failed(reason) => Self::Failed(of(&reason)),
+            Self::NoData(reason) => Self::NoData(of(&reason)),
+        }
+    }
 }
 
 //----------- Outcome --------------------------------------------------------
@@ -24,9 +67,9 @@ pub trait Checker: Send + Sync + 'static {
 /// The result of one probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The cause of a failure in words a person can act on:
+    /// What was found; what is not as wanted in words a person can act on:
     /// `GET http://192.0.2.10:8080/healthz: 503, wanted 200-299`. Bounded in length.
-    pub result: Result<(), String>,
+    pub finding: Finding,
     /// From the start of the probe to its end.
     pub latency: Duration,
 }
@@ -34,12 +77,11 @@ pub struct Outcome {
 /// Runs one probe within its timeout.
 pub(crate) async fn run<C: Checker>(checker: &C, probe: &Probe, address: IpAddr) -> Outcome {
     let started = Instant::now();
-    let result = match timeout(probe.timeout, checker.check(probe, address)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(finding)) => Err(cause(probe, address, &finding)),
-        Err(_elapsed) => Err(cause(probe, address, &format!("no answer within {:?}", probe.timeout))),
+    let finding = match timeout(probe.timeout, checker.check(probe, address)).await {
+        Ok(finding) => finding,
+        Err(_elapsed) => Finding::Failed(format!("no answer within {:?}", probe.timeout)),
     };
-    Outcome { result, latency: started.elapsed() }
+    Outcome { finding: finding.map(|found| cause(probe, address, found)), latency: started.elapsed() }
 }
 
 //----------- Causes ---------------------------------------------------------
@@ -74,6 +116,8 @@ fn shorten(text: &str, octets_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use meridian_model::Thresholds;
+
     use super::*;
 
     fn probe(check: Check) -> Probe {
@@ -83,9 +127,8 @@ mod tests {
             port: 8080,
             interval: Duration::from_secs(1),
             timeout: Duration::from_millis(500),
-            fall: 3,
-            rise: 2,
-            hold_down: Duration::ZERO,
+            fast_interval: Duration::from_secs(1),
+            thresholds: Thresholds { fall: 3, rise: 2, ..Thresholds::default() },
         }
     }
 
@@ -127,7 +170,7 @@ mod tests {
 
     struct Never;
     impl Checker for Never {
-        async fn check(&self, _: &Probe, _: IpAddr) -> Result<(), String> {
+        async fn check(&self, _: &Probe, _: IpAddr) -> Finding {
             std::future::pending().await
         }
     }
@@ -136,6 +179,6 @@ mod tests {
     async fn the_timeout_ends_a_check_that_never_does() {
         let outcome = run(&Never, &get("/healthz"), IpAddr::from([192, 0, 2, 10])).await;
         let cause = "GET http://192.0.2.10:8080/healthz: no answer within 500ms".to_owned();
-        assert_eq!(outcome, Outcome { result: Err(cause), latency: Duration::from_millis(500) });
+        assert_eq!(outcome, Outcome { finding: Finding::Failed(cause), latency: Duration::from_millis(500) });
     }
 }

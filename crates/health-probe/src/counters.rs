@@ -10,6 +10,7 @@ pub struct Counters {
     pub(crate) late: AtomicU64,
     pub(crate) skipped: AtomicU64,
     pub(crate) transitions: AtomicU64,
+    pub(crate) held: AtomicU64,
     pub(crate) snapshots: AtomicU64,
 }
 
@@ -27,6 +28,8 @@ pub struct Counts {
     pub skipped: u64,
     /// Changes of verdict that were reported, the first verdicts included.
     pub transitions: u64,
+    /// Recoveries that were put off because the target comes and goes.
+    pub held: u64,
     /// Snapshots published.
     pub snapshots: u64,
 }
@@ -35,7 +38,7 @@ impl Counters {
     /// The values now. Each is exact; a reader may see one move before another.
     #[must_use]
     pub fn read(&self) -> Counts {
-        let Self { probes, failed, late, skipped, transitions, snapshots } = self;
+        let Self { probes, failed, late, skipped, transitions, held, snapshots } = self;
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             probes: value(probes),
@@ -43,6 +46,7 @@ impl Counters {
             late: value(late),
             skipped: value(skipped),
             transitions: value(transitions),
+            held: value(held),
             snapshots: value(snapshots),
         }
     }

@@ -10,14 +10,14 @@ use fastrand::Rng;
 use meridian_model::{Catalog, Probe, Transition, Verdict, Verdicts};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, trace};
+use tracing::{info, trace, warn};
 
 use crate::counters::count;
 use crate::generation::{Generation, SlotId};
 use crate::limits::{COALESCE, FIRST_ROUND_MAX, INTERVAL_MAX};
 use crate::runner::{Job, Runner};
 use crate::slot::{Slot, effective};
-use crate::{Checker, Counters, Outcome, Settings, Snapshot};
+use crate::{Checker, Counters, Event, Finding, Held, Outcome, Settings, Snapshot};
 
 #[cfg(test)]
 mod tests;
@@ -132,37 +132,42 @@ impl<C: Checker> Engine<C> {
             && due <= now
         {
             self.due.pop();
-            let Some(slot) = self.slots.get(&id) else { continue };
+            let Some(slot) = self.slots.get_mut(&id) else { continue };
             if slot.is_missed(due, now) {
                 count(&self.counters.skipped, 1);
                 self.schedule(id, now);
             } else {
-                self.runner.submit(slot.job(id), now);
+                self.runner.submit(slot.start(id, now), now);
             }
         }
     }
 
     fn schedule(&mut self, id: SlotId, now: Instant) {
+        let since_start = self.since_start(now);
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        let (start, skipped) = slot.next_start(now, &mut self.rng);
+        let (start, skipped) = slot.next_start(now, since_start, &mut self.rng);
         count(&self.counters.skipped, skipped);
         self.due.push(Reverse((start, id)));
     }
 
     fn observe(&mut self, job: &Job, outcome: &Outcome, now: Instant) {
         count(&self.counters.probes, 1);
-        count(&self.counters.failed, u64::from(outcome.result.is_err()));
+        count(&self.counters.failed, u64::from(matches!(outcome.finding, Finding::Failed(_))));
         trace!(probe = %job.probe.name, address = %job.address, latency = ?outcome.latency,
-            failure = outcome.result.as_ref().err(), "outcome");
+            reason = outcome.finding.reason(), "outcome");
 
         let since_start = self.since_start(now);
         let Some(slot) = self.slots.get_mut(&job.slot) else { return };
-        let change = slot.observe(outcome, since_start, &mut self.lost);
+        let event = slot.observe(outcome, since_start, &mut self.lost);
         if slot.target.is_some() && slot.is_news(since_start) {
             self.publish_at.get_or_insert(now + COALESCE);
         }
-        if let Some(change) = change {
-            self.report(job.slot, change.from, change.held, LogLine::Yes);
+        match event {
+            Some(Event::Changed(change)) => {
+                self.report(job.slot, change.from, change.held, Some(change.took), LogLine::Yes);
+            }
+            Some(Event::Held(held)) => self.report_held(job.slot, held),
+            None => {}
         }
         if let Some(coming) = &mut self.coming {
             coming.unanswered.remove(&job.slot);
@@ -277,7 +282,14 @@ enum LogLine {
 
 impl<C: Checker> Engine<C> {
     /// Tells of a slot's new verdict. A slot that is in no catalog in force is told of when its is.
-    fn report(&self, id: SlotId, from: Verdict, held: Option<Duration>, line: LogLine) {
+    fn report(
+        &self,
+        id: SlotId,
+        from: Verdict,
+        held: Option<Duration>,
+        took: Option<Duration>,
+        line: LogLine,
+    ) {
         let (Some(slot), Some(current)) = (self.slots.get(&id), &self.current) else { return };
         let Some(target) = slot.target else { return };
         let used_by = current.used_by(target);
@@ -294,6 +306,7 @@ impl<C: Checker> Engine<C> {
             effective: effective(slot.observed()),
             cause: slot.cause.clone(),
             held,
+            took,
         };
         if line == LogLine::Yes {
             log(&transition);
@@ -310,19 +323,40 @@ impl<C: Checker> Engine<C> {
         }
         let observed = |id: &SlotId| self.slots.get(id).map(Slot::observed).unwrap_or_default();
         let of = |verdict| new.iter().filter(|id| observed(id) == verdict).count();
+        let degraded = match of(Verdict::Degraded) {
+            0 => String::new(),
+            count => format!("{count} degraded, "),
+        };
         info!(
-            "first round: {} healthy, {} unhealthy, {} unknown",
+            "first round: {} healthy, {degraded}{} unhealthy, {} unknown",
             of(Verdict::Healthy),
             of(Verdict::Unhealthy),
             of(Verdict::Unknown)
         );
         for id in new {
             match observed(id) {
-                Verdict::Healthy => self.report(*id, Verdict::Unknown, None, LogLine::No),
-                Verdict::Unhealthy => self.report(*id, Verdict::Unknown, None, LogLine::Yes),
+                Verdict::Healthy => self.report(*id, Verdict::Unknown, None, None, LogLine::No),
+                Verdict::Degraded | Verdict::Unhealthy => {
+                    self.report(*id, Verdict::Unknown, None, None, LogLine::Yes);
+                }
                 Verdict::Unknown => self.log_unknown(*id),
             }
         }
+    }
+
+    /// Tells that a target comes and goes, and that its recovery is put off.
+    fn report_held(&self, id: SlotId, held: Held) {
+        count(&self.counters.held, 1);
+        let (Some(slot), Some(current)) = (self.slots.get(&id), &self.current) else { return };
+        let used_by = slot.target.map(|target| current.used_by(target)).unwrap_or_default();
+        warn!(
+            endpoint = %used_by.endpoint,
+            gateways = used_by.gateways,
+            probe = %slot.probe.name,
+            changes = held.changes,
+            hold = ?held.hold,
+            "comes and goes: held unhealthy"
+        );
     }
 
     fn log_unknown(&self, id: SlotId) {
@@ -351,6 +385,7 @@ fn log(transition: &Transition) {
         effective,
         cause,
         held,
+        took,
     } = transition;
     info!(
         number,
@@ -361,7 +396,12 @@ fn log(transition: &Transition) {
         observed = observed.as_str(),
         effective = effective.as_str(),
         %cause,
-        held_ms = held.map(|held| u64::try_from(held.as_millis()).unwrap_or(u64::MAX)),
+        took_ms = took.map(whole_ms),
+        held_ms = held.map(whole_ms),
         "transition"
     );
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

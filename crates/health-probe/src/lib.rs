@@ -22,6 +22,7 @@
 mod check;
 mod counters;
 mod engine;
+mod flaps;
 mod generation;
 mod handle;
 pub mod limits;
@@ -31,8 +32,8 @@ mod slot;
 mod timetable;
 mod tracker;
 
-pub use check::{Checker, Outcome};
+pub use check::{Checker, Finding, Outcome};
 pub use counters::{Counters, Counts};
 pub use handle::{Handle, Settings, Snapshot, start};
 pub use network::{NetworkChecker, NetworkCheckerError};
-pub use tracker::{Change, Tracker};
+pub use tracker::{Change, Event, Held, Tracker};

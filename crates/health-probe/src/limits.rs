@@ -29,6 +29,10 @@ pub const JITTER_DIVISOR: u32 = 20;
 /// hundred snapshots a second, and detection is this much later.
 pub const COALESCE: Duration = Duration::from_millis(10);
 
+/// Changes of one target that are remembered for flap damping: as many as a probe may be told to allow,
+/// and one more.
+pub const FLAP_CHANGES_MAX: usize = 1001;
+
 /// Transitions that a slow receiver may fall behind before it loses the oldest.
 pub const TRANSITIONS_KEPT: usize = 1024;
 

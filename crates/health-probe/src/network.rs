@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 
 use crate::check::url;
-use crate::{Checker, limits};
+use crate::{Checker, Finding, limits};
 
 #[cfg(test)]
 mod tests;
@@ -62,12 +62,13 @@ impl NetworkChecker {
 }
 
 impl Checker for NetworkChecker {
-    async fn check(&self, probe: &Probe, address: IpAddr) -> Result<(), String> {
+    async fn check(&self, probe: &Probe, address: IpAddr) -> Finding {
         let address = SocketAddr::new(address, probe.port);
-        match &probe.check {
+        let result = match &probe.check {
             Check::Http { path, host } => self.http(address, path, host.as_deref()).await,
             Check::Tcp => TcpStream::connect(address).await.map(drop).map_err(|error| finding(&error)),
-        }
+        };
+        result.map_or_else(Finding::Failed, |()| Finding::Good)
     }
 }
 

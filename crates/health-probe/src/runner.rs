@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::counters::count;
 use crate::generation::SlotId;
 use crate::limits::{LATE_WARNING_EVERY, PROBES_UNDER_WAY_MAX};
-use crate::{Checker, Counters, Outcome, check};
+use crate::{Checker, Counters, Finding, Outcome, check};
 
 /// One probe to run.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl<C: Checker> Runner<C> {
             }
             // A defect of the checker costs the target one failure, not its probing.
             let outcome = ended.unwrap_or_else(|error| Outcome {
-                result: Err(check::cause(
+                finding: Finding::Failed(check::cause(
                     &job.probe,
                     job.address,
                     &format!("the check itself failed: {error}"),

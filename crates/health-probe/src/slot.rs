@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::generation::SlotId;
 use crate::runner::Job;
 use crate::timetable::Timetable;
-use crate::{Change, Outcome, Tracker, check};
+use crate::{Change, Event, Outcome, Tracker, check};
 
 /// An address under a probe. It outlives a catalog if the next one has the same.
 #[derive(Debug)]
@@ -48,14 +48,16 @@ impl Slot {
     }
 
     /// Takes an outcome. `lost` counts the verdicts that stopped being healthy, of all targets.
-    pub(crate) fn observe(&mut self, outcome: &Outcome, now: Duration, lost: &mut u64) -> Option<Change> {
-        let change = self.tracker.observe(&self.probe, outcome, now)?;
-        if change.from == Verdict::Healthy {
-            *lost += 1;
-            self.lost = *lost;
+    pub(crate) fn observe(&mut self, outcome: &Outcome, now: Duration, lost: &mut u64) -> Option<Event> {
+        let event = self.tracker.observe(&self.probe, outcome, now)?;
+        if let Event::Changed(change) = event {
+            if change.from.serves() && !change.to.serves() {
+                *lost += 1;
+                self.lost = *lost;
+            }
+            self.cause = why(&self.probe, self.address, outcome, change);
         }
-        self.cause = why(&self.probe, self.address, outcome, change);
-        Some(change)
+        Some(event)
     }
 
     pub(crate) fn observed(&self) -> Verdict {
@@ -83,8 +85,14 @@ impl Slot {
     }
 
     /// When its next probe starts, and how many beats were left out.
-    pub(crate) fn next_start(&mut self, now: Instant, rng: &mut Rng) -> (Instant, u64) {
-        self.timetable.next(now, rng)
+    pub(crate) fn next_start(
+        &mut self,
+        now: Instant,
+        since_start: Duration,
+        rng: &mut Rng,
+    ) -> (Instant, u64) {
+        let is_settling = self.tracker.is_settling(since_start);
+        self.timetable.next(now, is_settling, rng)
     }
 
     /// As [`Timetable::is_missed`].
@@ -92,7 +100,9 @@ impl Slot {
         self.timetable.is_missed(due, now)
     }
 
-    pub(crate) fn job(&self, slot: SlotId) -> Job {
+    /// Its next probe, which starts now.
+    pub(crate) fn start(&mut self, slot: SlotId, now: Instant) -> Job {
+        self.timetable.started(now);
         Job { slot, probe: Arc::clone(&self.probe), address: self.address }
     }
 }
@@ -105,10 +115,10 @@ pub(crate) fn effective(observed: Verdict) -> Verdict {
 
 /// The cause of a change: the last outcome, and which in the row it was.
 fn why(probe: &Probe, address: IpAddr, outcome: &Outcome, change: Change) -> String {
-    let last = match &outcome.result {
-        Ok(()) => check::cause(probe, address, &format!("success in {}ms", outcome.latency.as_millis())),
-        Err(cause) => cause.clone(),
-    };
+    let last = outcome.finding.reason().map_or_else(
+        || check::cause(probe, address, &format!("success in {}ms", outcome.latency.as_millis())),
+        str::to_owned,
+    );
     let count = change.outcomes;
     if change.from == Verdict::Unknown {
         format!("{last} (first probe)")

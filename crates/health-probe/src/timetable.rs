@@ -11,9 +11,13 @@ use tokio::time::Instant;
 use crate::limits::{FIRST_ROUND_SPREAD, INTERVAL_MAX, INTERVAL_MIN, JITTER_DIVISOR};
 
 /// The beats of one target: `origin + n × interval`, where the origin depends on the target alone.
+/// While a verdict settles, starts follow each other by the fast interval and no beat counts.
 #[derive(Debug)]
 pub(crate) struct Timetable {
     interval: Duration,
+    fast_interval: Duration,
+    /// When the last probe started.
+    started: Instant,
     /// The beat that the next start belongs to.
     beat: Instant,
 }
@@ -31,12 +35,28 @@ impl Timetable {
         if beat < first + probe.timeout.clamp(interval / 2, interval) {
             beat += interval;
         }
-        (Self { interval, beat }, first)
+        let fast_interval = probe.fast_interval.clamp(INTERVAL_MIN, interval);
+        (Self { interval, fast_interval, started: first, beat }, first)
+    }
+
+    /// Notes that a probe starts.
+    pub(crate) fn started(&mut self, now: Instant) {
+        self.started = now;
     }
 
     /// When the next probe starts, which may be before `now`, and how many beats are left out
     /// because an interval or more has passed since they were due.
-    pub(crate) fn next(&mut self, now: Instant, rng: &mut Rng) -> (Instant, u64) {
+    ///
+    /// `is_settling`: whether the verdict may be about to change.
+    pub(crate) fn next(&mut self, now: Instant, is_settling: bool, rng: &mut Rng) -> (Instant, u64) {
+        if is_settling && self.fast_interval < self.interval {
+            return (self.started + self.fast_interval, 0);
+        }
+        // Beats that fast starts stood in for.
+        let settled = self.started + self.interval / 2;
+        if self.beat < settled {
+            self.beat += self.interval * beats(settled - self.beat, self.interval);
+        }
         let skipped = self.skip(now);
         let start = self.jittered(rng);
         self.beat += self.interval;
@@ -73,6 +93,11 @@ fn hash(probe: &Probe, address: IpAddr) -> u64 {
     let mut hasher = DefaultHasher::new();
     (probe, address).hash(&mut hasher);
     hasher.finish()
+}
+
+/// How many beats it takes to pass over `time`.
+fn beats(time: Duration, interval: Duration) -> u32 {
+    u32::try_from(time.as_nanos().div_ceil(interval.as_nanos().max(1))).unwrap_or(u32::MAX)
 }
 
 /// `part` of 2⁶⁴ of a duration.

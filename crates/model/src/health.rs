@@ -13,6 +13,8 @@ pub enum Verdict {
     Unknown,
     /// Serves.
     Healthy,
+    /// Serves, with a reason to prefer others: only handed out when none of its tier is healthy.
+    Degraded,
     /// Does not serve.
     Unhealthy,
 }
@@ -24,8 +26,15 @@ impl Verdict {
         match self {
             Self::Unknown => "unknown",
             Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
             Self::Unhealthy => "unhealthy",
         }
+    }
+
+    /// Whether it serves: healthy or degraded.
+    #[must_use]
+    pub fn serves(self) -> bool {
+        matches!(self, Self::Healthy | Self::Degraded)
     }
 }
 
@@ -111,4 +120,7 @@ pub struct Transition {
     pub cause: String,
     /// How long the verdict before had held; `None` for the first.
     pub held: Option<Duration>,
+    /// How long detection took: from the start of the first probe that spoke against the verdict before;
+    /// `None` for the first.
+    pub took: Option<Duration>,
 }

@@ -31,6 +31,6 @@ pub use place::{Continent, Coordinates, CoordinatesError, CountryCode, CountryCo
 pub use policy::{
     ClientMatch, Geo, GeoRule, Latency, LatencyRow, LatencyTable, Nearest, Policy, Prefix, Share, Tier,
 };
-pub use probe::{Check, Probe};
+pub use probe::{Check, FlapDamping, Probe, Thresholds};
 pub use residency::{Conflict, Jurisdiction, Residency, ResidencyClients, ResidencyRule, UnknownClients};
 pub use zone::{RecordSet, Zone};

@@ -1,6 +1,8 @@
-//! What is checked at an endpoint's addresses, and how often.
+//! What is checked at an endpoint's addresses, how often, and what turns outcomes into a verdict.
 
 use std::time::Duration;
+
+//----------- Probe ----------------------------------------------------------
 
 /// One way of checking an address, with the thresholds that turn outcomes into a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,14 +15,51 @@ pub struct Probe {
     pub port: u16,
     /// From the start of one check of an address to the start of the next.
     pub interval: Duration,
+    /// The same from the first outcome against the verdict until it changes or is confirmed; at most
+    /// `interval`.
+    pub fast_interval: Duration,
     /// A check that has not succeeded by then has failed; at most `interval`.
     pub timeout: Duration,
-    /// Failures in a row that make a healthy address unhealthy; at least 1.
+    /// When outcomes change a verdict.
+    pub thresholds: Thresholds,
+}
+
+/// When outcomes change a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Thresholds {
+    /// Failures that make an address that serves unhealthy; at least 1.
     pub fall: u32,
-    /// Successes in a row that make an unhealthy address healthy; at least 1.
+    /// Successes in a row that make an unhealthy address serve; at least 1.
     pub rise: u32,
+    /// Successes in a row that forget the failures before them, while the address serves; at least 1.
+    /// With 1, only failures in a row count (gdnsd's `ok_thresh`).
+    pub forgive: u32,
+    /// For how long the successes of a recovery must have gone on, beside being `rise` in a row.
+    pub rise_for: Duration,
     /// How long after a change of verdict it still counts as in doubt.
     pub hold_down: Duration,
+    /// When an address that comes and goes is held unhealthy; `None`: never.
+    pub flap: Option<FlapDamping>,
+}
+
+impl Default for Thresholds {
+    /// Every outcome decides by itself.
+    fn default() -> Self {
+        Self { fall: 1, rise: 1, forgive: 1, rise_for: Duration::ZERO, hold_down: Duration::ZERO, flap: None }
+    }
+}
+
+/// When an address that comes and goes is held unhealthy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FlapDamping {
+    /// More changes than this between serving and not, within `window`, are flapping; at least 1.
+    pub changes: u32,
+    /// How far back changes count.
+    pub window: Duration,
+    /// How long the recovery is put off the first time; each time after that twice as long.
+    pub hold: Duration,
+    /// The longest that it is put off.
+    pub hold_max: Duration,
 }
 
 /// What a probe does with an address.

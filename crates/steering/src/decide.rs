@@ -1,6 +1,6 @@
 //! From the standing of endpoints and a rank of clusters to the candidates.
 
-use meridian_model::{AllDown, ClusterId, Endpoint, Gateway, Share, Track, Verdict};
+use meridian_model::{AllDown, ClusterId, Endpoint, Gateway, Share, TargetId, Track, Verdict, Verdicts};
 
 use crate::permit::Permit;
 use crate::rank::Rank;
@@ -55,6 +55,8 @@ pub struct Candidate {
 pub enum Basis {
     /// They are healthy.
     Healthy,
+    /// They are degraded, and nothing of their tier is healthy.
+    Degraded,
     /// Too few of a tier are healthy, so all of it counts as healthy (`panic_below`).
     Panic,
     /// Nothing is: the policy as though all were (`serve_all`).
@@ -74,10 +76,13 @@ pub enum Basis {
 }
 
 impl Basis {
-    /// Whether only healthy addresses of the candidates may be handed out.
-    #[must_use]
-    pub fn obeys_health(self) -> bool {
-        self == Self::Healthy
+    /// Whether an address of a candidate may be handed out.
+    pub(crate) fn takes(self, target: TargetId, verdicts: &Verdicts) -> bool {
+        match self {
+            Self::Healthy => verdicts.is_healthy(target),
+            Self::Degraded => verdicts.get(target).verdict.serves(),
+            _ => true,
+        }
     }
 }
 
@@ -202,17 +207,19 @@ impl<'a> Stages<'a> {
             return self.nothing(self.why_nothing(track));
         }
         trail.note(|| {
-            let (kept, removed) = permitted.iter().partition(|&&index| self.is_healthy(index));
-            Note::Health { kept, removed }
+            let (kept, others): (_, Vec<usize>) =
+                permitted.iter().partition(|&&index| self.is_healthy(index));
+            let (degraded, removed) = others.into_iter().partition(|&index| self.serves(index));
+            Note::Health { kept, degraded, removed }
         });
-        if let Some(Chosen { members, in_doubt, panic }) = self.healthy(&permitted, track, trail) {
+        if let Some(Chosen { members, in_doubt, basis }) = self.healthy(&permitted, track, trail) {
             trail.note(|| Note::Chosen(members.clone()));
-            let doubt = match (panic, in_doubt) {
-                (true, _) => Some(Doubt::Fallback),
-                (false, true) => Some(Doubt::Verdict),
-                (false, false) => None,
+            let doubt = match (basis, in_doubt) {
+                (Basis::Panic, _) => Some(Doubt::Fallback),
+                (_, true) => Some(Doubt::Verdict),
+                (_, false) => None,
             };
-            return self.decision(&members, doubt, if panic { Basis::Panic } else { Basis::Healthy });
+            return self.decision(&members, doubt, basis);
         }
         trail.note(|| Note::AllDown);
         let (members, basis) = self.all_down(&permitted, track);
@@ -241,6 +248,11 @@ impl<'a> Stages<'a> {
         self.standings[index].verdict == Some(Verdict::Healthy)
     }
 
+    /// Whether it is healthy or degraded.
+    pub(crate) fn serves(&self, index: usize) -> bool {
+        self.standings[index].verdict.is_some_and(Verdict::serves)
+    }
+
     /// Why no endpoint is left after residency and family.
     fn why_nothing(&self, track: Track) -> Basis {
         let permits = |endpoint: &Endpoint| self.permit.allows(endpoint.cluster);
@@ -256,7 +268,7 @@ impl<'a> Stages<'a> {
         *self.permit != Permit::All && !unbound.decide(track, &mut ()).candidates.is_empty()
     }
 
-    /// The healthy tier to use; `None` when nothing is healthy.
+    /// The tier to use that serves; `None` when none does.
     ///
     /// The client's track goes first; a track with nothing healthy gives its clients to the others.
     /// Weight 0 takes part only when nothing else is left (Route 53). What the policy gives no turn is
@@ -318,14 +330,14 @@ impl<'a> Stages<'a> {
     }
 
     /// The endpoints of the named clusters. A cluster that the policy gives no turn, as one with
-    /// nothing but a page that says sorry, may be among them: then it is healthy ones first.
+    /// nothing but a page that says sorry, may be among them: then it is those that serve first.
     fn fallback(&self, clusters: &[ClusterId], permitted: &[usize], track: Track) -> Option<Vec<usize>> {
         let is_named = |index: &usize| clusters.contains(&self.gateway.endpoints[*index].cluster);
         let named: Vec<usize> = permitted.iter().copied().filter(is_named).collect();
-        let healthy: Vec<usize> = named.iter().copied().filter(|&index| self.is_healthy(index)).collect();
+        let serving: Vec<usize> = named.iter().copied().filter(|&index| self.serves(index)).collect();
         let together = Stages { rank: &Rank::Together(clusters.to_vec()), ..*self };
         together
-            .first_tier(&healthy, track)
+            .first_tier(&serving, track)
             .or_else(|| self.first_tier(&named, track))
             .or_else(|| together.first_tier(&named, track))
     }

@@ -23,7 +23,7 @@ pub struct Picked {
 /// Puts the addresses of one answer into `into`, which is emptied first.
 ///
 /// `roster` is the gateway's own, of the family that was decided for. Candidates are taken by weight
-/// without replacement, each contributing its addresses (healthy ones only, unless the decision is a
+/// without replacement, each contributing its addresses (those that serve, unless the decision is a
 /// fallback) until `answers` are there; `None`: all. The same `draw` gives the same answer.
 pub fn pick(
     roster: Roster<'_>,
@@ -145,10 +145,10 @@ impl<A: Number> Picking<'_, A> {
     fn usable(&self, candidate: &Candidate) -> impl Iterator<Item = &Listed<A>> + Clone {
         let first = usize::from(candidate.first);
         let listed = self.listed.get(first..first + usize::from(candidate.count)).unwrap_or_default();
-        let obeys_health = self.decision.basis.obeys_health();
-        listed.iter().filter(move |listed| {
-            !obeys_health || listed.target.is_none_or(|target| self.verdicts.is_healthy(target))
-        })
+        let basis = self.decision.basis;
+        listed
+            .iter()
+            .filter(move |listed| listed.target.is_none_or(|target| basis.takes(target, self.verdicts)))
     }
 }
 

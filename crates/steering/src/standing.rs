@@ -40,8 +40,8 @@ pub struct Standing {
     pub verdict: Option<Verdict>,
     /// Whether one of these verdicts is in doubt.
     pub in_doubt: bool,
-    /// Among the gateway's endpoints that are not healthy: the place of this one in the order in
-    /// which they were lost, from 1; 0 for one that is healthy or never was.
+    /// Among the gateway's endpoints that do not serve: the place of this one in the order in which
+    /// they were lost, from 1; 0 for one that serves or never did.
     pub lost_rank: u16,
 }
 
@@ -53,7 +53,7 @@ pub fn standings(gateway: &Gateway, family: Family, verdicts: &Verdicts) -> Vec<
     let mut lost = Vec::new();
     for endpoint in &gateway.endpoints {
         let verdict = verdict(endpoint, family, verdicts);
-        let when = if verdict == Some(Verdict::Healthy) { 0 } else { lost_at(endpoint, family, verdicts) };
+        let when = if verdict.is_some_and(Verdict::serves) { 0 } else { lost_at(endpoint, family, verdicts) };
         lost.push(when);
         let in_doubt = addresses(endpoint, family).any(|address| in_doubt(address, verdicts));
         all.push(Standing { verdict, in_doubt, lost_rank: 0 });
@@ -92,11 +92,12 @@ fn addresses(endpoint: &Endpoint, family: Option<Family>) -> impl Iterator<Item 
     endpoint.addresses.iter().filter(move |address| family.is_none_or(|family| family.has(address.ip)))
 }
 
-/// Healthy if one address is; else unknown if one is; else unhealthy. A hostname that is lost is
+/// Healthy if one address is; else degraded, else unknown if one is; else unhealthy. A hostname that is lost is
 /// unhealthy.
 fn verdict(endpoint: &Endpoint, family: Option<Family>, verdicts: &Verdicts) -> Option<Verdict> {
     let rank = |verdict: &Verdict| match verdict {
-        Verdict::Healthy => 2,
+        Verdict::Healthy => 3,
+        Verdict::Degraded => 2,
         Verdict::Unknown => 1,
         Verdict::Unhealthy => 0,
     };

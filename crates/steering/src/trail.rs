@@ -62,6 +62,8 @@ pub enum Note {
     Health {
         /// Healthy.
         kept: Vec<usize>,
+        /// Degraded: used where no healthy one is left in a tier.
+        degraded: Vec<usize>,
         /// Unhealthy or not yet probed.
         removed: Vec<usize>,
     },
@@ -74,23 +76,25 @@ pub enum Note {
         /// Which are looked at.
         members: Vec<usize>,
     },
-    /// A tier is skipped: too few of its endpoints are healthy.
+    /// A tier is skipped: too few of its endpoints serve.
     TooFewHealthy {
         /// The tier's endpoints.
         members: Vec<usize>,
-        /// How many of them are healthy.
+        /// How many of them are healthy or degraded.
         healthy: usize,
         /// How many it wants.
         wanted: u16,
     },
-    /// A tier counts as all healthy: too many of its endpoints are not.
+    /// A tier counts as all healthy: too many of its endpoints do not serve.
     Panic {
         /// The tier's endpoints.
         members: Vec<usize>,
-        /// How many of them are healthy.
+        /// How many of them are healthy or degraded.
         healthy: usize,
     },
-    /// A tier has nothing healthy; the next one is looked at.
+    /// A tier has nothing healthy; its degraded endpoints stand in.
+    OnlyDegraded(Vec<usize>),
+    /// A tier has nothing that serves; the next one is looked at.
     NothingHealthy(Vec<usize>),
     /// The first tier with something healthy: these answer.
     Chosen(Vec<usize>),

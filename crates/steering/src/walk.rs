@@ -2,7 +2,7 @@
 
 use meridian_model::{ClusterId, Share};
 
-use crate::decide::Stages;
+use crate::decide::{Basis, Stages};
 use crate::rank::Rank;
 use crate::trail::{Note, Trail};
 
@@ -10,7 +10,8 @@ use crate::trail::{Note, Trail};
 pub(crate) struct Chosen {
     pub(crate) members: Vec<usize>,
     pub(crate) in_doubt: bool,
-    pub(crate) panic: bool,
+    /// Healthy, degraded or panic.
+    pub(crate) basis: Basis,
 }
 
 /// One way through a rank, for the endpoints of one track.
@@ -30,7 +31,7 @@ impl<'s, 'a> Walk<'s, 'a> {
     }
 
     /// The gateway's own `panic_below`, then the rank: first with every tier's `min_healthy`, then, as
-    /// something healthy is better than nothing, without.
+    /// something that serves is better than nothing, without.
     pub(crate) fn first(mut self, rank: &Rank, members: &[usize], trail: &mut impl Trail) -> Option<Chosen> {
         let panic = self.panics(self.stages.gateway.panic_below, self.counted, trail);
         let found = self.rank(rank, members, panic, trail);
@@ -38,7 +39,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         found.or_else(|| self.rank(rank, members, panic, trail))
     }
 
-    /// The first endpoints of a rank among `members` that are healthy; in a `panic`, all count so.
+    /// The first endpoints of a rank among `members` that serve; in a `panic`, all count so.
     fn rank(
         &mut self,
         rank: &Rank,
@@ -78,13 +79,24 @@ impl<'s, 'a> Walk<'s, 'a> {
             return None;
         }
         *self.in_doubt |= all.iter().any(|&index| self.stages.standings[index].in_doubt);
-        let chosen: Vec<usize> =
-            all.iter().copied().filter(|&index| panic || self.stages.is_healthy(index)).collect();
-        if chosen.is_empty() {
-            trail.note(|| Note::NothingHealthy(all));
-            return None;
+        let in_doubt = *self.in_doubt;
+        if panic {
+            return Some(Chosen { members: all, in_doubt, basis: Basis::Panic });
         }
-        Some(Chosen { members: chosen, in_doubt: *self.in_doubt, panic })
+        let of = |wanted: fn(&Stages<'a>, usize) -> bool| -> Vec<usize> {
+            all.iter().copied().filter(|&index| wanted(self.stages, index)).collect()
+        };
+        let healthy = of(Stages::is_healthy);
+        if !healthy.is_empty() {
+            return Some(Chosen { members: healthy, in_doubt, basis: Basis::Healthy });
+        }
+        let degraded = of(Stages::serves);
+        if !degraded.is_empty() {
+            trail.note(|| Note::OnlyDegraded(degraded.clone()));
+            return Some(Chosen { members: degraded, in_doubt, basis: Basis::Degraded });
+        }
+        trail.note(|| Note::NothingHealthy(all));
+        None
     }
 
     //--- Conditions
@@ -105,16 +117,17 @@ impl<'s, 'a> Walk<'s, 'a> {
         too_few
     }
 
-    /// Whether a condition on how many of these are healthy holds, and how many are. What is in doubt
-    /// counts only where it can turn the condition.
+    /// Whether a condition on how many of these serve holds, and how many do: degraded ones too, so that
+    /// a certificate near its end empties no tier. What is in doubt counts only where it can turn the
+    /// condition.
     fn holds(&mut self, of: &[usize], condition: impl Fn(usize) -> bool) -> (bool, usize) {
         let standings = self.stages.standings;
-        let (healthy, others): (Vec<usize>, Vec<usize>) =
-            of.iter().partition(|&&index| self.stages.is_healthy(index));
+        let (serving, others): (Vec<usize>, Vec<usize>) =
+            of.iter().partition(|&&index| self.stages.serves(index));
         let in_doubt = |of: &[usize]| of.iter().filter(|&&index| standings[index].in_doubt).count();
-        let (least, most) = (healthy.len() - in_doubt(&healthy), healthy.len() + in_doubt(&others));
+        let (least, most) = (serving.len() - in_doubt(&serving), serving.len() + in_doubt(&others));
         *self.in_doubt |= condition(least) != condition(most);
-        (condition(healthy.len()), healthy.len())
+        (condition(serving.len()), serving.len())
     }
 
     fn among(&self, clusters: &[ClusterId], members: &[usize]) -> Vec<usize> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use meridian_model::{
     AllDown, Catalog, CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress,
-    Gateway, Place, Policy, Probe, ProbeId, TargetHealth, Tier, Track, Verdict, Verdicts,
+    Gateway, Place, Policy, Probe, ProbeId, TargetHealth, Thresholds, Tier, Track, Verdict, Verdicts,
 };
 use meridian_steering::{
     Addresses, Basis, Client, Decision, Doubt, Draw, Family, Outlook, Permit, Ranker, Roster, decide,
@@ -62,10 +62,9 @@ fn with_targets(gateway: Gateway) -> Gateway {
         check: Check::Tcp,
         port: 80,
         interval: std::time::Duration::from_secs(1),
+        fast_interval: std::time::Duration::from_secs(1),
         timeout: std::time::Duration::from_secs(1),
-        fall: 1,
-        rise: 1,
-        hold_down: std::time::Duration::ZERO,
+        thresholds: Thresholds::default(),
     };
     let parts =
         CatalogParts { clusters, probes: vec![probe], gateways: vec![gateway], ..CatalogParts::default() };
@@ -328,8 +327,8 @@ fn an_endpoint_hands_out_only_its_healthy_addresses() {
 //----------- Properties -----------------------------------------------------
 
 fn any_health() -> impl Strategy<Value = TargetHealth> {
-    (0..3_usize, any::<bool>(), 0..5_u64).prop_map(|(verdict, in_doubt, lost)| TargetHealth {
-        verdict: [Verdict::Unknown, Verdict::Healthy, Verdict::Unhealthy][verdict],
+    (0..4_usize, any::<bool>(), 0..5_u64).prop_map(|(verdict, in_doubt, lost)| TargetHealth {
+        verdict: [Verdict::Unknown, Verdict::Healthy, Verdict::Degraded, Verdict::Unhealthy][verdict],
         in_doubt,
         lost,
     })
@@ -389,13 +388,17 @@ proptest! {
             picked(&gateway, family, &decision, &verdicts, random, &mut addresses);
             let of_family = || gateway.endpoints.iter().flat_map(|e| &e.addresses).filter(|a| family.has(a.ip));
             prop_assert!(addresses.iter().all(|ip| of_family().any(|a| a.ip == *ip)));
-            let verdict = |ip: IpAddr| {
-                of_family().filter(|a| a.ip == ip).any(|a| verdicts.get(a.target.unwrap()).verdict == Verdict::Healthy)
-            };
-            if decision.basis == Basis::Healthy {
-                prop_assert!(addresses.iter().all(|&ip| verdict(ip)), "an unhealthy address: {addresses:?}");
-            } else {
-                prop_assert!(decision.doubt.is_some() || decision.basis == Basis::NoAddress);
+            let of = |ip: IpAddr| of_family().filter(move |a| a.ip == ip).map(|a| verdicts.get(a.target.unwrap()).verdict);
+            match decision.basis {
+                Basis::Healthy => {
+                    let is_healthy = |ip: IpAddr| of(ip).any(|verdict| verdict == Verdict::Healthy);
+                    prop_assert!(addresses.iter().all(|&ip| is_healthy(ip)), "not healthy: {addresses:?}");
+                }
+                Basis::Degraded => {
+                    let is_degraded = |ip: IpAddr| of(ip).any(|verdict| verdict == Verdict::Degraded);
+                    prop_assert!(addresses.iter().all(|&ip| is_degraded(ip)), "not degraded: {addresses:?}");
+                }
+                _ => prop_assert!(decision.doubt.is_some() || decision.basis == Basis::NoAddress),
             }
             // An empty answer is never made by health alone.
             let may_be_empty = of_family().next().is_none()

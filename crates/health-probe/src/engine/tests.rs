@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use meridian_model::{
     CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress, Gateway, Policy,
-    ProbeId, TargetHealth, TargetId, Track,
+    ProbeId, TargetHealth, TargetId, Thresholds, Track,
 };
 
 use tracing::subscriber::DefaultGuard;
@@ -29,6 +29,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Up,
+    Degraded,
     Down,
     /// Success after this long.
     Slow(Duration),
@@ -84,7 +85,7 @@ impl Script {
 }
 
 impl Checker for Script {
-    async fn check(&self, _: &Probe, address: IpAddr) -> Result<(), String> {
+    async fn check(&self, _: &Probe, address: IpAddr) -> Finding {
         let answer = {
             let mut told = self.0.lock().unwrap();
             told.starts.push((Instant::now(), address));
@@ -94,11 +95,12 @@ impl Checker for Script {
         };
         let _under_way = UnderWay(self);
         match answer {
-            Answer::Up => Ok(()),
-            Answer::Down => Err("503, wanted 200-299".into()),
+            Answer::Up => Finding::Good,
+            Answer::Degraded => Finding::Degraded("certificate ends in 3 days, wanted 14".into()),
+            Answer::Down => Finding::Failed("503, wanted 200-299".into()),
             Answer::Slow(latency) => {
                 tokio::time::sleep(latency).await;
-                Ok(())
+                Finding::Good
             }
             Answer::Hangs => std::future::pending().await,
             Answer::Panics => panic!("as the script says"),
@@ -124,11 +126,15 @@ fn probe() -> Probe {
         check: Check::Http { path: "/healthz".into(), host: None },
         port: 8080,
         interval: SECOND,
+        fast_interval: SECOND * 3600,
         timeout: MS * 500,
-        fall: 3,
-        rise: 2,
-        hold_down: Duration::ZERO,
+        thresholds: Thresholds { fall: 3, rise: 2, ..Thresholds::default() },
     }
+}
+
+/// One failure is enough.
+fn fall_at_once() -> Thresholds {
+    Thresholds { fall: 1, rise: 2, ..Thresholds::default() }
 }
 
 fn gateway(name: &str, addresses: &[IpAddr]) -> Gateway {

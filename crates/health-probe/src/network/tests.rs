@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use meridian_model::Thresholds;
+
 use super::*;
 use crate::{Outcome, check};
 
@@ -109,10 +111,9 @@ fn probe(port: u16, check: Check) -> Probe {
         check,
         port,
         interval: Duration::from_secs(10),
+        fast_interval: Duration::from_secs(10),
         timeout: Duration::from_secs(10),
-        fall: 3,
-        rise: 2,
-        hold_down: Duration::ZERO,
+        thresholds: Thresholds { fall: 3, rise: 2, ..Thresholds::default() },
     }
 }
 
@@ -124,7 +125,7 @@ async fn run(probe: &Probe, address: SocketAddr) -> Outcome {
 async fn failure_of(behaviour: Behaviour) -> String {
     let server = serve("127.0.0.1:0", behaviour).await;
     let outcome = run(&http(server.address.port(), "/healthz", None), server.address).await;
-    let cause = outcome.result.unwrap_err();
+    let Finding::Failed(cause) = outcome.finding else { panic!("{outcome:?}") };
     let prefix = format!("GET http://{}/healthz: ", server.address);
     cause.strip_prefix(&prefix).unwrap_or_else(|| panic!("{cause}")).to_owned()
 }
@@ -147,7 +148,7 @@ async fn a_status_from_200_to_299_is_a_success() {
         let text: &'static str = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").leak();
         let server = serve("127.0.0.1:0", Behaviour::Send(text)).await;
         let outcome = run(&http(server.address.port(), "/healthz", None), server.address).await;
-        assert_eq!(outcome.result, Ok(()), "{status}");
+        assert_eq!(outcome.finding, Finding::Good, "{status}");
         assert!(outcome.latency > Duration::ZERO);
     }
 }
@@ -180,7 +181,7 @@ async fn a_redirect_is_not_followed() {
 async fn the_request_is_what_the_probe_says() {
     let mut server = serve("127.0.0.1:0", Behaviour::Send(OK)).await;
     let probe = http(server.address.port(), "/healthz?deep=1", Some("shop.gslb.example"));
-    assert_eq!(run(&probe, server.address).await.result, Ok(()));
+    assert_eq!(run(&probe, server.address).await.finding, Finding::Good);
     let request = server.requests.recv().await.unwrap().to_ascii_lowercase();
     assert!(request.starts_with("get /healthz?deep=1 http/1.1\r\n"), "{request}");
     for line in ["host: shop.gslb.example", "user-agent: meridian-probe", "connection: close"] {
@@ -192,7 +193,7 @@ async fn the_request_is_what_the_probe_says() {
 #[tokio::test]
 async fn without_a_host_the_address_is_sent() {
     let mut server = serve("127.0.0.1:0", Behaviour::Send(OK)).await;
-    assert_eq!(run(&http(server.address.port(), "/", None), server.address).await.result, Ok(()));
+    assert_eq!(run(&http(server.address.port(), "/", None), server.address).await.finding, Finding::Good);
     let request = server.requests.recv().await.unwrap().to_ascii_lowercase();
     assert!(request.contains(&format!("\r\nhost: {}\r\n", server.address)), "{request}");
 }
@@ -203,7 +204,7 @@ async fn each_probe_opens_and_closes_its_own_connection() {
     let checker = NetworkChecker::new().unwrap();
     let probe = http(server.address.port(), "/", None);
     for _ in 0..3 {
-        assert_eq!(check::run(&checker, &probe, server.address.ip()).await.result, Ok(()));
+        assert_eq!(check::run(&checker, &probe, server.address.ip()).await.finding, Finding::Good);
         server.closed.recv().await.unwrap();
     }
 }
@@ -226,19 +227,19 @@ fn a_proxy_in_the_environment_is_not_used() {
 async fn http_over_ipv6() {
     let server = serve("[::1]:0", Behaviour::Send(OK)).await;
     let outcome = run(&http(server.address.port(), "/", None), server.address).await;
-    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(outcome.finding, Finding::Good);
     let not_found = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     let server = serve("[::1]:0", Behaviour::Send(not_found)).await;
     let outcome = run(&http(server.address.port(), "/", None), server.address).await;
     let port = server.address.port();
-    assert_eq!(outcome.result, Err(format!("GET http://[::1]:{port}/: 404, wanted 200-299")));
+    assert_eq!(outcome.finding, Finding::Failed(format!("GET http://[::1]:{port}/: 404, wanted 200-299")));
 }
 
 #[tokio::test]
 async fn a_refused_connection_is_named() {
     let (_socket, address) = refused();
     let outcome = run(&http(address.port(), "/healthz", None), address).await;
-    assert_eq!(outcome.result, Err(format!("GET http://{address}/healthz: connection refused")));
+    assert_eq!(outcome.finding, Finding::Failed(format!("GET http://{address}/healthz: connection refused")));
 }
 
 #[tokio::test]
@@ -255,7 +256,7 @@ async fn a_server_that_closes_or_talks_nonsense_fails() {
 async fn a_host_that_no_header_can_hold_fails_and_does_not_panic() {
     let (_socket, address) = refused();
     let outcome = run(&http(address.port(), "/", Some("two\r\nlines")), address).await;
-    let cause = outcome.result.unwrap_err();
+    let Finding::Failed(cause) = outcome.finding else { panic!("{outcome:?}") };
     assert!(
         cause.contains("invalid HTTP header value") || cause.contains("failed to parse header value"),
         "{cause}"
@@ -269,7 +270,7 @@ async fn hostile(behaviour: Behaviour, timeout: Duration) -> String {
     let mut server = serve("127.0.0.1:0", behaviour).await;
     let mut probe = http(server.address.port(), "/healthz", None);
     probe.timeout = timeout;
-    let cause = run(&probe, server.address).await.result.unwrap_err();
+    let Finding::Failed(cause) = run(&probe, server.address).await.finding else { panic!("no failure") };
     server.closed.recv().await.unwrap();
     cause
 }
@@ -309,7 +310,7 @@ async fn a_body_that_never_ends_is_not_read() {
     let endless = Behaviour::Repeat("HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n", block, 0);
     let mut server = serve("127.0.0.1:0", endless).await;
     let outcome = run(&http(server.address.port(), "/", None), server.address).await;
-    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(outcome.finding, Finding::Good);
     server.closed.recv().await.unwrap();
 }
 
@@ -320,9 +321,9 @@ async fn tcp_open_and_refused() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let listener = TcpListener::bind(address).await.unwrap();
         let open = listener.local_addr().unwrap();
-        assert_eq!(run(&probe(open.port(), Check::Tcp), open).await.result, Ok(()), "{open}");
+        assert_eq!(run(&probe(open.port(), Check::Tcp), open).await.finding, Finding::Good, "{open}");
     }
     let (_socket, address) = refused();
     let outcome = run(&probe(address.port(), Check::Tcp), address).await;
-    assert_eq!(outcome.result, Err(format!("connect to {address}: connection refused")));
+    assert_eq!(outcome.finding, Finding::Failed(format!("connect to {address}: connection refused")));
 }

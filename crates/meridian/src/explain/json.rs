@@ -142,9 +142,9 @@ fn note(note: &Note, gateway: &Gateway, naming: &Naming) -> Value {
             "measured_for": measured.as_ref().map(|wanted| naming.condition(wanted)),
         }),
         Note::NoAddress(without) => json!({ "stage": "family", "removed": names(without) }),
-        Note::Health { kept, removed } => {
-            json!({ "stage": "health", "kept": names(kept), "removed": names(removed) })
-        }
+        Note::Health { kept, degraded, removed } => json!({
+            "stage": "health", "kept": names(kept), "degraded": names(degraded), "removed": names(removed),
+        }),
         Note::Track { track, weightless, members } => json!({
             "stage": "track", "track": track.map(meridian_model::Track::as_str),
             "weightless": weightless, "members": names(members),
@@ -155,6 +155,7 @@ fn note(note: &Note, gateway: &Gateway, naming: &Naming) -> Value {
         Note::Panic { members, healthy } => {
             json!({ "stage": "panic", "members": names(members), "healthy": healthy })
         }
+        Note::OnlyDegraded(members) => json!({ "stage": "only_degraded", "members": names(members) }),
         Note::NothingHealthy(members) => json!({ "stage": "nothing_healthy", "members": names(members) }),
         Note::Chosen(members) => json!({ "stage": "chosen", "members": names(members) }),
         Note::AllDown => json!({ "stage": "all_down" }),

@@ -209,8 +209,12 @@ fn note_text(note: &Note, gateway: &Gateway, naming: &Naming) -> Option<(&'stati
             ("residency", format!("kept {}; removed {}", names(kept), names(removed)))
         }
         Note::NoAddress(without) => ("family", format!("nothing to hand out in it: {}", names(without))),
-        Note::Health { kept, removed } => {
-            ("health", format!("healthy {}; not healthy {}", names(kept), names(removed)))
+        Note::Health { kept, degraded, removed } => {
+            let degraded = match &degraded[..] {
+                [] => String::new(),
+                some => format!("degraded {}; ", names(some)),
+            };
+            ("health", format!("healthy {}; {degraded}not healthy {}", names(kept), names(removed)))
         }
         Note::Track { track, weightless, members } => {
             let of = track.map_or("other tracks", |track| track.as_str());
@@ -224,6 +228,7 @@ fn note_text(note: &Note, gateway: &Gateway, naming: &Naming) -> Option<(&'stati
             let of = members.len();
             ("panic", format!("{}: {healthy} of {of} healthy, all count as healthy", names(members)))
         }
+        Note::OnlyDegraded(members) => ("tier", format!("{}: degraded, none is healthy", names(members))),
         Note::NothingHealthy(members) => ("tier", format!("{}: not healthy", names(members))),
         Note::Chosen(members) => ("chosen", names(members)),
         Note::AllDown => ("all down", "nothing permitted is healthy".to_owned()),
@@ -234,6 +239,7 @@ fn note_text(note: &Note, gateway: &Gateway, naming: &Naming) -> Option<(&'stati
 pub(super) fn basis_text(basis: Basis) -> &'static str {
     match basis {
         Basis::Healthy => "healthy",
+        Basis::Degraded => "degraded: nothing of the tier is healthy",
         Basis::Panic => "panic_below: too few are healthy to believe it",
         Basis::ServeAll => "all_down = \"serve_all\"",
         Basis::LastHealthy => "all_down = \"last_healthy\"",

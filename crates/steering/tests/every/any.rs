@@ -45,6 +45,7 @@ pub(crate) fn any_case() -> impl Strategy<Value = Case> {
 fn any_health() -> impl Strategy<Value = TargetHealth> {
     let verdict = prop_oneof![
         3 => Just(Verdict::Healthy),
+        1 => Just(Verdict::Degraded),
         3 => Just(Verdict::Unhealthy),
         1 => Just(Verdict::Unknown)
     ];

@@ -2,8 +2,8 @@
 
 use meridian_model::{
     Catalog, CatalogParts, Check, Cluster, ClusterId, Coordinates, CountryCode, Endpoint, EndpointAddress,
-    Gateway, Jurisdiction, LatencyTable, Place, Policy, Prefix, PrefixId, Probe, ProbeId, TargetHealth, Tier,
-    Track, Verdict, Verdicts,
+    Gateway, Jurisdiction, LatencyTable, Place, Policy, Prefix, PrefixId, Probe, ProbeId, TargetHealth,
+    Thresholds, Tier, Track, Verdict, Verdicts,
 };
 use meridian_steering::{
     Client, Decision, Family, Note, Outlook, Permit, Ranker, Split, decide, permit, standings,
@@ -72,10 +72,9 @@ fn probe() -> Probe {
         check: Check::Tcp,
         port: 80,
         interval: second,
+        fast_interval: second,
         timeout: second,
-        fall: 1,
-        rise: 1,
-        hold_down: std::time::Duration::ZERO,
+        thresholds: Thresholds::default(),
     }
 }
 

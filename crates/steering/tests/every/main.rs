@@ -2,6 +2,7 @@
 
 mod any;
 mod build;
+mod degraded;
 mod draws;
 mod policies;
 mod residency;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use meridian_model::{
     CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress, Gateway, Policy, Probe,
-    ProbeId, Track,
+    ProbeId, Thresholds, Track,
 };
 use tracing::subscriber::DefaultGuard;
 
@@ -165,10 +165,9 @@ fn catalog(endpoints: Vec<Endpoint>) -> Arc<Catalog> {
         check: Check::Tcp,
         port: 80,
         interval: SECOND,
+        fast_interval: SECOND,
         timeout: SECOND,
-        fall: 3,
-        rise: 2,
-        hold_down: Duration::ZERO,
+        thresholds: Thresholds { fall: 3, rise: 2, ..Thresholds::default() },
     };
     let gateway = Gateway {
         name: "shop".into(),

@@ -42,7 +42,7 @@ async fn a_target_has_one_probe_at_a_time() {
 async fn changes_leave_together() {
     let script = Script::default();
     let targets = addresses(5000);
-    let quick = Probe { fall: 1, rise: 1, ..probe() };
+    let quick = Probe { thresholds: Thresholds::default(), ..probe() };
     let run = Run::after_first_round(&catalog(quick, &targets), &script).await;
     pass(SECOND * 2).await;
     let before = run.counts();
@@ -58,7 +58,7 @@ async fn changes_leave_together() {
 #[tokio::test(start_paused = true)]
 async fn a_single_change_is_published_within_the_coalescing_time() {
     let script = Script::default();
-    let quick = Probe { fall: 1, ..probe() };
+    let quick = Probe { thresholds: fall_at_once(), ..probe() };
     let mut run = Run::after_first_round(&catalog(quick, &addresses(100)), &script).await;
     script.tell(address(7), Answer::Down);
     run.next_snapshot().await;
@@ -76,7 +76,7 @@ async fn a_bad_day_costs_what_a_good_day_costs() {
         script.tell_all(&targets[..down], Answer::Down);
         let run = Run::after_first_round(&catalog(probe(), &targets), &script).await;
         pass(SECOND * 30).await;
-        let Counts { probes, failed: _, late, skipped, transitions, snapshots } = run.counts();
+        let Counts { probes, failed: _, late, skipped, transitions, held: _, snapshots } = run.counts();
         costs.push((probes, late, skipped, transitions, snapshots));
     }
     assert_eq!(costs[0], costs[1]);

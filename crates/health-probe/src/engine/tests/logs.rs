@@ -88,6 +88,7 @@ async fn a_transition_is_one_line_and_a_probe_is_none() {
     let logged = run.lines.take();
     assert_eq!(logged.len(), 1, "{logged:?}");
     let (line, held_ms) = logged[0].rsplit_once(" held_ms=").unwrap();
+    let (line, took_ms) = line.rsplit_once(" took_ms=").unwrap();
     assert_eq!(
         line,
         "INFO transition number=2 endpoint=shop/eu-west/10.0.0.0 gateways=1 probe=web from=\"healthy\" \
@@ -95,6 +96,7 @@ async fn a_transition_is_one_line_and_a_probe_is_none() {
          cause=GET http://10.0.0.0:8080/healthz: 503, wanted 200-299 (3rd of 3)"
     );
     assert!((60_000..64_000).contains(&held_ms.parse::<u64>().unwrap()), "{held_ms}");
+    assert!((1_800..2_200).contains(&took_ms.parse::<u64>().unwrap()), "{took_ms}");
     assert_eq!(run.counts().transitions, 2);
 }
 

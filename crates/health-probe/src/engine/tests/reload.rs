@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn history_stays_new_targets_come_first_and_old_ones_stop() {
     let script = Script::default();
-    let quick = Probe { fall: 1, ..probe() };
+    let quick = Probe { thresholds: fall_at_once(), ..probe() };
     let mut run = Run::after_first_round(&catalog(quick.clone(), &addresses(2)), &script).await;
     script.tell(address(1), Answer::Down);
     pass(SECOND * 3).await;
@@ -66,7 +66,7 @@ async fn another_probe_is_another_target() {
 #[tokio::test(start_paused = true)]
 async fn a_new_target_that_hangs_delays_the_switch_up_to_the_cap() {
     let script = Script::default();
-    let slow = Probe { fall: 1, timeout: SECOND * 10, interval: SECOND * 10, ..probe() };
+    let slow = Probe { thresholds: fall_at_once(), timeout: SECOND * 10, interval: SECOND * 10, ..probe() };
     let old = catalog(slow.clone(), &addresses(1));
     let mut run = Run::after_first_round(&old, &script).await;
     pass(SECOND * 10).await;
@@ -83,7 +83,7 @@ async fn a_new_target_that_hangs_delays_the_switch_up_to_the_cap() {
 #[tokio::test(start_paused = true)]
 async fn meanwhile_the_old_catalog_goes_on() {
     let script = Script::default();
-    let quick = Probe { fall: 1, interval: MS * 600, timeout: MS * 600, ..probe() };
+    let quick = Probe { thresholds: fall_at_once(), interval: MS * 600, timeout: MS * 600, ..probe() };
     let old = catalog(quick.clone(), &addresses(2));
     let mut run = Run::after_first_round(&old, &script).await;
     run.transitions();

@@ -33,6 +33,7 @@ async fn the_first_snapshot_has_an_outcome_of_every_target() {
             effective: Verdict::Unhealthy,
             cause: "GET http://10.0.0.1:8080/healthz: 503, wanted 200-299 (first probe)".into(),
             held: None,
+            took: None,
         }
     );
     let wanted = Counts { probes: 3, failed: 1, transitions: 3, snapshots: 1, ..Counts::default() };
@@ -135,7 +136,7 @@ async fn a_contrary_outcome_that_passes_leaves_the_verdict() {
 #[tokio::test(start_paused = true)]
 async fn the_doubt_of_a_change_ends_at_most_an_interval_after_hold_down() {
     let script = Script::default();
-    let held = Probe { fall: 1, rise: 1, hold_down: SECOND * 5, ..probe() };
+    let held = Probe { thresholds: Thresholds { hold_down: SECOND * 5, ..Thresholds::default() }, ..probe() };
     let mut run = Run::after_first_round(&catalog(held, &addresses(1)), &script).await;
     script.tell(address(0), Answer::Down);
     run.next_snapshot().await;
@@ -151,7 +152,7 @@ async fn the_doubt_of_a_change_ends_at_most_an_interval_after_hold_down() {
 async fn lost_tells_which_went_down_last() {
     let script = Script::default();
     script.tell(address(2), Answer::Down);
-    let quick = Probe { fall: 1, rise: 1, ..probe() };
+    let quick = Probe { thresholds: Thresholds::default(), ..probe() };
     let run = Run::after_first_round(&catalog(quick, &addresses(3)), &script).await;
     for target in [1, 0] {
         script.tell(address(target), Answer::Down);
@@ -216,4 +217,22 @@ async fn dropping_the_handle_stops_too() {
     let starts = script.starts().len();
     pass(SECOND * 10).await;
     assert_eq!(script.starts().len(), starts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn degraded_is_told_with_its_reason_and_is_no_loss() {
+    let script = Script::default();
+    let mut run = Run::after_first_round(&catalog(probe(), &addresses(2)), &script).await;
+    run.transitions();
+    script.tell(address(0), Answer::Degraded);
+    run.next_snapshot().await;
+    assert_eq!(run.verdict(0), Verdict::Healthy, "in doubt, not yet degraded");
+    run.next_snapshot().await;
+    assert_eq!(run.verdict(0), Verdict::Degraded);
+    let told = run.transitions();
+    let [transition] = &told[..] else { panic!("{told:?}") };
+    assert!(transition.cause.ends_with("certificate ends in 3 days, wanted 14 (3rd of 3)"), "{transition:?}");
+    let health = run.snapshots.borrow().as_ref().unwrap().verdicts.get(TargetId::from_index(0));
+    assert_eq!(health.lost, 0);
+    assert_eq!(run.counts().failed, 0);
 }

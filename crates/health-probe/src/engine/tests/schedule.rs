@@ -109,10 +109,67 @@ async fn intervals_out_of_range_count_as_the_nearest_in_it() {
     drop(run);
 
     let script = Script::default();
-    let endless =
-        Probe { interval: Duration::MAX, timeout: Duration::MAX, hold_down: Duration::MAX, ..probe() };
+    let forever = Thresholds { hold_down: Duration::MAX, rise_for: Duration::MAX, ..probe().thresholds };
+    let endless = Probe { interval: Duration::MAX, timeout: Duration::MAX, thresholds: forever, ..probe() };
     let _run = Run::after_first_round(&catalog(endless, &addresses(1)), &script).await;
     pass(SECOND * 3600 * 49).await;
     let starts = script.starts_of(address(0)).len();
     assert!((2..=4).contains(&starts), "{starts}");
+}
+
+/// From the first failure to the verdict, and from the first success on: the fast interval. Before, in
+/// between and after: the interval, at the same beats.
+#[tokio::test(start_paused = true)]
+async fn a_verdict_that_settles_is_probed_fast() {
+    let script = Script::default();
+    let fast = Probe { interval: SECOND * 10, fast_interval: SECOND, ..probe() };
+    let mut run = Run::after_first_round(&catalog(fast, &addresses(1)), &script).await;
+    pass(SECOND * 100).await;
+    assert!(script.starts_of(address(0)).len() <= 12);
+    let begin = run.started;
+    let phase = |at: Instant| (at - begin).as_millis() % 10_000;
+    let before = phase(*script.starts_of(address(0)).last().unwrap());
+
+    script.tell(address(0), Answer::Down);
+    let first = script.starts_of(address(0)).len();
+    run.next_snapshot().await;
+    run.next_snapshot().await;
+    assert_eq!(run.verdict(0), Verdict::Unhealthy);
+    let starts = script.starts_of(address(0));
+    assert_eq!(starts.len() - first, 3);
+    assert_eq!([starts[first + 1] - starts[first], starts[first + 2] - starts[first + 1]], [SECOND; 2]);
+
+    pass(SECOND * 50).await;
+    let slow = script.starts_of(address(0));
+    assert!((4..=6).contains(&(slow.len() - starts.len())), "{}", slow.len() - starts.len());
+    let after = phase(*slow.last().unwrap());
+    assert!(after.abs_diff(before) <= 1000, "beats at {before} ms, then at {after} ms");
+
+    script.tell(address(0), Answer::Up);
+    pass(SECOND * 13).await;
+    let healthy = script.starts_of(address(0));
+    assert_eq!(run.verdict(0), Verdict::Healthy);
+    assert_eq!(healthy[slow.len() + 1] - healthy[slow.len()], SECOND);
+}
+
+/// One failure among successes: fast until it is forgiven, and no beat is lost or doubled.
+#[tokio::test(start_paused = true)]
+async fn fast_probes_end_with_the_doubt() {
+    let script = Script::default();
+    let fast = Probe { interval: SECOND * 10, fast_interval: MS * 500, ..probe() };
+    let run = Run::after_first_round(&catalog(fast, &addresses(1)), &script).await;
+    pass(SECOND * 25).await;
+    let before = script.starts_of(address(0)).len();
+    script.tell(address(0), Answer::Down);
+    while script.starts_of(address(0)).len() == before {
+        pass(MS * 100).await;
+    }
+    script.tell(address(0), Answer::Up);
+    pass(SECOND * 100).await;
+    let starts = script.starts_of(address(0));
+    assert_eq!(starts[before + 1] - starts[before], MS * 500);
+    // One fast start, then ten or so of the interval.
+    assert!((10..=12).contains(&(starts.len() - before - 1)), "{}", starts.len() - before);
+    assert_eq!(run.verdict(0), Verdict::Healthy);
+    assert_eq!(run.counts().skipped, 0);
 }
