@@ -43,15 +43,14 @@ const MAY_DEPEND: [(&str, &[&str]); 9] = [
 ];
 
 /// What belongs to one crate alone, in code that is shipped: the library and who may have it.
-const ONLY_IN: [(&str, &[&str]); 7] = [
+const ONLY_IN: [(&str, &[&str]); 6] = [
     // The tests read databases themselves: a second opinion on what geoip says.
     ("maxminddb", &["meridian-geoip", "meridian-tests"]),
     ("toml", &["meridian-config"]),
-    ("reqwest", &["meridian-health-probe"]),
     ("hickory-resolver", &["meridian-discovery"]),
     ("arc-swap", &["meridian-dns"]),
-    // The demo's clusters are applications, not an API of Meridian.
-    ("hyper", &["meridian"]),
+    // Probes are its client; the demo's clusters are applications, not an API of Meridian.
+    ("hyper", &["meridian", "meridian-health-probe"]),
     ("anyhow", &["meridian", "meridian-tests"]),
 ];
 

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use meridian_model::{ClusterId, DomainName, Endpoint, EndpointAddress, EndpointName, Hostname, Track};
+use meridian_model::{
+    ClusterId, DomainName, Endpoint, EndpointAddress, EndpointName, Hostname, ProbeAt, Track,
+};
 
 use crate::findings::{Findings, Spotted};
 use crate::issue::quote;
 use crate::kinds::{At, Choice, List, Parsed, Span, Text, Whole};
 use crate::limits;
+use crate::probes;
 use crate::reader::Table;
 use crate::rollout::TRACK;
 
@@ -39,6 +42,8 @@ pub(crate) struct EndpointSpec {
     as_cname: bool,
     stale_for: Duration,
     weight: u32,
+    probe_addresses: Vec<Spotted<IpAddr>>,
+    probe_port: Option<u16>,
     /// `None` where it could not be read.
     pub(crate) track: Option<Track>,
 }
@@ -76,6 +81,7 @@ pub(crate) fn read(table: &mut Table<'_>) -> EndpointSpec {
         table.refused("answer", "no answer: only an endpoint with a hostname in addresses has one");
         table.refused("stale_for", "no stale_for: only an endpoint with a hostname in addresses has one");
     }
+    let probe_addresses = List { of: At(probes::ADDRESS), what: "addresses", min: 1, max: limits::ADDRESSES };
     let stale_for = Span { min: Duration::ZERO, max: limits::STALE_FOR_MAX };
     EndpointSpec {
         cluster,
@@ -87,12 +93,14 @@ pub(crate) fn read(table: &mut Table<'_>) -> EndpointSpec {
             table.or("stale_for", STALE_FOR_DEFAULT, &stale_for)
         },
         weight: table.or("weight", WEIGHT_DEFAULT, &Whole { min: 0, max: limits::WEIGHT, unit: "" }),
+        probe_addresses: table.or("probe_addresses", Vec::new(), &probe_addresses),
+        probe_port: table.optional("probe_port", &Whole { min: 1, max: u16::MAX, unit: "" }),
         track: table.optional("track", &TRACK).or_else(|| (!table.has("track")).then(Track::default)),
     }
 }
 
 /// An address that a client could connect to.
-fn check_ip(address: IpAddr) -> Result<IpAddr, String> {
+pub(crate) fn check_ip(address: IpAddr) -> Result<IpAddr, String> {
     let reason = match address {
         _ if address.is_unspecified() => "the unspecified address",
         _ if address.is_multicast() => "a multicast address",
@@ -124,6 +132,14 @@ fn parse_name(text: &str) -> Result<DomainName, String> {
 /// What the endpoints of a gateway need of each other and of its hostnames.
 pub(crate) fn check(endpoints: &[EndpointSpec], hostnames: &[Spotted<Hostname>], findings: &Findings<'_>) {
     check_each_once(endpoints, findings);
+    for endpoint in endpoints {
+        let (written, checked) = (endpoint.addresses.len(), endpoint.probe_addresses.len());
+        let fits = matches!(checked, 0 | 1) || checked == written && endpoint.names().next().is_none();
+        if let Some(first) = endpoint.probe_addresses.first().filter(|_| !fits) {
+            let expected = "one address to check for all, or one for each of addresses, in their order";
+            findings.mistake(&first.spot, expected, format_args!("{checked} for {written}"));
+        }
+    }
     for endpoint in endpoints {
         if let Some(name) = endpoint.names().next()
             && endpoint.addresses.len() > 1
@@ -168,7 +184,16 @@ fn covers(hostname: &Hostname, name: &DomainName) -> bool {
 
 /// Builds an endpoint in its cluster.
 pub(crate) fn build((cluster, spec): (ClusterId, EndpointSpec)) -> Endpoint {
-    let EndpointSpec { cluster: _, addresses: written, as_cname, stale_for, weight, track } = spec;
+    let EndpointSpec {
+        cluster: _,
+        addresses: written,
+        as_cname,
+        stale_for,
+        weight,
+        probe_addresses,
+        probe_port,
+        track,
+    } = spec;
     let (mut addresses, mut name) = (Vec::with_capacity(written.len()), None);
     for address in written {
         match address.value {
@@ -179,5 +204,9 @@ pub(crate) fn build((cluster, spec): (ClusterId, EndpointSpec)) -> Endpoint {
             }
         }
     }
-    Endpoint { cluster, addresses, name, weight, track: track.unwrap_or_default() }
+    let probe_at = ProbeAt {
+        addresses: probe_addresses.into_iter().map(|address| address.value).collect(),
+        port: probe_port,
+    };
+    Endpoint { cluster, addresses, name, probe_at, weight, track: track.unwrap_or_default() }
 }

@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(any_of(&[]), "nothing");
         assert_eq!(any_of(&["a"]), "a");
         assert_eq!(any_of(&["a", "b", "c"]), "a, b or c");
-        assert_eq!(any_of(&["x"; 30]), format!("{}x or 10 more", "x, ".repeat(19)));
+        assert_eq!(any_of(&["x"; 50]), format!("{}x or 10 more", "x, ".repeat(39)));
         assert_eq!(quote("a\nb"), "\"a\\nb\"");
         assert_eq!(quote("0 issue \"ca\""), "'0 issue \"ca\"'");
         assert_eq!(quote("it's \"it\""), "\"it's \\\"it\\\"\"");

@@ -109,6 +109,29 @@ impl Kind for FilePath<'_> {
     }
 }
 
+/// A string of any characters, as octets.
+pub(crate) struct Octets {
+    /// What it is.
+    pub(crate) what: &'static str,
+    /// The most octets; at least one.
+    pub(crate) most: usize,
+}
+
+impl Kind for Octets {
+    type Value = Box<[u8]>;
+
+    fn expected(&self) -> String {
+        format!("{} of 1 to {} octets", self.what, self.most)
+    }
+
+    fn read(&self, cursor: &Cursor<'_>) -> Option<Box<[u8]>> {
+        match cursor.value {
+            DeValue::String(text) if (1..=self.most).contains(&text.len()) => Some(text.as_bytes().into()),
+            _ => cursor.wrong(self.expected()),
+        }
+    }
+}
+
 //----------- Choice ---------------------------------------------------------
 
 /// One of some words.

@@ -29,6 +29,7 @@ mod endpoints;
 mod findings;
 mod gateways;
 mod geoip;
+mod health;
 mod https;
 mod issue;
 mod jurisdictions;
@@ -74,7 +75,7 @@ use crate::shared::{Collected, Shared};
 use crate::zones::{ZoneSpec, Zones};
 
 pub use issue::{Issue, Issues, Located, Matter, Position};
-pub use settings::{Geoip, Resolver, Server, Settings};
+pub use settings::{Geoip, Health, Resolver, Server, Settings};
 
 //----------- Loading --------------------------------------------------------
 
@@ -157,6 +158,7 @@ struct Spec {
     admin: Option<Spotted<SocketAddr>>,
     geoip: GeoipSpec,
     resolver: ResolverSpec,
+    health: Health,
     zones: Many<ZoneSpec>,
     jurisdictions: Many<JurisdictionSpec>,
     clusters: Many<ClusterSpec>,
@@ -172,17 +174,19 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
         admin: server::read_admin(root),
         geoip: geoip::read(root, file),
         resolver: resolver::read(root),
+        health: health::read(root),
         zones: zones::read(root),
         jurisdictions: jurisdictions::read(root),
         clusters: clusters::read(root),
-        probes: probes::read(root),
+        probes: probes::read(root, file),
         gateways: gateways::read(root, file),
     }
 }
 
 /// Builds everything, also after a mistake; `None` where an issue says why.
 fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, Settings)> {
-    let Spec { server, admin, geoip, resolver, zones, jurisdictions, clusters, probes, gateways } = spec;
+    let Spec { server, admin, geoip, resolver, health, zones, jurisdictions, clusters, probes, gateways } =
+        spec;
     if zones.list.is_empty() && zones.whole {
         findings.warn(&root.key("zones"), "no zone is served");
     }
@@ -193,7 +197,7 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     let zones = Zones::build(zones, findings);
     let mut shared = Shared::new(Jurisdictions::build(jurisdictions, findings));
     let mut clusters = Clusters::build(clusters, &mut shared.jurisdictions, findings);
-    let mut probes = Probes::build(probes, findings);
+    let mut probes = Probes::build(probes, health.allow_exec, findings);
     let mut gateways = gateways::build(gateways, &zones, &mut clusters, &mut probes, &mut shared, findings);
     clusters.names.warn_unused(findings);
     probes.names.warn_unused(findings);
@@ -201,6 +205,7 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     let Collected { jurisdictions, prefixes, latency_tables, data_files: tables } =
         shared.finish(gateways.as_mut(), findings);
     data_files.extend(tables);
+    data_files.extend(probes.data_files);
     let parts = CatalogParts {
         clusters: clusters?,
         probes: probes.probes?,
@@ -210,5 +215,5 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
         zones: zones.zones?,
         gateways: gateways?,
     };
-    Some((Catalog::new(parts), Settings { server, geoip: geoip?, resolver, data_files }))
+    Some((Catalog::new(parts), Settings { server, geoip: geoip?, resolver, health, data_files }))
 }

@@ -24,7 +24,7 @@ pub(crate) const QUOTED_CHARACTERS: usize = 100;
 pub(crate) const SPELLED_CHARACTERS: usize = 64;
 
 /// Names listed in one message.
-pub(crate) const LISTED_NAMES: usize = 20;
+pub(crate) const LISTED_NAMES: usize = 40;
 
 /// Characters of a name of ours and of other short texts: a DNS label, since names become labels
 /// of metrics and could become names.
@@ -105,6 +105,29 @@ pub(crate) const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
 /// The shortest timeout of a check: below a millisecond no timer is exact.
 pub(crate) const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+
+/// Redirects that a probe may follow: a health page that is further away is none.
+pub(crate) const REDIRECTS: u8 = 5;
+
+/// Octets of a body that a probe may read.
+pub(crate) const MAX_BODY: u32 = 1 << 20;
+
+/// Header fields, status codes and ranges that a probe sends or wants.
+pub(crate) const FIELDS: usize = 32;
+pub(crate) const STATUSES: usize = 32;
+pub(crate) const FIELD_NAME_OCTETS: usize = 128;
+
+/// A compiled regular expression; a probe's is small, and there may be ten thousand.
+pub(crate) const REGEX_OCTETS: usize = 1 << 20;
+
+/// Days before its end that a certificate may count as degraded: public ones last 398 days at most.
+pub(crate) const CERTIFICATE_DAYS: u32 = 398;
+
+/// A file of certificates: all public authorities take a quarter of it.
+pub(crate) const PEM_OCTETS: u64 = 1 << 20;
+
+/// Words of a command.
+pub(crate) const COMMAND_WORDS: usize = 64;
 
 /// Outcomes in a row that change a verdict: more would outlast any patience.
 pub(crate) const IN_A_ROW: u32 = 100;

@@ -1,110 +1,61 @@
 //! `[[probes]]`: what is checked, and how often.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
-use meridian_model::{Check, Hostname, Probe, ProbeId, Thresholds};
+use meridian_model::{Probe, ProbeId, Thresholds};
 
+use crate::endpoints::check_ip;
 use crate::findings::{Findings, Spotted};
-use crate::kinds::{At, Choice, Parsed, Sections, Whole};
+use crate::kinds::{At, Flag, Parsed, Sections};
 use crate::limits;
 use crate::names::{NAME, Names};
 use crate::reader::{Many, Table};
 
+mod checks;
+mod expect;
 mod thresholds;
+mod tls;
 
+use checks::CheckSpec;
 use thresholds::{Timing, TimingSpec};
 
-const HTTP_PORT_DEFAULT: u16 = 80;
-const PATH_DEFAULT: &str = "/";
-const PORT: Whole<u16> = Whole { min: 1, max: u16::MAX, unit: "" };
+/// A failure is a failure.
+const INVERT_DEFAULT: bool = false;
 
-const PATH: Parsed<Box<str>> = Parsed { what: "a path that begins with \"/\"", parse: parse_path };
-const HOST: Parsed<Box<str>> =
-    Parsed { what: "a host for the Host header, such as \"shop.example\"", parse: parse_host };
+/// What is checked in place of an endpoint's addresses.
+pub(crate) const ADDRESS: Parsed<IpAddr> = Parsed {
+    what: "an IPv4 or IPv6 address",
+    parse: |text| text.parse().map_err(|_| String::new()).and_then(check_ip),
+};
 
 //----------- ProbeSpec ------------------------------------------------------
 
 /// A probe as written.
 pub(crate) struct ProbeSpec {
     name: Option<Spotted<Box<str>>>,
-    check: Option<Check>,
-    port: Option<u16>,
+    check: CheckSpec,
+    invert: bool,
+    address: Option<IpAddr>,
     timing: TimingSpec,
     thresholds: Thresholds,
 }
 
-#[derive(Clone, Copy)]
-enum Type {
-    Http,
-    Tcp,
+/// Reads `[[probes]]` of the file at this path.
+pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> Many<ProbeSpec> {
+    let read = |table: &mut Table<'_>| read_probe(table, file);
+    root.many("probes", &Sections { header: "[[probes]]", min: 0, max: limits::PROBES, read })
 }
 
-/// Reads `[[probes]]`.
-pub(crate) fn read(root: &mut Table<'_>) -> Many<ProbeSpec> {
-    let probes = Sections { header: "[[probes]]", min: 0, max: limits::PROBES, read: read_probe };
-    root.many("probes", &probes)
-}
-
-fn read_probe(table: &mut Table<'_>) -> ProbeSpec {
-    let name = table.required("name", &At(NAME));
-    let (check, port) = read_check(table);
-    let timing = thresholds::read_timing(table);
-    ProbeSpec { name, check, port, timing, thresholds: thresholds::read(table) }
-}
-
-/// The keys that depend on the type.
-fn read_check(table: &mut Table<'_>) -> (Option<Check>, Option<u16>) {
-    match table.required("type", &Choice(&[("http", Type::Http), ("tcp", Type::Tcp)])) {
-        Some(Type::Tcp) => {
-            let port = table.required("port", &PORT);
-            table.refused("path", "no path: a probe of type \"tcp\" only connects");
-            table.refused("host", "no host: a probe of type \"tcp\" only connects");
-            (Some(Check::Tcp), port)
-        }
-        // Of an unknown type nothing more is known than that these keys exist.
-        other => {
-            let port = table.or("port", HTTP_PORT_DEFAULT, &PORT);
-            let path = table.or("path", PATH_DEFAULT.into(), &PATH);
-            let host = table.optional("host", &HOST);
-            (other.map(|_| Check::Http { path, host }), Some(port))
-        }
+fn read_probe(table: &mut Table<'_>, file: &Path) -> ProbeSpec {
+    ProbeSpec {
+        name: table.required("name", &At(NAME)),
+        check: checks::read(table, file),
+        invert: table.or("invert", INVERT_DEFAULT, &Flag),
+        address: table.optional("address", &ADDRESS),
+        timing: thresholds::read_timing(table),
+        thresholds: thresholds::read(table),
     }
-}
-
-fn parse_path(text: &str) -> Result<Box<str>, String> {
-    if !text.starts_with('/') {
-        return Err(String::new());
-    }
-    if text.len() > limits::PROBE_TEXT_OCTETS {
-        return Err(format!("longer than {} octets", limits::PROBE_TEXT_OCTETS));
-    }
-    match text.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
-        None => Ok(text.into()),
-        Some(character) => Err(format!("the character {character:?} must be percent-encoded")),
-    }
-}
-
-/// A host with or without a port (RFC 9110 §7.2).
-fn parse_host(text: &str) -> Result<Box<str>, String> {
-    if text.contains('/') {
-        return Err("write the host alone".into());
-    }
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return Err(format!("write [{text}]"));
-    }
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
-        _ => (text, None),
-    };
-    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-        return Err("no port number behind the colon".into());
-    }
-    let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let known = match in_brackets {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => host.parse::<Ipv4Addr>().is_ok() || matches!(Hostname::parse(host), Ok(Hostname::Exact(_))),
-    };
-    if known { Ok(text.into()) } else { Err(String::new()) }
 }
 
 //----------- Probes ---------------------------------------------------------
@@ -114,16 +65,23 @@ pub(crate) struct Probes {
     /// `None` where an issue says why.
     pub(crate) probes: Option<Vec<Probe>>,
     pub(crate) names: Names,
+    /// The files that were read.
+    pub(crate) data_files: Vec<PathBuf>,
 }
 
 impl Probes {
-    /// Builds the probes and checks that their names differ.
-    pub(crate) fn build(specs: Many<ProbeSpec>, findings: &Findings<'_>) -> Self {
+    /// Builds the probes and checks that their names differ, and that commands are allowed.
+    pub(crate) fn build(specs: Many<ProbeSpec>, allow_exec: bool, findings: &Findings<'_>) -> Self {
         let Many { list, whole } = specs;
         let names = list.iter().map(|spec| spec.name.clone()).collect();
         let names = Names::new("probe", names, whole, findings);
+        let data_files = list.iter().flat_map(|spec| spec.check.data_files.clone()).collect();
+        for exec in list.iter().filter_map(|spec| spec.check.exec.as_ref()).filter(|_| !allow_exec) {
+            let expected = "no command, unless [health] has allow_exec = true";
+            findings.mistake(&exec.spot, expected, "a command");
+        }
         let probes: Vec<Option<Probe>> = list.into_iter().map(|spec| build_probe(spec, findings)).collect();
-        Self { probes: probes.into_iter().collect(), names }
+        Self { probes: probes.into_iter().collect(), names, data_files }
     }
 
     /// The probe that a gateway names; reports a name that no probe has.
@@ -133,8 +91,8 @@ impl Probes {
 }
 
 fn build_probe(spec: ProbeSpec, findings: &Findings<'_>) -> Option<Probe> {
-    let ProbeSpec { name, check, port, timing, thresholds } = spec;
+    let ProbeSpec { name, check, invert, address, timing, thresholds } = spec;
     let Timing { interval, fast_interval, timeout } = timing.build(findings);
-    let (name, check, port) = (name?.value, check?, port?);
-    Some(Probe { name, check, port, interval, fast_interval, timeout, thresholds })
+    let (name, check, port) = (name?.value, check.check?, check.port?);
+    Some(Probe { name, check, invert, port, address, interval, fast_interval, timeout, thresholds })
 }

@@ -159,6 +159,11 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Takes a key for one of ours without reading it.
+    pub(crate) fn known(&mut self, key: &'static str) {
+        self.known.push(key);
+    }
+
     /// Reports the absence of a key, at the beginning of the table.
     pub(crate) fn missing(&self, key: &'static str, expected: impl Display) {
         let path = || self.spot.path.child(Step::Key(key)).to_string();

@@ -17,6 +17,8 @@ pub struct Settings {
     pub geoip: Geoip,
     /// `[resolver]`.
     pub resolver: Resolver,
+    /// `[health]`.
+    pub health: Health,
     /// Files beside the configuration that were read: who serves watches them.
     pub data_files: Vec<PathBuf>,
 }
@@ -52,4 +54,11 @@ pub struct Resolver {
     pub timeout: Duration,
     /// How soon a name is resolved again at the earliest, whatever its TTL.
     pub min_ttl: Duration,
+}
+
+/// `[health]`: what holds for all probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether a probe may run a command.
+    pub allow_exec: bool,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use meridian_config::{Issue, Loaded, Position, parse};
 use meridian_model::{
     AllDown, Check, ClusterId, Coordinates, DomainName, EndpointName, FlapDamping, Hostname, Https, Policy,
-    Rollout, Share, Thresholds, Track, Trial,
+    Rollout, Share, TcpCheck, Thresholds, Track, Trial,
 };
 
 /// Two clusters, a zone, and one gateway with what is given in it.
@@ -207,7 +207,7 @@ flap = { changes = 0 }
 "#;
     let catalog = parse(text, Path::new("m.toml")).unwrap().catalog;
     let [http, tcp] = catalog.probes() else { panic!("two probes") };
-    assert_eq!((&http.check, http.port), (&Check::Http { path: "/".into(), host: None }, 80));
+    assert_eq!((&http.check, http.port), (&Check::Http(Box::default()), 80));
     let seconds = Duration::from_secs;
     assert_eq!([http.interval, http.fast_interval, http.timeout].map(|time| time.as_secs()), [10, 10, 5]);
     let flap = FlapDamping { changes: 10, window: seconds(600), hold: seconds(60), hold_max: seconds(900) };
@@ -220,7 +220,8 @@ flap = { changes = 0 }
         flap: Some(flap),
     };
     assert_eq!(http.thresholds, thresholds);
-    assert_eq!((&tcp.check, tcp.port, tcp.timeout), (&Check::Tcp, 443, Duration::from_millis(1500)));
+    let connects = Check::Tcp(TcpCheck { max_body: 65_536, ..TcpCheck::default() });
+    assert_eq!((&tcp.check, tcp.port, tcp.timeout), (&connects, 443, Duration::from_millis(1500)));
     assert_eq!((tcp.fast_interval, &tcp.thresholds.flap), (Duration::from_millis(200), &None));
 }
 

@@ -1,9 +1,10 @@
 //! One probe of one address: what is done, within which time, and how its result reads.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_model::{Check, Probe, Verdict};
+use meridian_model::{Check, HttpCheck, Probe, Verdict};
 use tokio::time::{Instant, timeout};
 
 use crate::limits::{CAUSE_ACTION_OCTETS_MAX, CAUSE_FINDING_OCTETS_MAX};
@@ -12,10 +13,39 @@ use crate::limits::{CAUSE_ACTION_OCTETS_MAX, CAUSE_FINDING_OCTETS_MAX};
 
 /// What carries out a probe's check: the network, or a script in tests.
 pub trait Checker: Send + Sync + 'static {
+    /// What is made of a probe once, and used for all its checks.
+    type Ready: Send + Sync + 'static;
+
+    /// Makes a probe ready.
+    ///
+    /// # Errors
+    /// Why it never can be: a key that does not belong to its certificate. Each of its checks then fails
+    /// with this.
+    fn ready(&self, probe: &Probe) -> Result<Self::Ready, String>;
+
     /// Checks one address, and says what was found without naming the address: `503, wanted 200-299`.
     ///
     /// The caller holds the deadline: it drops the future when the probe's timeout has passed.
-    fn check(&self, probe: &Probe, address: IpAddr) -> impl Future<Output = Finding> + Send;
+    fn check(
+        &self,
+        probe: &Probe,
+        ready: &Self::Ready,
+        at: SocketAddr,
+    ) -> impl Future<Output = Finding> + Send;
+}
+
+/// A probe with what a checker made of it.
+#[derive(Debug)]
+pub(crate) struct Prepared<R> {
+    pub(crate) probe: Arc<Probe>,
+    ready: Result<R, String>,
+}
+
+impl<R> Prepared<R> {
+    pub(crate) fn new<C: Checker<Ready = R>>(checker: &C, probe: Arc<Probe>) -> Self {
+        let ready = checker.ready(&probe);
+        Self { probe, ready }
+    }
 }
 
 /// What a check found.
@@ -75,31 +105,45 @@ pub struct Outcome {
 }
 
 /// Runs one probe within its timeout.
-pub(crate) async fn run<C: Checker>(checker: &C, probe: &Probe, address: IpAddr) -> Outcome {
+pub(crate) async fn run<C: Checker>(checker: &C, prepared: &Prepared<C::Ready>, at: SocketAddr) -> Outcome {
     let started = Instant::now();
-    let finding = match timeout(probe.timeout, checker.check(probe, address)).await {
-        Ok(finding) => finding,
-        Err(_elapsed) => Finding::Failed(format!("no answer within {:?}", probe.timeout)),
+    let probe = &*prepared.probe;
+    let found = match &prepared.ready {
+        Ok(ready) => timeout(probe.timeout, checker.check(probe, ready, at))
+            .await
+            .unwrap_or_else(|_elapsed| Finding::Failed(format!("no answer within {:?}", probe.timeout))),
+        Err(why) => Finding::Failed(why.clone()),
     };
-    Outcome { finding: finding.map(|found| cause(probe, address, found)), latency: started.elapsed() }
+    let found = if probe.invert { inverted(found) } else { found };
+    Outcome { finding: found.map(|found| cause(probe, at, found)), latency: started.elapsed() }
+}
+
+/// What is found where a failure is wanted. Degraded is a success, and so not wanted.
+fn inverted(found: Finding) -> Finding {
+    match found {
+        Finding::Failed(_) => Finding::Good,
+        Finding::Good | Finding::Degraded(_) => Finding::Failed("a success, wanted a failure".to_owned()),
+        Finding::NoData(why) => Finding::NoData(why),
+    }
 }
 
 //----------- Causes ---------------------------------------------------------
 
 /// What was done and what was found, as one line of bounded length.
-pub(crate) fn cause(probe: &Probe, address: IpAddr, finding: &str) -> String {
-    let address = SocketAddr::new(address, probe.port);
+pub(crate) fn cause(probe: &Probe, at: SocketAddr, finding: &str) -> String {
     let action = match &probe.check {
-        Check::Http { path, .. } => format!("GET {}", url(address, path)),
-        Check::Tcp => format!("connect to {address}"),
+        Check::Http(http) => format!("{} {}", http.method, url(http, at)),
+        Check::Tcp(_) => format!("connect to {at}"),
+        Check::Tls(_) => format!("TLS with {at}"),
+        Check::File(file) => format!("{} in {}", at.ip(), file.path.display()),
+        Check::Exec(exec) => format!("{} for {}", exec.command.first().map_or("", |word| word), at.ip()),
     };
     format!("{}: {}", shorten(&action, CAUSE_ACTION_OCTETS_MAX), shorten(finding, CAUSE_FINDING_OCTETS_MAX))
 }
 
-/// The address that is asked and nothing else can be: the slash that ends the authority
-/// (RFC 3986 §3.2) is ours, so that no path reads as a part of it.
-pub(crate) fn url(address: SocketAddr, path: &str) -> String {
-    format!("http://{address}/{}", path.strip_prefix('/').unwrap_or(path))
+fn url(http: &HttpCheck, at: SocketAddr) -> String {
+    let scheme = if http.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{at}{}", http.path)
 }
 
 /// At most `octets_max` octets of a text, its end marked where some are left out.
@@ -116,7 +160,9 @@ fn shorten(text: &str, octets_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use meridian_model::Thresholds;
+    use std::net::Ipv4Addr;
+
+    use meridian_model::{TcpCheck, Thresholds};
 
     use super::*;
 
@@ -124,61 +170,94 @@ mod tests {
         Probe {
             name: "web".into(),
             check,
+            invert: false,
             port: 8080,
+            address: None,
             interval: Duration::from_secs(1),
-            timeout: Duration::from_millis(500),
             fast_interval: Duration::from_secs(1),
+            timeout: Duration::from_millis(500),
             thresholds: Thresholds { fall: 3, rise: 2, ..Thresholds::default() },
         }
     }
 
     fn get(path: &str) -> Probe {
-        probe(Check::Http { path: path.into(), host: None })
+        probe(Check::Http(Box::new(HttpCheck { path: path.into(), ..HttpCheck::default() })))
     }
+
+    const AT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), 8080);
 
     #[test]
     fn a_cause_names_the_address_and_what_was_found() {
-        let v4: IpAddr = "192.0.2.10".parse().unwrap();
-        let v6: IpAddr = "2001:db8::10".parse().unwrap();
-        for (probe, address, wanted) in [
-            (get("/healthz"), v4, "GET http://192.0.2.10:8080/healthz: 503"),
-            (get("/healthz"), v6, "GET http://[2001:db8::10]:8080/healthz: 503"),
-            (probe(Check::Tcp), v4, "connect to 192.0.2.10:8080: 503"),
-            (probe(Check::Tcp), v6, "connect to [2001:db8::10]:8080: 503"),
+        let v6: SocketAddr = "[2001:db8::10]:8080".parse().unwrap();
+        let tcp = probe(Check::Tcp(TcpCheck::default()));
+        for (probe, at, wanted) in [
+            (&get("/healthz"), AT, "GET http://192.0.2.10:8080/healthz: 503"),
+            (&get("/healthz"), v6, "GET http://[2001:db8::10]:8080/healthz: 503"),
+            (&tcp, AT, "connect to 192.0.2.10:8080: 503"),
+            (&tcp, v6, "connect to [2001:db8::10]:8080: 503"),
         ] {
-            assert_eq!(cause(&probe, address, "503"), wanted);
+            assert_eq!(cause(probe, at, "503"), wanted);
         }
     }
 
     #[test]
     fn a_cause_is_bounded_and_keeps_what_was_found() {
-        let long = cause(&get(&format!("/{}", "ä".repeat(5000))), IpAddr::from([192, 0, 2, 10]), "503");
+        let long = cause(&get(&format!("/{}", "ä".repeat(5000))), AT, "503");
         assert!(long.len() <= CAUSE_ACTION_OCTETS_MAX + 5, "{}", long.len());
         assert!(long.starts_with("GET http://192.0.2.10:8080/ä"), "{long}");
         assert!(long.ends_with("ä…: 503"), "{long}");
-        let found = cause(&get("/"), IpAddr::from([192, 0, 2, 10]), &"x".repeat(5000));
+        let found = cause(&get("/"), AT, &"x".repeat(5000));
         assert!(found.len() <= 30 + CAUSE_FINDING_OCTETS_MAX, "{}", found.len());
     }
 
-    #[test]
-    fn no_path_becomes_a_part_of_the_authority() {
-        let address = SocketAddr::from(([192, 0, 2, 10], 8080));
-        for path in ["@203.0.113.1/", "0/", ".example/", "//203.0.113.1/"] {
-            assert!(url(address, path).starts_with("http://192.0.2.10:8080/"), "{path}");
+    /// Finds this, or never anything.
+    struct Finds(Option<Finding>);
+
+    impl Checker for Finds {
+        type Ready = ();
+
+        fn ready(&self, probe: &Probe) -> Result<(), String> {
+            if &*probe.name == "web" { Ok(()) } else { Err("no key".to_owned()) }
+        }
+
+        async fn check(&self, _: &Probe, (): &(), _: SocketAddr) -> Finding {
+            match self.0.clone() {
+                Some(found) => found,
+                None => std::future::pending().await,
+            }
         }
     }
 
-    struct Never;
-    impl Checker for Never {
-        async fn check(&self, _: &Probe, _: IpAddr) -> Finding {
-            std::future::pending().await
-        }
+    async fn found(found: Option<Finding>, probe: Probe) -> Outcome {
+        let checker = Finds(found);
+        run(&checker, &Prepared::new(&checker, Arc::new(probe)), AT).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_timeout_ends_a_check_that_never_does() {
-        let outcome = run(&Never, &get("/healthz"), IpAddr::from([192, 0, 2, 10])).await;
+        let outcome = found(None, get("/healthz")).await;
         let cause = "GET http://192.0.2.10:8080/healthz: no answer within 500ms".to_owned();
         assert_eq!(outcome, Outcome { finding: Finding::Failed(cause), latency: Duration::from_millis(500) });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_made_ready_fails_with_the_reason() {
+        let outcome = found(Some(Finding::Good), Probe { name: "other".into(), ..get("/") }).await;
+        assert_eq!(outcome.finding, Finding::Failed("GET http://192.0.2.10:8080/: no key".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn inverted_a_failure_is_what_is_wanted() {
+        let unwanted = "GET http://192.0.2.10:8080/: a success, wanted a failure".to_owned();
+        for (finds, wanted) in [
+            (Some(Finding::Good), Finding::Failed(unwanted.clone())),
+            (Some(Finding::Degraded("soon".into())), Finding::Failed(unwanted)),
+            (Some(Finding::Failed("503".into())), Finding::Good),
+            (None, Finding::Good),
+            (Some(Finding::NoData("x".into())), Finding::NoData("GET http://192.0.2.10:8080/: x".into())),
+        ] {
+            let inverted = Probe { invert: true, ..get("/") };
+            assert_eq!(found(finds, inverted).await.finding, wanted);
+        }
     }
 }

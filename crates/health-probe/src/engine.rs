@@ -2,16 +2,17 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use meridian_model::{Catalog, Probe, Transition, Verdict, Verdicts};
+use meridian_model::{Catalog, Probe, ProbeId, Transition, Verdict, Verdicts};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, trace, warn};
 
+use crate::check::Prepared;
 use crate::counters::count;
 use crate::generation::{Generation, SlotId};
 use crate::limits::{COALESCE, FIRST_ROUND_MAX, INTERVAL_MAX};
@@ -25,7 +26,7 @@ mod tests;
 //----------- Engine ---------------------------------------------------------
 
 /// All that the task owns.
-pub(crate) struct Engine<C> {
+pub(crate) struct Engine<C: Checker> {
     first_round: Duration,
     rng: Rng,
     started: Instant,
@@ -35,8 +36,8 @@ pub(crate) struct Engine<C> {
     snapshots: watch::Sender<Option<Snapshot>>,
     transitions: broadcast::Sender<Transition>,
 
-    slots: HashMap<SlotId, Slot>,
-    slot_of: HashMap<(Arc<Probe>, IpAddr), SlotId>,
+    slots: HashMap<SlotId, Slot<C::Ready>>,
+    slot_of: HashMap<(Arc<Probe>, SocketAddr), SlotId>,
     slots_made: u64,
     /// The next start of every slot that has no probe under way or in the runner's queue.
     due: BinaryHeap<Reverse<(Instant, SlotId)>>,
@@ -150,10 +151,10 @@ impl<C: Checker> Engine<C> {
         self.due.push(Reverse((start, id)));
     }
 
-    fn observe(&mut self, job: &Job, outcome: &Outcome, now: Instant) {
+    fn observe(&mut self, job: &Job<C::Ready>, outcome: &Outcome, now: Instant) {
         count(&self.counters.probes, 1);
         count(&self.counters.failed, u64::from(matches!(outcome.finding, Finding::Failed(_))));
-        trace!(probe = %job.probe.name, address = %job.address, latency = ?outcome.latency,
+        trace!(probe = %job.prepared.probe.name, at = %job.at, latency = ?outcome.latency,
             reason = outcome.finding.reason(), "outcome");
 
         let since_start = self.since_start(now);
@@ -181,13 +182,18 @@ impl<C: Checker> Engine<C> {
 impl<C: Checker> Engine<C> {
     /// Gives every target of a catalog a slot, its own if it has one.
     fn prepare(&mut self, catalog: Arc<Catalog>, now: Instant) {
+        // A probe is made ready once, if it has anything to check.
+        let mut prepared: HashMap<ProbeId, Arc<Prepared<C::Ready>>> = HashMap::new();
         let probes: Vec<Arc<Probe>> = catalog.probes().iter().cloned().map(Arc::new).collect();
         let mut new = Vec::new();
         let mut slots = Vec::with_capacity(catalog.targets().len());
         for target in catalog.targets() {
-            let key = (Arc::clone(&probes[target.probe.index()]), target.address);
+            let probe = &probes[target.probe.index()];
+            let key = (Arc::clone(probe), SocketAddr::new(target.address, target.port));
             let id = self.slot_of.get(&key).copied().unwrap_or_else(|| {
-                let id = self.add(key, now);
+                let make = || Arc::new(Prepared::new(&*self.runner.checker, Arc::clone(probe)));
+                let prepared = Arc::clone(prepared.entry(target.probe).or_insert_with(make));
+                let id = self.add(key, prepared, now);
                 new.push(id);
                 id
             });
@@ -201,10 +207,15 @@ impl<C: Checker> Engine<C> {
         });
     }
 
-    fn add(&mut self, key: (Arc<Probe>, IpAddr), now: Instant) -> SlotId {
+    fn add(
+        &mut self,
+        key: (Arc<Probe>, SocketAddr),
+        prepared: Arc<Prepared<C::Ready>>,
+        now: Instant,
+    ) -> SlotId {
         let id = SlotId(self.slots_made);
         self.slots_made += 1;
-        let (slot, first) = Slot::new(now, Arc::clone(&key.0), key.1);
+        let (slot, first) = Slot::new(now, prepared, key.1);
         self.slots.insert(id, slot);
         self.slot_of.insert(key, id);
         self.due.push(Reverse((first, id)));
@@ -299,8 +310,8 @@ impl<C: Checker> Engine<C> {
             target,
             endpoint: used_by.endpoint,
             gateways: used_by.gateways,
-            probe: slot.probe.name.clone(),
-            address: slot.address,
+            probe: slot.probe().name.clone(),
+            address: slot.at.ip(),
             from: effective(from),
             observed: slot.observed(),
             effective: effective(slot.observed()),
@@ -352,7 +363,7 @@ impl<C: Checker> Engine<C> {
         warn!(
             endpoint = %used_by.endpoint,
             gateways = used_by.gateways,
-            probe = %slot.probe.name,
+            probe = %slot.probe().name,
             changes = held.changes,
             hold = ?held.hold,
             "comes and goes: held unhealthy"
@@ -365,7 +376,7 @@ impl<C: Checker> Engine<C> {
         info!(
             endpoint = %used_by.endpoint,
             gateways = used_by.gateways,
-            probe = %slot.probe.name,
+            probe = %slot.probe().name,
             "no outcome within the first round of {:?}: unknown",
             self.first_round
         );

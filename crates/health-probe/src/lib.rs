@@ -20,20 +20,20 @@
 //! - All time is tokio's clock, which tests pause.
 
 mod check;
+mod checks;
 mod counters;
 mod engine;
 mod flaps;
 mod generation;
 mod handle;
 pub mod limits;
-mod network;
 mod runner;
 mod slot;
 mod timetable;
 mod tracker;
 
 pub use check::{Checker, Finding, Outcome};
+pub use checks::{NetworkChecker, Ready};
 pub use counters::{Counters, Counts};
 pub use handle::{Handle, Settings, Snapshot, start};
-pub use network::{NetworkChecker, NetworkCheckerError};
 pub use tracker::{Change, Event, Held, Tracker};

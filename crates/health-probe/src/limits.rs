@@ -45,7 +45,18 @@ pub const CAUSE_ACTION_OCTETS_MAX: usize = 256;
 /// Octets of a cause's second part, which says what was found.
 pub const CAUSE_FINDING_OCTETS_MAX: usize = 256;
 
-/// Header fields of a response. hyper's own default; set here so that it is ours. The head's
-/// octets are limited by hyper alone (417,792, which reqwest has no setting for): a server that
-/// sends nearly as many and then stops holds half a megabyte until the timeout.
+/// Header fields of a response: hyper's own default for HTTP/1.1, set here so that it is ours.
 pub const RESPONSE_HEADERS_MAX: usize = 100;
+
+/// Octets of a response's head, and of what is read ahead of a body: what a hostile server can make a
+/// probe hold. As much as servers themselves take of a request.
+pub const RESPONSE_HEAD_OCTETS_MAX: usize = 64 * 1024;
+
+/// Octets of a compiled regular expression.
+pub(crate) const REGEX_OCTETS_MAX: usize = 1 << 20;
+
+/// Octets of a state file: a line for each of 20,000 addresses.
+pub(crate) const STATE_FILE_OCTETS_MAX: u64 = 1 << 20;
+
+/// Octets of a command's output that are kept: enough for its first line.
+pub(crate) const COMMAND_OUTPUT_MAX: usize = 1024;

@@ -1,15 +1,15 @@
 //! Probes under way: a bounded number of tasks, and a queue for what is due beyond it.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_model::Probe;
 use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::check::Prepared;
 use crate::counters::count;
 use crate::generation::SlotId;
 use crate::limits::{LATE_WARNING_EVERY, PROBES_UNDER_WAY_MAX};
@@ -17,21 +17,20 @@ use crate::{Checker, Counters, Finding, Outcome, check};
 
 /// One probe to run.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct Job<R> {
     pub(crate) slot: SlotId,
-    pub(crate) probe: Arc<Probe>,
-    pub(crate) address: IpAddr,
+    pub(crate) prepared: Arc<Prepared<R>>,
+    pub(crate) at: SocketAddr,
 }
 
 /// Runs probes, at most [`PROBES_UNDER_WAY_MAX`] at once and the others in the order they came.
 /// The queue is no longer than the number of targets, each of which is in it at most once.
-#[derive(Debug)]
-pub(crate) struct Runner<C> {
-    checker: Arc<C>,
+pub(crate) struct Runner<C: Checker> {
+    pub(crate) checker: Arc<C>,
     counters: Arc<Counters>,
     tasks: JoinSet<Outcome>,
-    jobs: HashMap<task::Id, (Job, AbortHandle)>,
-    queue: VecDeque<Job>,
+    jobs: HashMap<task::Id, (Job<C::Ready>, AbortHandle)>,
+    queue: VecDeque<Job<C::Ready>>,
     warned: Option<Instant>,
 }
 
@@ -48,7 +47,7 @@ impl<C: Checker> Runner<C> {
     }
 
     /// Starts a probe, or puts it at the end of the queue.
-    pub(crate) fn submit(&mut self, job: Job, now: Instant) {
+    pub(crate) fn submit(&mut self, job: Job<C::Ready>, now: Instant) {
         if self.tasks.len() < PROBES_UNDER_WAY_MAX {
             return self.spawn(job);
         }
@@ -66,7 +65,7 @@ impl<C: Checker> Runner<C> {
 
     /// The next probe that ends; starts the first of the queue in its stead. Never ends while
     /// nothing is under way. Nothing is lost when it is dropped before it ends.
-    pub(crate) async fn ended(&mut self) -> (Job, Outcome) {
+    pub(crate) async fn ended(&mut self) -> (Job<C::Ready>, Outcome) {
         loop {
             let Some(joined) = self.tasks.join_next_with_id().await else {
                 std::future::pending::<()>().await;
@@ -86,8 +85,8 @@ impl<C: Checker> Runner<C> {
             // A defect of the checker costs the target one failure, not its probing.
             let outcome = ended.unwrap_or_else(|error| Outcome {
                 finding: Finding::Failed(check::cause(
-                    &job.probe,
-                    job.address,
+                    &job.prepared.probe,
+                    job.at,
                     &format!("the check itself failed: {error}"),
                 )),
                 latency: Duration::ZERO,
@@ -104,9 +103,9 @@ impl<C: Checker> Runner<C> {
         }
     }
 
-    fn spawn(&mut self, job: Job) {
-        let (checker, probe, address) = (Arc::clone(&self.checker), Arc::clone(&job.probe), job.address);
-        let task = self.tasks.spawn(async move { check::run(&*checker, &probe, address).await });
+    fn spawn(&mut self, job: Job<C::Ready>) {
+        let (checker, prepared, at) = (Arc::clone(&self.checker), Arc::clone(&job.prepared), job.at);
+        let task = self.tasks.spawn(async move { check::run(&*checker, &prepared, at).await });
         self.jobs.insert(task.id(), (job, task));
     }
 }

@@ -1,6 +1,6 @@
 //! One target in the engine: its tracker, its timetable, and what was said of it last.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use fastrand::Rng;
 use meridian_model::{Probe, TargetHealth, TargetId, Verdict};
 use tokio::time::Instant;
 
+use crate::check::Prepared;
 use crate::generation::SlotId;
 use crate::runner::Job;
 use crate::timetable::Timetable;
@@ -15,9 +16,9 @@ use crate::{Change, Event, Outcome, Tracker, check};
 
 /// An address under a probe. It outlives a catalog if the next one has the same.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) probe: Arc<Probe>,
-    pub(crate) address: IpAddr,
+pub(crate) struct Slot<R> {
+    prepared: Arc<Prepared<R>>,
+    pub(crate) at: SocketAddr,
     timetable: Timetable,
     tracker: Tracker,
     /// As [`TargetHealth::lost`].
@@ -30,13 +31,13 @@ pub(crate) struct Slot {
     published: TargetHealth,
 }
 
-impl Slot {
+impl<R> Slot<R> {
     /// A target that nothing is known of, and when its first probe starts.
-    pub(crate) fn new(now: Instant, probe: Arc<Probe>, address: IpAddr) -> (Self, Instant) {
-        let (timetable, first) = Timetable::new(now, &probe, address);
+    pub(crate) fn new(now: Instant, prepared: Arc<Prepared<R>>, at: SocketAddr) -> (Self, Instant) {
+        let (timetable, first) = Timetable::new(now, &prepared.probe, at);
         let slot = Self {
-            probe,
-            address,
+            prepared,
+            at,
             timetable,
             tracker: Tracker::default(),
             lost: 0,
@@ -47,15 +48,19 @@ impl Slot {
         (slot, first)
     }
 
+    pub(crate) fn probe(&self) -> &Probe {
+        &self.prepared.probe
+    }
+
     /// Takes an outcome. `lost` counts the verdicts that stopped being healthy, of all targets.
     pub(crate) fn observe(&mut self, outcome: &Outcome, now: Duration, lost: &mut u64) -> Option<Event> {
-        let event = self.tracker.observe(&self.probe, outcome, now)?;
+        let event = self.tracker.observe(&self.prepared.probe, outcome, now)?;
         if let Event::Changed(change) = event {
             if change.from.serves() && !change.to.serves() {
                 *lost += 1;
                 self.lost = *lost;
             }
-            self.cause = why(&self.probe, self.address, outcome, change);
+            self.cause = why(self.probe(), self.at, outcome, change);
         }
         Some(event)
     }
@@ -68,7 +73,7 @@ impl Slot {
     pub(crate) fn health(&self, now: Duration) -> TargetHealth {
         TargetHealth {
             verdict: effective(self.observed()),
-            in_doubt: self.tracker.in_doubt(&self.probe, now),
+            in_doubt: self.tracker.in_doubt(self.probe(), now),
             lost: self.lost,
         }
     }
@@ -101,9 +106,9 @@ impl Slot {
     }
 
     /// Its next probe, which starts now.
-    pub(crate) fn start(&mut self, slot: SlotId, now: Instant) -> Job {
+    pub(crate) fn start(&mut self, slot: SlotId, now: Instant) -> Job<R> {
         self.timetable.started(now);
-        Job { slot, probe: Arc::clone(&self.probe), address: self.address }
+        Job { slot, prepared: Arc::clone(&self.prepared), at: self.at }
     }
 }
 
@@ -114,9 +119,9 @@ pub(crate) fn effective(observed: Verdict) -> Verdict {
 }
 
 /// The cause of a change: the last outcome, and which in the row it was.
-fn why(probe: &Probe, address: IpAddr, outcome: &Outcome, change: Change) -> String {
+fn why(probe: &Probe, at: SocketAddr, outcome: &Outcome, change: Change) -> String {
     let last = outcome.finding.reason().map_or_else(
-        || check::cause(probe, address, &format!("success in {}ms", outcome.latency.as_millis())),
+        || check::cause(probe, at, &format!("success in {}ms", outcome.latency.as_millis())),
         str::to_owned,
     );
     let count = change.outcomes;

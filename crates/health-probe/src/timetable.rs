@@ -1,7 +1,7 @@
 //! When a target is probed: beats that never drift, a phase of its own, a little jitter.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -27,9 +27,9 @@ impl Timetable {
     ///
     /// The first probe does not wait for a beat. The one after it takes the first beat that is half
     /// an interval later, and late enough that the first has ended.
-    pub(crate) fn new(now: Instant, probe: &Probe, address: IpAddr) -> (Self, Instant) {
+    pub(crate) fn new(now: Instant, probe: &Probe, at: SocketAddr) -> (Self, Instant) {
         let interval = probe.interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
-        let hash = hash(probe, address);
+        let hash = hash(probe, at);
         let first = now + share(interval.min(FIRST_ROUND_SPREAD), hash);
         let mut beat = now + share(interval, hash);
         if beat < first + probe.timeout.clamp(interval / 2, interval) {
@@ -89,9 +89,9 @@ impl Timetable {
 
 /// The same for the same target, so that a reload or a restart keeps the order of targets; any
 /// other target's is unrelated.
-fn hash(probe: &Probe, address: IpAddr) -> u64 {
+fn hash(probe: &Probe, at: SocketAddr) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (probe, address).hash(&mut hasher);
+    (probe, at).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -92,8 +92,7 @@ impl Running {
         let supply = Supply::start(loaded, file.map(Path::to_path_buf), seed()).await?;
         let ground = supply.ground().clone();
         let settings = health_probe::Settings { first_round, seed: seed() };
-        let checker = NetworkChecker::new().context("no HTTP client for probes")?;
-        let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, checker));
+        let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, NetworkChecker));
         let publisher = Publisher::first(ground, probes.snapshots())
             .await
             .context("the probes ended before their first round")?;

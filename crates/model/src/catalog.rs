@@ -95,6 +95,8 @@ pub struct Target {
     pub probe: ProbeId,
     /// What is checked.
     pub address: IpAddr,
+    /// On which port; 0 where the probe has none.
+    pub port: u16,
 }
 
 //----------- Catalog --------------------------------------------------------
@@ -132,14 +134,17 @@ impl Catalog {
         let mut targets = Vec::new();
         let mut ids = HashMap::new();
         for gateway in &mut parts.gateways {
-            for address in gateway.endpoints.iter_mut().flat_map(|endpoint| &mut endpoint.addresses) {
-                address.target = gateway.probe.map(|probe| {
-                    let target = Target { probe, address: address.ip };
-                    *ids.entry(target).or_insert_with(|| {
-                        targets.push(target);
-                        TargetId::from_index(targets.len() - 1)
-                    })
-                });
+            for endpoint in &mut gateway.endpoints {
+                for (index, address) in endpoint.addresses.iter_mut().enumerate() {
+                    address.target = gateway.probe.map(|id| {
+                        let probe = &parts.probes[id.index()];
+                        let target = endpoint.probe_at.target(id, probe, index, address.ip);
+                        *ids.entry(target).or_insert_with(|| {
+                            targets.push(target);
+                            TargetId::from_index(targets.len() - 1)
+                        })
+                    });
+                }
             }
         }
         Self { parts, targets }

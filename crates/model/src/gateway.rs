@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::{ClusterId, DomainName, Hostname, Policy, ProbeId, Residency, Share, TargetId};
+use crate::{ClusterId, DomainName, Hostname, Policy, Probe, ProbeId, Residency, Share, Target, TargetId};
 
 //----------- Gateway --------------------------------------------------------
 
@@ -52,6 +52,8 @@ pub struct Endpoint {
     pub addresses: Vec<EndpointAddress>,
     /// The hostname that the addresses come from; `None`: they stand in the file.
     pub name: Option<EndpointName>,
+    /// What is checked, where that is not the addresses themselves.
+    pub probe_at: ProbeAt,
     /// Its share beside the others of its tier, 0 to 1,000,000; 0 only when nothing else is left.
     pub weight: u32,
     /// The release it runs.
@@ -65,6 +67,27 @@ pub struct EndpointAddress {
     pub ip: IpAddr,
     /// What is checked; `None` where the gateway has no probe. [`crate::Catalog::new`] sets it.
     pub target: Option<TargetId>,
+}
+
+/// What is checked in place of an endpoint's addresses: behind NAT, or in a network for probes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeAt {
+    /// One for all addresses, or one each, in order; empty: the probe's own, else the addresses themselves.
+    pub addresses: Vec<IpAddr>,
+    /// `None`: the probe's.
+    pub port: Option<u16>,
+}
+
+impl ProbeAt {
+    /// What is checked for the address at this index.
+    pub(crate) fn target(&self, id: ProbeId, probe: &Probe, index: usize, ip: IpAddr) -> Target {
+        let own = match &self.addresses[..] {
+            [one] => Some(*one),
+            each => each.get(index).copied(),
+        };
+        let port = if probe.port == 0 { 0 } else { self.port.unwrap_or(probe.port) };
+        Target { probe: id, address: own.or(probe.address).unwrap_or(ip), port }
+    }
 }
 
 /// A hostname as an endpoint: a cloud load balancer's, whose addresses change.

@@ -9,6 +9,7 @@
 //! their formats and convert.
 
 mod catalog;
+mod check;
 mod country;
 mod gateway;
 mod health;
@@ -23,14 +24,17 @@ pub use catalog::{
     Catalog, CatalogParts, Cluster, ClusterId, GatewayId, JurisdictionId, LatencyTableId, PrefixId, ProbeId,
     Target, TargetId, ZoneId,
 };
+pub use check::{Check, ExecCheck, FileCheck, HttpCheck, HttpVersion, TcpCheck, TextMatch, Tls};
 pub use country::{Country, EEA, EU, countries, country};
-pub use gateway::{AllDown, Endpoint, EndpointAddress, EndpointName, Gateway, Https, Rollout, Track, Trial};
+pub use gateway::{
+    AllDown, Endpoint, EndpointAddress, EndpointName, Gateway, Https, ProbeAt, Rollout, Track, Trial,
+};
 pub use health::{TargetHealth, Transition, Verdict, Verdicts};
 pub use name::{DomainName, Hostname, NameError};
 pub use place::{Continent, Coordinates, CoordinatesError, CountryCode, CountryCodeError, Network, Place};
 pub use policy::{
     ClientMatch, Geo, GeoRule, Latency, LatencyRow, LatencyTable, Nearest, Policy, Prefix, Share, Tier,
 };
-pub use probe::{Check, FlapDamping, Probe, Thresholds};
+pub use probe::{FlapDamping, Probe, Thresholds};
 pub use residency::{Conflict, Jurisdiction, Residency, ResidencyClients, ResidencyRule, UnknownClients};
 pub use zone::{RecordSet, Zone};

@@ -1,6 +1,9 @@
 //! What is checked at an endpoint's addresses, how often, and what turns outcomes into a verdict.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use crate::Check;
 
 //----------- Probe ----------------------------------------------------------
 
@@ -11,8 +14,12 @@ pub struct Probe {
     pub name: Box<str>,
     /// What is done.
     pub check: Check,
-    /// The TCP port that is connected to.
+    /// Whether its failure is what is wanted.
+    pub invert: bool,
+    /// The port that is checked; 0 where the type has none.
     pub port: u16,
+    /// What is checked in place of each endpoint's addresses, unless the endpoint says otherwise.
+    pub address: Option<IpAddr>,
     /// From the start of one check of an address to the start of the next.
     pub interval: Duration,
     /// The same from the first outcome against the verdict until it changes or is confirmed; at most
@@ -60,18 +67,4 @@ pub struct FlapDamping {
     pub hold: Duration,
     /// The longest that it is put off.
     pub hold_max: Duration,
-}
-
-/// What a probe does with an address.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Check {
-    /// `GET path` over HTTP; a status from 200 to 299 is a success, a redirect is not followed.
-    Http {
-        /// Begins with `/`.
-        path: Box<str>,
-        /// The `Host` header; the address and port when not given.
-        host: Option<Box<str>>,
-    },
-    /// A TCP connection that is accepted is a success.
-    Tcp,
 }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use meridian_model::{
     AllDown, Catalog, CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress,
-    Gateway, Place, Policy, Probe, ProbeId, TargetHealth, Thresholds, Tier, Track, Verdict, Verdicts,
+    Gateway, Place, Policy, Probe, ProbeAt, ProbeId, TargetHealth, TcpCheck, Thresholds, Tier, Track,
+    Verdict, Verdicts,
 };
 use meridian_steering::{
     Addresses, Basis, Client, Decision, Doubt, Draw, Family, Outlook, Permit, Ranker, Roster, decide,
@@ -29,7 +30,14 @@ fn endpoint(at: usize, weight: u32, v6: bool) -> Endpoint {
         ips.push(format!("2001:db8::{at}").parse().expect("an address"));
     }
     let addresses = ips.into_iter().map(|ip| EndpointAddress { ip, target: None }).collect();
-    Endpoint { cluster: cluster(at), addresses, name: None, weight, track: Track::Stable }
+    Endpoint {
+        cluster: cluster(at),
+        addresses,
+        name: None,
+        probe_at: ProbeAt::default(),
+        weight,
+        track: Track::Stable,
+    }
 }
 
 fn gateway(policy: Policy, endpoints: Vec<Endpoint>) -> Gateway {
@@ -59,7 +67,9 @@ fn with_targets(gateway: Gateway) -> Gateway {
         .collect();
     let probe = Probe {
         name: "p".into(),
-        check: Check::Tcp,
+        check: Check::Tcp(TcpCheck::default()),
+        invert: false,
+        address: None,
         port: 80,
         interval: std::time::Duration::from_secs(1),
         fast_interval: std::time::Duration::from_secs(1),

@@ -1,11 +1,12 @@
 //! The engine from outside, in virtual time, with scripted checks.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Mutex;
 
 use meridian_model::{
-    CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress, Gateway, Policy,
-    ProbeId, TargetHealth, TargetId, Thresholds, Track,
+    CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress, Gateway, HttpCheck,
+    Policy, ProbeAt, ProbeId, TargetHealth, TargetId, Thresholds, Track,
 };
 
 use tracing::subscriber::DefaultGuard;
@@ -85,7 +86,14 @@ impl Script {
 }
 
 impl Checker for Script {
-    async fn check(&self, _: &Probe, address: IpAddr) -> Finding {
+    type Ready = ();
+
+    fn ready(&self, _: &Probe) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn check(&self, _: &Probe, (): &(), at: SocketAddr) -> Finding {
+        let address = at.ip();
         let answer = {
             let mut told = self.0.lock().unwrap();
             told.starts.push((Instant::now(), address));
@@ -123,7 +131,9 @@ fn addresses(count: u16) -> Vec<IpAddr> {
 fn probe() -> Probe {
     Probe {
         name: "web".into(),
-        check: Check::Http { path: "/healthz".into(), host: None },
+        check: Check::Http(Box::new(HttpCheck { path: "/healthz".into(), ..HttpCheck::default() })),
+        invert: false,
+        address: None,
         port: 8080,
         interval: SECOND,
         fast_interval: SECOND * 3600,
@@ -142,6 +152,7 @@ fn gateway(name: &str, addresses: &[IpAddr]) -> Gateway {
         cluster: ClusterId::from_index(0),
         addresses: addresses.iter().map(|ip| EndpointAddress { ip: *ip, target: None }).collect(),
         name: None,
+        probe_at: ProbeAt::default(),
         weight: 100,
         track: Track::Stable,
     };

@@ -1,4 +1,4 @@
-use meridian_model::{Check, FlapDamping};
+use meridian_model::{Check, FlapDamping, TcpCheck};
 use proptest::prelude::*;
 
 use super::*;
@@ -9,7 +9,9 @@ const SECOND: Duration = Duration::from_secs(1);
 fn probe(thresholds: Thresholds) -> Probe {
     Probe {
         name: "web".into(),
-        check: Check::Tcp,
+        check: Check::Tcp(TcpCheck::default()),
+        invert: false,
+        address: None,
         port: 80,
         interval: SECOND,
         fast_interval: SECOND,

@@ -109,9 +109,8 @@ async fn standing(loaded: Loaded, asked: &Explain) -> anyhow::Result<(Arc<Ground
         let verdicts = assumed(catalog, &asked.down)?;
         return Ok((ground, verdicts));
     }
-    let checker = NetworkChecker::new().context("no HTTP client for probes")?;
     let probes =
-        health_probe::start(catalog.clone(), health_probe::Settings { first_round, seed: 0 }, checker);
+        health_probe::start(catalog.clone(), health_probe::Settings { first_round, seed: 0 }, NetworkChecker);
     let mut snapshots = probes.snapshots();
     let first = snapshots.wait_for(Option::is_some).await.ok().and_then(|first| first.clone());
     let verdicts = first.context("the probes ended before their first round")?.verdicts;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use meridian_model::{
     AllDown, ClientMatch, ClusterId, Conflict, Continent, CountryCode, DomainName, Endpoint, EndpointName,
     Gateway, Geo, GeoRule, Jurisdiction, JurisdictionId, Latency, LatencyRow, LatencyTable, LatencyTableId,
-    Nearest, Place, Policy, Prefix, PrefixId, Residency, ResidencyClients, ResidencyRule, Rollout, Share,
-    TargetHealth, Tier, Track, Trial, UnknownClients, Verdict,
+    Nearest, Place, Policy, Prefix, PrefixId, ProbeAt, Residency, ResidencyClients, ResidencyRule, Rollout,
+    Share, TargetHealth, Tier, Track, Trial, UnknownClients, Verdict,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
@@ -206,7 +206,7 @@ fn any_endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
                 ttl: Some(20),
                 lost,
             });
-            Endpoint { cluster, addresses, name, weight: weight * 50, track }
+            Endpoint { cluster, addresses, name, probe_at: ProbeAt::default(), weight: weight * 50, track }
         };
         endpoints.into_iter().enumerate().map(of).collect()
     })

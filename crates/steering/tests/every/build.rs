@@ -2,8 +2,8 @@
 
 use meridian_model::{
     Catalog, CatalogParts, Check, Cluster, ClusterId, Coordinates, CountryCode, Endpoint, EndpointAddress,
-    Gateway, Jurisdiction, LatencyTable, Place, Policy, Prefix, PrefixId, Probe, ProbeId, TargetHealth,
-    Thresholds, Tier, Track, Verdict, Verdicts,
+    Gateway, Jurisdiction, LatencyTable, Place, Policy, Prefix, PrefixId, Probe, ProbeAt, ProbeId,
+    TargetHealth, TcpCheck, Thresholds, Tier, Track, Verdict, Verdicts,
 };
 use meridian_steering::{
     Client, Decision, Family, Note, Outlook, Permit, Ranker, Split, decide, permit, standings,
@@ -39,7 +39,14 @@ pub(crate) fn address(ip: &str) -> EndpointAddress {
 /// An endpoint in a cluster with one IPv4 address.
 pub(crate) fn endpoint(at: usize) -> Endpoint {
     let addresses = vec![address(&format!("192.0.2.{at}"))];
-    Endpoint { cluster: cluster(at), addresses, name: None, weight: 100, track: Track::Stable }
+    Endpoint {
+        cluster: cluster(at),
+        addresses,
+        name: None,
+        probe_at: ProbeAt::default(),
+        weight: 100,
+        track: Track::Stable,
+    }
 }
 
 /// A gateway with one endpoint in each of the first clusters.
@@ -69,7 +76,9 @@ fn probe() -> Probe {
     let second = std::time::Duration::from_secs(1);
     Probe {
         name: "p".into(),
-        check: Check::Tcp,
+        check: Check::Tcp(TcpCheck::default()),
+        invert: false,
+        address: None,
         port: 80,
         interval: second,
         fast_interval: second,

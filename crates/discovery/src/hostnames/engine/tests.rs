@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use meridian_model::{
     CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress, Gateway, Policy, Probe,
-    ProbeId, Thresholds, Track,
+    ProbeAt, ProbeId, TcpCheck, Thresholds, Track,
 };
 use tracing::subscriber::DefaultGuard;
 
@@ -147,6 +147,7 @@ fn fixed(addresses: &[&str]) -> Endpoint {
         cluster: ClusterId::from_index(0),
         addresses: parse(addresses).into_iter().map(|ip| EndpointAddress { ip, target: None }).collect(),
         name: None,
+        probe_at: ProbeAt::default(),
         weight: 100,
         track: Track::Stable,
     }
@@ -162,7 +163,9 @@ fn catalog(endpoints: Vec<Endpoint>) -> Arc<Catalog> {
     };
     let probe = Probe {
         name: "web".into(),
-        check: Check::Tcp,
+        check: Check::Tcp(TcpCheck::default()),
+        invert: false,
+        address: None,
         port: 80,
         interval: SECOND,
         fast_interval: SECOND,

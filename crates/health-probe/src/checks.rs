@@ -1,0 +1,88 @@
+//! Checks over the network and on this machine.
+
+mod connect;
+mod exec;
+mod http;
+mod state_file;
+mod tcp;
+mod text;
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+
+use meridian_model::{Check, Probe};
+
+use crate::checks::connect::{Connector, expiry};
+use crate::checks::exec::Command;
+use crate::checks::http::Http;
+use crate::checks::state_file::StateFile;
+use crate::checks::tcp::Tcp;
+use crate::{Checker, Finding};
+
+#[cfg(test)]
+mod tests;
+
+//----------- NetworkChecker -------------------------------------------------
+
+/// Connects to exactly the address it is given: no DNS, no proxy, and a new connection each time, so
+/// that every probe proves that the address accepts one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NetworkChecker;
+
+/// A probe with all that can be made before an address is known.
+#[derive(Debug)]
+pub struct Ready(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Http(Box<Http>),
+    Tcp(Tcp),
+    Tls(Connector),
+    File(StateFile),
+    Exec(Command),
+}
+
+impl Checker for NetworkChecker {
+    type Ready = Ready;
+
+    fn ready(&self, probe: &Probe) -> Result<Ready, String> {
+        Ok(Ready(match &probe.check {
+            Check::Http(http) => Kind::Http(Box::new(Http::new(http)?)),
+            Check::Tcp(tcp) => Kind::Tcp(Tcp::new(tcp)?),
+            Check::Tls(tls) => Kind::Tls(Connector::new(Some(tls), &[])?),
+            Check::File(file) => Kind::File(StateFile::new(file)),
+            Check::Exec(exec) => Kind::Exec(Command::new(exec)),
+        }))
+    }
+
+    async fn check(&self, _: &Probe, ready: &Ready, at: SocketAddr) -> Finding {
+        match &ready.0 {
+            Kind::Http(http) => http.check(at).await,
+            Kind::Tcp(tcp) => tcp.check(at).await,
+            Kind::Tls(connector) => match connector.connect(at).await {
+                Ok(stream) => expiry(&stream, connector.certificate_days).unwrap_or(Finding::Good),
+                Err(error) => Finding::Failed(finding(&error)),
+            },
+            Kind::File(file) => file.check(at.ip()).await,
+            Kind::Exec(command) => command.check(at).await,
+        }
+    }
+}
+
+//----------- What was found -------------------------------------------------
+
+/// The innermost error, which says what happened and not which layer passed it on.
+fn finding(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
+        Some(io::ErrorKind::ConnectionReset) => "connection reset".to_owned(),
+        Some(io::ErrorKind::HostUnreachable) => "no route to the host".to_owned(),
+        Some(io::ErrorKind::NetworkUnreachable) => "no route to the network".to_owned(),
+        Some(_) | None => innermost.to_string(),
+    }
+}
