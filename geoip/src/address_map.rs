@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::forms;
 use crate::range_map::RangeMap;
 
@@ -46,6 +48,23 @@ impl AddressMap {
         }
         let (value, prefix_len) = self.ipv6.lookup(address);
         (value, prefix_len.max(forms::clear_prefix_len(address)))
+    }
+
+    /// The values of all addresses in a network, in order, equal neighbours as one. `None` for one of
+    /// IPv6 that holds all of IPv4 or only a part of what one of its addresses stands for.
+    pub(crate) fn values_within(&self, network: IpNet) -> Option<&[u32]> {
+        match forms::meant(network)? {
+            IpNet::V4(network) => {
+                let (first, last) = (network.network(), network.broadcast());
+                Some(self.ipv4.values_between(first.to_bits(), last.to_bits()))
+            }
+            IpNet::V6(network) => {
+                let (first, last) = (network.network().to_bits(), network.broadcast().to_bits());
+                let holds_ipv4 = forms::blocks().iter().any(|(block, _)| (first..=last).contains(block));
+                let is_known = !holds_ipv4 || self.ipv4.len() == 1;
+                is_known.then(|| self.ipv6.values_between(first, last))
+            }
+        }
     }
 
     /// The map with other values.

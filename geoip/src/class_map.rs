@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::address_map::AddressMap;
+use crate::limits::CLASSES_WITHIN_RANGES;
 use crate::locality::{Locality, PlaceId};
 use crate::networks::longest_prefixes;
 
@@ -24,6 +25,24 @@ impl ClassMap {
     #[must_use]
     pub fn lookup(&self, address: IpAddr) -> (u32, u8) {
         self.map.lookup(address)
+    }
+
+    /// The classes of all addresses in a network, each once. `None` where they cannot be told: the network
+    /// has more than 4,096 ranges, or it is one of IPv6 that holds all
+    /// of IPv4, or only a part of what one of its addresses stands for.
+    #[must_use]
+    pub fn classes_within(&self, network: IpNet) -> Option<Vec<u32>> {
+        let values = self.map.values_within(network)?;
+        if values.len() > CLASSES_WITHIN_RANGES {
+            return None;
+        }
+        let mut classes: Vec<u32> = Vec::new();
+        for value in values {
+            if !classes.contains(value) {
+                classes.push(*value);
+            }
+        }
+        Some(classes)
     }
 
     /// The map of coarser classes: those that `class_of` gives the same number become one. It may

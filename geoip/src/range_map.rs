@@ -36,6 +36,11 @@ impl<K: Key> RangeMap<K> {
         (value, before.max(after))
     }
 
+    /// The values of the ranges from the one that holds `first` to the one that holds `last`, in order.
+    pub(crate) fn values_between(&self, first: K, last: K) -> &[u32] {
+        self.values.get(self.position(first)..=self.position(last)).unwrap_or_default()
+    }
+
     /// The index of the range that holds an address.
     fn position(&self, address: K) -> usize {
         let bucket = address.leading(self.index_bits);

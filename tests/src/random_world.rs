@@ -157,6 +157,14 @@ impl RandomWorld {
         self.networks.iter().map(|(network, location)| (*network, &location[..]))
     }
 
+    /// Some addresses within a subnet: of each of the world's networks in it, and anywhere.
+    pub fn in_each_network_within(&self, subnet: IpNet, random: &mut Rng) -> Vec<IpAddr> {
+        let inside = self.networks.keys().filter(|network| subnet.contains(*network)).take(40);
+        let mut all: Vec<IpAddr> = inside.flat_map(|one| [one.network(), one.broadcast()]).collect();
+        all.extend((0..8).map(|_| within(subnet, random)));
+        all
+    }
+
     /// The names of all clusters.
     pub fn cluster_names(&self) -> impl Iterator<Item = &str> {
         self.clusters.iter().map(|cluster| &cluster.name[..])

@@ -58,6 +58,11 @@ impl ClientSubnet {
         }
     }
 
+    /// SOURCE PREFIX-LENGTH.
+    pub(crate) fn source(&self) -> u8 {
+        self.source
+    }
+
     /// How many octets [`ClientSubnet::write`] appends.
     pub(crate) fn option_size(&self) -> u16 {
         8 + u16::from(self.source.div_ceil(8))

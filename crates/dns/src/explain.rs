@@ -3,6 +3,7 @@
 //! There is no second implementation: what is selected comes from the function that answers, and the
 //! notes from the functions that made its plans, run once more for this one client.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hickory_proto::rr::RecordType;
@@ -185,7 +186,7 @@ impl Explaining<'_> {
         }
         let permit = self
             .view
-            .permit(self.gateway, self.asked.client, self.resolver())
+            .permit(self.gateway, Asker::alone(self.asked.client, self.resolver(), 0))
             .map_or(Permit::Only(Box::default()), |(permit, _)| permit);
         let mut ranking = Vec::new();
         let asker = Client { place: &client.place, prefix: client.prefix };
@@ -203,7 +204,7 @@ impl Explaining<'_> {
 
     fn choice(&self, family: Family, outlook: &Outlook) -> Option<Choice> {
         let view = self.view;
-        let asker = Asker { client: self.asked.client, resolver: self.resolver(), random: self.asked.random };
+        let asker = Asker::alone(self.asked.client, self.resolver(), self.asked.random);
         let mut addresses = Vec::new();
         let Selected { picked, ttl, scope, reasons, .. } = match self.site {
             None => select(view, self.gateway, family, asker, &mut addresses)?,
@@ -221,7 +222,7 @@ impl Explaining<'_> {
         if self.site.is_none() {
             let standings = standings(gateway, family, view.verdicts());
             let again = decide_for_track(gateway, family, &standings, outlook, track, &mut notes);
-            debug_assert_eq!(Some(&again), reasons.decision, "an explanation of another answer");
+            debug_assert_eq!(Some(&again), reasons.decision.as_deref(), "an explanation of another answer");
         }
         let network = meridian_geoip::client_network(self.asked.client);
         let salt = view.offered(self.gateway, family)?.salt;
@@ -231,7 +232,7 @@ impl Explaining<'_> {
             track: self.site.is_none().then_some(track),
             trial: trial.filter(|_| self.site.is_none()).map(|trial| (position, trial.share)),
             notes,
-            decision: reasons.decision.cloned(),
+            decision: reasons.decision.map(Cow::into_owned),
             addresses,
             cname: picked.cname,
             drawn: picked.drawn,

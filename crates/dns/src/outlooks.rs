@@ -8,6 +8,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
+use ipnet::IpNet;
 use meridian_geoip::{ClassMap, Locality, Marks};
 use meridian_model::{Catalog, ClusterId, Conflict, Gateway, Place, Policy, PrefixId, Residency};
 use meridian_steering::{
@@ -44,13 +45,16 @@ pub(crate) struct Resolvers {
 }
 
 impl Outlooks {
-    /// Which clusters may serve a client behind a resolver, and the prefix around the client in which
-    /// that holds.
-    pub(crate) fn permit(&self, client: IpAddr, resolver: IpAddr) -> (Permit, u8) {
+    /// Which clusters may serve all clients of a subnet behind a resolver, and the prefix around its first
+    /// address in which that holds for each.
+    pub(crate) fn permit(&self, client: IpAddr, source: u8, resolver: IpAddr) -> (Permit, u8) {
         let Some(clients) = &self.permits else {
             return (Permit::All, 0);
         };
         let (own, scope) = clients.lookup(client);
+        if let Some(all) = self.spanning(client, source, resolver) {
+            return (all.permit, scope);
+        }
         match &self.resolvers {
             None => (own.clone(), scope),
             Some(resolvers) if resolvers.instead => (resolvers.permits.lookup(resolver).0.clone(), 0),
@@ -59,10 +63,43 @@ impl Outlooks {
     }
 }
 
+impl Outlooks {
+    /// Which clusters may serve every client of a network, where not all of them have the same permit:
+    /// a resolver gives one answer to all of a subnet that it disclosed. `None` where they have. Where the
+    /// permits cannot be told there is none (fail closed).
+    pub(crate) fn spanning(&self, client: IpAddr, source: u8, resolver: IpAddr) -> Option<Outlook> {
+        let clients = self.permits.as_ref()?;
+        let (own, scope) = clients.lookup(client);
+        if scope <= source || self.resolvers.as_ref().is_some_and(|resolvers| resolvers.instead) {
+            return None;
+        }
+        let classes = IpNet::new(client, source).ok().and_then(|network| clients.map.classes_within(network));
+        let mut permit = own.clone();
+        match classes {
+            Some(classes) => {
+                for class in classes {
+                    permit = permit.and(clients.list.get(class as usize).unwrap_or(&NOTHING));
+                }
+            }
+            None => permit = NOTHING.clone(),
+        }
+        if permit == *own {
+            return None;
+        }
+        if let Some(resolvers) = &self.resolvers {
+            permit = permit.and(resolvers.permits.lookup(resolver).0);
+        }
+        let number = self.map.as_ref().map_or(0, |map| map.lookup(client).0);
+        let rank = self.list.get(number as usize)?.rank.clone();
+        Some(Outlook { permit, rank })
+    }
+}
+
+/// Fail closed: maps have no numbers but those of their lists.
+static NOTHING: LazyLock<Permit> = LazyLock::new(|| Permit::Only(Box::default()));
+
 impl Permits {
     fn lookup(&self, address: IpAddr) -> (&Permit, u8) {
-        // Fail closed: the map has no other numbers.
-        static NOTHING: LazyLock<Permit> = LazyLock::new(|| Permit::Only(Box::default()));
         let (number, scope) = self.map.lookup(address);
         (self.list.get(number as usize).unwrap_or(&NOTHING), scope)
     }

@@ -1,11 +1,13 @@
 //! Steps 4 and 5 of a query: where the client is, and what it gets.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use meridian_geoip::client_network;
 use meridian_model::{ClusterId, GatewayId, Share};
 use meridian_steering::{
-    Basis, Decision, Doubt, Draw, Family, Picked, client_hash, decide_for_site, in_trial, pick, standings,
+    Basis, Decision, Doubt, Draw, Family, Picked, Split, client_hash, decide, decide_for_site, in_trial,
+    pick, standings,
 };
 
 use crate::view::{Offered, View};
@@ -17,10 +19,20 @@ use crate::view::{Offered, View};
 pub(crate) struct Asker {
     /// The subnet that was disclosed; else the resolver stands for its clients.
     pub(crate) client: IpAddr,
+    /// How many leading bits of that were disclosed: the answer is for all who share them.
+    pub(crate) source: u8,
     /// Who sent the query.
     pub(crate) resolver: IpAddr,
     /// What chooses where nothing else does.
     pub(crate) random: u64,
+}
+
+impl Asker {
+    /// One client by itself.
+    pub(crate) fn alone(client: IpAddr, resolver: IpAddr, random: u64) -> Self {
+        let source = if client.is_ipv4() { 32 } else { 128 };
+        Self { client, source, resolver, random }
+    }
 }
 
 /// What a client gets in one family, and for how long and how many.
@@ -38,7 +50,7 @@ pub(crate) struct Selected<'v> {
 /// Why a selection is as it is.
 pub(crate) struct Reasons<'v> {
     /// What was picked from; `None` for a site name.
-    pub(crate) decision: Option<&'v Decision>,
+    pub(crate) decision: Option<Cow<'v, Decision>>,
     /// The length of the prefix in which the decision holds.
     pub(crate) area: u8,
     /// Whether the client's network chose, beside its place.
@@ -62,21 +74,49 @@ pub(crate) fn select<'v>(
 ) -> Option<Selected<'v>> {
     let offered = view.offered(gateway, family)?;
     let (split, area) = view.plan(gateway, family)?.decide(asker.client, asker.resolver)?;
-    let mut hashed = Hashed { asker, salt: offered.salt, known: None };
-    let (decision, on_trial) = match &split.trial {
-        None => (&split.live, None),
-        Some(trial) if offered.trial_share == Share::ALL => (trial, None),
-        Some(trial) if in_trial(offered.trial_share, hashed.hash()) => (trial, Some(true)),
-        Some(_) => (&split.live, Some(false)),
+    let split = match decide_spanning(view, gateway, family, asker, area) {
+        None => Cow::Borrowed(split),
+        Some(split) => Cow::Owned(split),
     };
+    let mut hashed = Hashed { asker, salt: offered.salt, known: None };
+    let on_trial = match &split.trial {
+        None => None,
+        Some(_) if offered.trial_share == Share::ALL => None,
+        Some(_) => Some(in_trial(offered.trial_share, hashed.hash())),
+    };
+    let decision = decision_of(split, on_trial);
     let draw = if offered.sticky { Draw::Client(hashed.hash()) } else { Draw::Random(asker.random) };
-    let picked = pick(offered.roster, decision, offered.answers, view.verdicts(), draw, into);
+    let picked = pick(offered.roster, &decision, offered.answers, view.verdicts(), draw, into);
     let by_network = on_trial.is_some() || offered.sticky && picked.drawn;
     let scope = if by_network { area.max(hashed.scope()) } else { area };
-    let (ttl, capped) = ttl(&offered, decision);
-    let reasons =
-        Reasons { decision: Some(decision), area, by_network, on_trial, doubt: decision.doubt, capped };
-    Some(Selected { basis: decision.basis, picked, ttl, scope, reasons })
+    let (ttl, capped) = ttl(&offered, &decision);
+    let (basis, doubt) = (decision.basis, decision.doubt);
+    let reasons = Reasons { decision: Some(decision), area, by_network, on_trial, doubt, capped };
+    Some(Selected { basis, picked, ttl, scope, reasons })
+}
+
+/// What all clients of a disclosed subnet get, where residency does not permit them the same: the clusters
+/// that each of them may have, in the order of its first address. Rare, and so not prepared.
+fn decide_spanning(view: &View, gateway: GatewayId, family: Family, asker: Asker, area: u8) -> Option<Split> {
+    // All of the subnet has one decision.
+    if area <= asker.source {
+        return None;
+    }
+    let outlook = view.ground().outlooks(gateway)?.spanning(asker.client, asker.source, asker.resolver)?;
+    let known = view.ground().catalog().gateway(gateway);
+    let standings = standings(known, family, view.verdicts());
+    Some(decide(known, family, &standings, &outlook, &mut ()))
+}
+
+/// The trial's decision for who is in it, or where all are (`None`); else that of the live track.
+fn decision_of(split: Cow<'_, Split>, on_trial: Option<bool>) -> Cow<'_, Decision> {
+    let is_live = on_trial == Some(false);
+    match split {
+        Cow::Borrowed(Split { live, trial }) => {
+            Cow::Borrowed(trial.as_ref().filter(|_| !is_live).unwrap_or(live))
+        }
+        Cow::Owned(Split { live, trial }) => Cow::Owned(trial.filter(|_| !is_live).unwrap_or(live)),
+    }
 }
 
 /// Selects for the test name of one cluster of a gateway: its endpoints, whatever their health.
@@ -89,7 +129,7 @@ pub(crate) fn select_site<'v>(
     into: &mut Vec<IpAddr>,
 ) -> Option<Selected<'v>> {
     let offered = view.offered(gateway, family)?;
-    let (permit, area) = view.permit(gateway, asker.client, asker.resolver)?;
+    let (permit, area) = view.permit(gateway, asker)?;
     let known = view.ground().catalog().gateway(gateway);
     let standings = standings(known, family, view.verdicts());
     let decision = decide_for_site(known, family, &standings, &permit, site);

@@ -32,12 +32,12 @@ impl View {
     #[must_use]
     pub fn mix(&self, id: GatewayId, family: Family, client: IpAddr, resolver: IpAddr) -> Option<Mix> {
         let mut addresses = Vec::new();
-        let selected = select(self, id, family, Asker { client, resolver, random: 0 }, &mut addresses)?;
+        let selected = select(self, id, family, Asker::alone(client, resolver, 0), &mut addresses)?;
         let decision = selected.reasons.decision?;
         let gateway = self.ground().catalog().gateway(id);
         let mut mix = Mix::new();
         if !self.offered(id, family)?.sticky {
-            add(&mut mix, gateway, decision, 1.0);
+            add(&mut mix, gateway, &decision, 1.0);
             return Some(mix);
         }
         let holds = |endpoint: u16| {

@@ -106,7 +106,7 @@ impl Answering<'_> {
         }
         let data = RData::HTTPS(HTTPS(service(https, v4, v6)));
         // A family without an address says nothing of how long the other's may be kept.
-        let ttl = match (first.reasons.decision, second.reasons.decision) {
+        let ttl = match (&first.reasons.decision, &second.reasons.decision) {
             (Some(one), _) if one.candidates.is_empty() => second.ttl,
             (_, Some(one)) if one.candidates.is_empty() => first.ttl,
             _ => ttl,
@@ -159,7 +159,11 @@ impl Answering<'_> {
 
     fn asker(&self) -> Asker {
         let resolver = self.peer.address;
-        Asker { client: self.disclosed().unwrap_or(resolver), resolver, random: self.random }
+        let subnet = self.query.edns.and_then(|edns| edns.subnet);
+        match subnet.and_then(|subnet| Some((subnet.network()?, subnet.source()))) {
+            Some((client, source)) => Asker { client, source, resolver, random: self.random },
+            None => Asker::alone(resolver, resolver, self.random),
+        }
     }
 
     fn disclosed(&self) -> Option<IpAddr> {

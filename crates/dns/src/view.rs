@@ -1,6 +1,6 @@
 //! The view: all that an answer needs, immutable.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -13,6 +13,7 @@ use meridian_steering::{
 use crate::compile::CompileError;
 use crate::outlooks::{Outlooks, index};
 use crate::plan::{Plan, Plans, Shapes};
+use crate::select::Asker;
 use crate::zone::ZoneTable;
 
 //----------- Ground ---------------------------------------------------------
@@ -200,8 +201,8 @@ impl View {
     }
 
     /// Which clusters of a gateway may serve a client, and the prefix in which that holds.
-    pub(crate) fn permit(&self, id: GatewayId, client: IpAddr, resolver: IpAddr) -> Option<(Permit, u8)> {
-        Some(self.ground.outlooks(id)?.permit(client, resolver))
+    pub(crate) fn permit(&self, id: GatewayId, asker: Asker) -> Option<(Permit, u8)> {
+        Some(self.ground.outlooks(id)?.permit(asker.client, asker.source, asker.resolver))
     }
 
     pub(crate) fn plan(&self, id: GatewayId, family: Family) -> Option<&Plan> {

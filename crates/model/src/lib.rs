@@ -24,7 +24,7 @@ pub use catalog::{
     Catalog, CatalogParts, Cluster, ClusterId, GatewayId, JurisdictionId, LatencyTableId, PrefixId, ProbeId,
     Target, TargetId, ZoneId,
 };
-pub use check::{Check, ExecCheck, FileCheck, HttpCheck, HttpVersion, TcpCheck, TextMatch, Tls};
+pub use check::{Check, ExecCheck, FileCheck, HttpCheck, HttpVersion, Identity, TcpCheck, TextMatch, Tls};
 pub use country::{Country, EEA, EU, countries, country};
 pub use gateway::{
     AllDown, Endpoint, EndpointAddress, EndpointName, Gateway, Https, ProbeAt, Rollout, Track, Trial,

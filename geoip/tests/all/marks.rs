@@ -97,6 +97,32 @@ proptest! {
     }
 
     #[test]
+    fn classes_within_a_network_are_those_of_its_addresses(
+        networks in networks(),
+        picks in picks(),
+        prefix_len in 0..=32_u8,
+    ) {
+        let locality = with_networks(&networks);
+        let classes = locality.classify(|place| u32::try_from(place.index()).unwrap() % 3);
+        for (pick, bits, form) in picks {
+            let at = address(&networks, pick, bits, form);
+            let prefix_len = if at.is_ipv4() { prefix_len } else { prefix_len * 4 };
+            let around = IpNet::new(at, prefix_len).unwrap().trunc();
+            let Some(within) = classes.classes_within(around) else {
+                // Only what holds IPv4 addresses in other forms, or a part of one, cannot be told.
+                let IpAddr::V6(at) = at else { panic!("{around}") };
+                prop_assert!(prefix_len < 16 || [0, 0x64, 0x2001, 0x2002].contains(&at.segments()[0]), "{around}");
+                continue;
+            };
+            prop_assert!(within.contains(&classes.lookup(at).0), "{around}");
+            let (_, same) = classes.lookup(around.network());
+            prop_assert_eq!(within.len() == 1, same <= prefix_len, "{} {:?} /{}", around, within, same);
+            let distinct: HashSet<u32> = within.iter().copied().collect();
+            prop_assert_eq!(distinct.len(), within.len());
+        }
+    }
+
+    #[test]
     fn a_client_network_is_one_for_all_forms_and_its_scope_holds(bits in any::<u128>(), other in any::<u128>()) {
         let ipv4 = Ipv4Addr::from_bits(u32::try_from(bits >> 96).unwrap());
         let direct = client_network(ipv4.into());
