@@ -217,6 +217,57 @@ fn prove_shows_who_can_be_served_by_whom() {
     }
 }
 
+/// What a hostname resolves to is not known beforehand: it counts as anything, not as nothing.
+#[test]
+fn hostnames_of_endpoints_are_proven_as_addresses_are() {
+    let by_name = |config: &str| {
+        let mut config = config.to_owned();
+        for (address, name) in [
+            (r#""203.0.113.1", "2001:db8::1""#, r#""lb-1.elb.example.""#),
+            (r#""203.0.113.2""#, r#""lb-2.elb.example.""#),
+            (r#""203.0.113.3""#, r#""lb-3.elb.example.""#),
+            (r#""203.0.113.4""#, r#""lb-4.elb.example.""#),
+        ] {
+            assert_eq!(config.matches(address).count(), 1);
+            config = config.replace(address, name);
+        }
+        config
+    };
+    let resolver =
+        CONFIG.replace("[gateways.residency]\n", "[gateways.residency]\nconflict = \"resolver\"\n");
+    for (config, code) in [(CONFIG, 0), (&resolver, 1)] {
+        let by_address = Files::new(config).run("prove m.toml");
+        assert_eq!(by_address.1, Some(code), "{}", by_address.0);
+        assert_eq!(Files::new(&by_name(config)).run("prove m.toml"), by_address);
+    }
+}
+
+/// A cluster that no policy names is answered under no health, however many endpoints there are.
+#[test]
+fn many_endpoints_are_proven_as_few_are() {
+    let tiers = "policy = { type = \"failover\", tiers = [ { clusters = [\"eu-*\"] } ] }\n\
+                 all_down = \"nodata\"\nsite_names = false\n";
+    let start = CONFIG.find("sticky = true").unwrap();
+    let end = CONFIG.find("[gateways.rollout]").unwrap();
+    let few = format!("{}{tiers}{}", &CONFIG[..start], &CONFIG[end..]).replace(
+        "{ clients = [\"US-CA\"], clusters = [\"US\"] },",
+        "{ clients = [\"US\"], clusters = [\"US\"] },",
+    );
+    let endpoint = |index: u8| {
+        format!(
+            "[[gateways.endpoints]]\ncluster = \"eu-west\"\naddresses = [\"203.0.113.{index}\"]\ntrack = \"{}\"\n",
+            ["stable", "canary", "blue", "green"][usize::from(index) % 4]
+        )
+    };
+    let more: String = (100..140).map(endpoint).collect();
+    let first = "[[gateways.endpoints]]\ncluster = \"eu-west\"\naddresses = [\"203.0.113.1\"";
+    let many = few.replace(first, &format!("{more}{first}"));
+    let (proven, code) = Files::new(&few).run("prove m.toml");
+    assert_eq!(code, Some(0), "{proven}");
+    assert!(proven.contains("US clients of shop: no cluster"), "{proven}");
+    assert_eq!(Files::new(&many).run("prove m.toml"), (proven, code));
+}
+
 #[test]
 fn what_cannot_be_explained() {
     let files = Files::new(&CONFIG.replace("percent = 50", "percent = 500"));

@@ -43,6 +43,6 @@ pub(crate) const EPHEMERAL_TRIES: usize = 16;
 /// the map of their clusters' order: scopes are narrower then, never wrong.
 pub(crate) const SCOPE_RANGES: usize = 16 << 20;
 
-/// Endpoints of a gateway up to which every combination of their health is tried for a proof: 1,024
-/// decisions for each outlook, track and family.
-pub(crate) const REACH_ENDPOINTS: usize = 10;
+/// Kinds of endpoints of a gateway up to which every combination of their health is tried for a proof:
+/// 1,024 decisions for each outlook, track and family.
+pub(crate) const REACH_KINDS: usize = 10;

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use meridian_geoip::PlaceId;
-use meridian_model::{ClusterId, Gateway, GatewayId, Share, TargetHealth, Verdict, Verdicts};
+use meridian_model::{AllDown, ClusterId, Endpoint, Gateway, GatewayId, Share, Verdict};
 use meridian_steering::{
-    Decision, Family, Outlook, Permit, decide_for_site, decide_for_track, live_track, standings,
+    Decision, Family, Outlook, Permit, Standing, decide_for_site, decide_for_track, live_track,
 };
 
-use crate::limits::REACH_ENDPOINTS;
+use crate::limits::REACH_KINDS;
 use crate::view::Ground;
 use crate::walk::walk;
 
@@ -32,9 +32,10 @@ impl Ground {
     /// What a gateway could ever answer, under any health: for every place, and every kind of resolver,
     /// one entry for each set of clusters.
     ///
-    /// Up to ten endpoints, every combination of healthy and unhealthy ones is decided; with more, every
-    /// cluster that residency permits counts as possible. In both families, on every track of a
-    /// rollout, in every fallback and by the test names.
+    /// Every combination of healthy and unhealthy kinds of endpoints is decided, in both families, on
+    /// every track of a rollout, in every fallback and by the test names; a hostname counts as resolved to
+    /// anything. With more than ten kinds (of cluster, track, family, hostname and weight 0) it is
+    /// an upper bound: all that the policy or the fallback names and residency permits.
     #[must_use]
     pub fn reach(&self, id: GatewayId) -> Vec<Reach> {
         let Some(outlooks) = self.outlooks(id) else { return Vec::new() };
@@ -53,6 +54,8 @@ impl Ground {
             }
         };
         let mut by_outlook: BTreeMap<(u32, usize), Vec<ClusterId>> = BTreeMap::new();
+        let answers =
+            |outlook: &Outlook| Self::answers(gateway, outlook).into_iter().collect::<Vec<ClusterId>>();
         let mut found: BTreeMap<(PlaceId, usize, Vec<ClusterId>), (IpAddr, u8)> = BTreeMap::new();
         let class_of = |address| outlooks.map.as_ref().map_or((0, 0), |map| map.lookup(address));
         let both = |address: IpAddr| {
@@ -66,11 +69,9 @@ impl Ground {
                     match (&outlooks.resolvers, resolver) {
                         (Some(all), Some((number, _))) => {
                             let theirs = all.permits.list.get(*number);
-                            theirs.map_or_else(Vec::new, |theirs| {
-                                self.answers(gateway, &all.outlook(outlook, theirs))
-                            })
+                            theirs.map_or_else(Vec::new, |theirs| answers(&all.outlook(outlook, theirs)))
                         }
-                        _ => self.answers(gateway, outlook),
+                        _ => answers(outlook),
                     }
                 });
                 found.entry((place, kind, clusters.clone())).or_insert((address, prefix_len));
@@ -84,60 +85,97 @@ impl Ground {
     }
 
     /// Every cluster that clients of an outlook could be answered with.
-    fn answers(&self, gateway: &Gateway, outlook: &Outlook) -> Vec<ClusterId> {
-        let mut all = BTreeSet::new();
-        let count = gateway.endpoints.len();
-        if count > REACH_ENDPOINTS {
-            let clusters = gateway.endpoints.iter().map(|endpoint| endpoint.cluster);
-            return clusters
-                .filter(|&cluster| outlook.permit.allows(cluster))
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect();
-        }
-        let live = live_track(gateway);
-        let trial = gateway.rollout.trial.filter(|trial| trial.share > Share::NONE).map(|trial| trial.track);
-        for healthy in 0..1_u32 << count {
-            let verdicts = self.verdicts(gateway, healthy);
-            for family in Family::ALL {
-                let standings = standings(gateway, family, &verdicts);
-                for track in [Some(live), trial].into_iter().flatten() {
-                    let decision = decide_for_track(gateway, family, &standings, outlook, track, &mut ());
-                    all.extend(clusters_of(gateway, &decision));
-                }
-            }
-        }
+    fn answers(gateway: &Gateway, outlook: &Outlook) -> BTreeSet<ClusterId> {
+        let kinds = kinds(gateway);
+        let mut all = if kinds.len() > REACH_KINDS {
+            bound(gateway, outlook)
+        } else {
+            every_health(gateway, outlook, &kinds)
+        };
         if gateway.site_names {
-            all.extend(self.sites(gateway, &outlook.permit));
-        }
-        all.into_iter().collect()
-    }
-
-    fn sites(&self, gateway: &Gateway, permit: &Permit) -> Vec<ClusterId> {
-        let mut all = Vec::new();
-        for family in Family::ALL {
-            let standings = standings(gateway, family, &self.verdicts(gateway, 0));
-            for endpoint in &gateway.endpoints {
-                let decision = decide_for_site(gateway, family, &standings, permit, endpoint.cluster);
-                all.extend(clusters_of(gateway, &decision));
-            }
+            all.extend(sites(gateway, &outlook.permit));
         }
         all
     }
+}
 
-    /// Verdicts in which the endpoints of these bits are healthy, the others not.
-    fn verdicts(&self, gateway: &Gateway, healthy: u32) -> Verdicts {
-        let mut all = vec![TargetHealth::default(); self.catalog().targets().len()];
-        for (index, endpoint) in gateway.endpoints.iter().enumerate() {
-            let verdict = if healthy >> index & 1 == 1 { Verdict::Healthy } else { Verdict::Unhealthy };
-            for target in endpoint.addresses.iter().filter_map(|address| address.target) {
-                if let Some(entry) = all.get_mut(target.index()) {
-                    *entry = TargetHealth { verdict, in_doubt: false, lost: u64::from(healthy) + 1 };
-                }
+//----------- Health ---------------------------------------------------------
+
+/// Endpoints that no decision tells apart but by their health: of one cluster, track and kind of address,
+/// with a weight or without. What can be answered of one can be answered of all.
+fn kinds(gateway: &Gateway) -> Vec<Vec<usize>> {
+    let mut kinds: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (index, endpoint) in gateway.endpoints.iter().enumerate() {
+        let families = Family::ALL.map(|family| endpoint.addresses.iter().any(|one| family.has(one.ip)));
+        let name = endpoint.name.as_ref().map(|name| name.as_cname);
+        let kind = (endpoint.cluster, endpoint.track, endpoint.weight == 0, families, name);
+        kinds.entry(kind).or_default().push(index);
+    }
+    kinds.into_values().collect()
+}
+
+/// What every combination of healthy and unhealthy kinds comes to, on every track and in both families.
+/// Parts of a kind add nothing: whatever serves, serves with all of its kind healthy, too.
+fn every_health(gateway: &Gateway, outlook: &Outlook, kinds: &[Vec<usize>]) -> BTreeSet<ClusterId> {
+    let live = live_track(gateway);
+    let trial = gateway.rollout.trial.filter(|trial| trial.share > Share::NONE).map(|trial| trial.track);
+    let mut all = BTreeSet::new();
+    for healthy in 0..1_u32 << kinds.len() {
+        let is_healthy = |index: usize| {
+            let kind = kinds.iter().position(|kind| kind.contains(&index));
+            kind.is_some_and(|kind| healthy >> kind & 1 == 1)
+        };
+        for family in Family::ALL {
+            let standings = standings(gateway, family, is_healthy);
+            for track in [Some(live), trial].into_iter().flatten() {
+                let decision = decide_for_track(gateway, family, &standings, outlook, track, &mut ());
+                all.extend(clusters_of(gateway, &decision));
             }
         }
-        Verdicts::new(all)
     }
+    all
+}
+
+/// No less than what could be answered, where there are too many combinations: all that the policy gives
+/// a turn or the gateway falls back to; where residency leaves none of that, all that it leaves.
+fn bound(gateway: &Gateway, outlook: &Outlook) -> BTreeSet<ClusterId> {
+    let permitted = |cluster: &ClusterId| outlook.permit.allows(*cluster);
+    let mut named = Vec::new();
+    outlook.rank.clusters(&mut named);
+    if let AllDown::Fallback(clusters) = &gateway.all_down {
+        named.extend(clusters);
+    }
+    let ours = gateway.endpoints.iter().map(|endpoint| endpoint.cluster).filter(permitted);
+    let (with_turn, others): (BTreeSet<_>, BTreeSet<_>) = ours.partition(|cluster| named.contains(cluster));
+    if with_turn.is_empty() && gateway.all_down != AllDown::NoData { others } else { with_turn }
+}
+
+/// What test names answer.
+fn sites(gateway: &Gateway, permit: &Permit) -> Vec<ClusterId> {
+    let mut all = Vec::new();
+    for family in Family::ALL {
+        let standings = standings(gateway, family, |_| false);
+        for endpoint in &gateway.endpoints {
+            let decision = decide_for_site(gateway, family, &standings, permit, endpoint.cluster);
+            all.extend(clusters_of(gateway, &decision));
+        }
+    }
+    all
+}
+
+/// How endpoints stand of which some are healthy and the others not. A hostname may resolve to addresses
+/// of either family, at any time.
+fn standings(gateway: &Gateway, family: Family, is_healthy: impl Fn(usize) -> bool) -> Vec<Standing> {
+    let has_cname =
+        gateway.endpoints.iter().any(|endpoint| endpoint.name.as_ref().is_some_and(|name| name.as_cname));
+    let standing = |(index, endpoint): (usize, &Endpoint)| {
+        let is_reachable = endpoint.name.is_some()
+            || endpoint.addresses.iter().any(|address| has_cname || family.has(address.ip));
+        let verdict = if is_healthy(index) { Verdict::Healthy } else { Verdict::Unhealthy };
+        let lost_rank = u16::from(verdict != Verdict::Healthy);
+        Standing { verdict: is_reachable.then_some(verdict), in_doubt: false, lost_rank }
+    };
+    gateway.endpoints.iter().enumerate().map(standing).collect()
 }
 
 fn clusters_of<'g>(gateway: &'g Gateway, decision: &'g Decision) -> impl Iterator<Item = ClusterId> + 'g {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use meridian_dns::{Ground, Reach};
 use meridian_model::{ClusterId, Gateway, GatewayId, Place, ResidencyClients};
+use meridian_steering::is_placed;
 
 use crate::exit;
 use crate::load::load;
@@ -67,7 +68,11 @@ impl Proof<'_> {
                 .filter(|&id| catalog.jurisdiction(id).holds(place) == Some(true))
                 .map(|id| format!("{} clients", catalog.jurisdiction(id).name))
                 .collect();
-            if place.country.is_none() {
+            let is_placed = self.gateway.residency.as_ref().is_none_or(|all| is_placed(all, place, catalog));
+            if let (Some(country), false) = (place.country, is_placed) {
+                // Which rule is theirs depends on the part of the country that they are in.
+                of.push(format!("{country} clients (part unknown)"));
+            } else if place.country.is_none() {
                 of.push("clients that cannot be placed".to_owned());
             } else if of.is_empty() {
                 of.push("all other clients".to_owned());

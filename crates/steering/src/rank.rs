@@ -34,7 +34,7 @@ pub enum Rank {
 
 impl Rank {
     /// Adds all clusters that have a turn.
-    pub(crate) fn clusters(&self, into: &mut Vec<ClusterId>) {
+    pub fn clusters(&self, into: &mut Vec<ClusterId>) {
         match self {
             Self::Together(clusters) => into.extend(clusters),
             Self::InTurn(ranks) => ranks.iter().for_each(|rank| rank.clusters(into)),
