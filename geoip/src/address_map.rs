@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use meridian_model::{embedded_ipv4, meant_network};
 
 use crate::forms;
 use crate::range_map::RangeMap;
@@ -42,7 +43,7 @@ impl AddressMap {
             return self.ipv6.lookup(address);
         }
         // Every block has several values, so no prefix may hold one as a whole.
-        if let Some((ipv4, bits_before)) = forms::embedded(address) {
+        if let Some((ipv4, bits_before)) = embedded_ipv4(address) {
             let (value, prefix_len) = self.ipv4.lookup(ipv4);
             return (value, bits_before + prefix_len);
         }
@@ -53,7 +54,7 @@ impl AddressMap {
     /// The values of all addresses in a network, in order, equal neighbours as one. `None` for one of
     /// IPv6 that holds all of IPv4 or only a part of what one of its addresses stands for.
     pub(crate) fn values_within(&self, network: IpNet) -> Option<&[u32]> {
-        match forms::meant(network)? {
+        match meant_network(network)? {
             IpNet::V4(network) => {
                 let (first, last) = (network.network(), network.broadcast());
                 Some(self.ipv4.values_between(first.to_bits(), last.to_bits()))

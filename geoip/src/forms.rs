@@ -1,54 +1,12 @@
-//! The IPv6 addresses that stand for IPv4 ones.
-//!
-//! A client behind a translator or a tunnel is where its IPv4 address is. Six forms are known, the same
-//! as gdnsd's: IPv4-compatible and IPv4-mapped (RFC 4291 §2.5.5), the IPv4-translated one of SIIT
-//! (RFC 2765 §2.1), NAT64's well-known prefix (RFC 6052 §2.1), Teredo (RFC 4380 §4) and 6to4
-//! (RFC 3056 §2).
+//! Lookups around the IPv6 addresses that stand for IPv4 ones, whose forms the model has.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use meridian_model::{IPV4_BLOCKS as BLOCKS, embedded_ipv4 as embedded};
 
 use crate::range_map::Key as _;
 
-/// The blocks of the forms: first and last address. Ascending; the first begins at zero.
-const BLOCKS: [(u128, u128); 6] = [
-    block(COMPATIBLE << 32, 96),
-    block(MAPPED << 32, 96),
-    block(TRANSLATED << 32, 96),
-    block(NAT64 << 32, 96),
-    block(TEREDO << 96, 32),
-    block(SIX_TO_FOUR << 112, 16),
-];
-
-/// The leading bits of the blocks, as many as their prefix lengths.
-const COMPATIBLE: u128 = 0;
-const MAPPED: u128 = 0xffff;
-const TRANSLATED: u128 = 0xffff_0000;
-const NAT64: u128 = 0x0064_ff9b << 64;
-const TEREDO: u128 = 0x2001_0000;
-const SIX_TO_FOUR: u128 = 0x2002;
-
-const fn block(first: u128, prefix_len: u32) -> (u128, u128) {
-    (first, first | u128::MAX >> prefix_len)
-}
-
 //----------- Addresses ------------------------------------------------------
-
-/// The IPv4 address that an IPv6 address stands for, and how many bits stand before it. What stands
-/// behind it, in 6to4, and a Teredo client's server and port do not say where it is.
-pub(crate) fn embedded(address: u128) -> Option<(u32, u8)> {
-    #[expect(clippy::cast_possible_truncation, reason = "the last 32 bits, and those after the first 16")]
-    let (last, after_16) = (address as u32, (address >> 80) as u32);
-    match address >> 112 {
-        SIX_TO_FOUR => Some((after_16, 16)),
-        // "the obfuscated IPv4 address ... each bit in the address is reversed" (RFC 4380 §4).
-        0x2001 if address >> 96 == TEREDO => Some((!last, 96)),
-        0x0064 if address >> 32 == NAT64 => Some((last, 96)),
-        0 if matches!(address >> 32, COMPATIBLE | MAPPED | TRANSLATED) => Some((last, 96)),
-        _ => None,
-    }
-}
 
 /// The length of the prefix of the block that an IPv6 address is in, if it stands for an IPv4 one: who
 /// goes through all of IPv6 can pass over the block.
@@ -63,8 +21,9 @@ pub fn ipv4_block(address: Ipv6Addr) -> Option<u8> {
 pub(crate) fn clear_prefix_len(address: u128) -> u8 {
     // The next block on either side has the most leading bits in common. Above 2002::/16, where most
     // of what is given out is, there is one alone.
-    if address >> 112 > SIX_TO_FOUR {
-        return address.common_bits(SIX_TO_FOUR << 112) + 1;
+    let [.., (last_block, _)] = BLOCKS;
+    if address >> 112 > last_block >> 112 {
+        return address.common_bits(last_block) + 1;
     }
     let next = BLOCKS.partition_point(|&(first, _)| first <= address);
     let around = [next.checked_sub(1).and_then(|previous| BLOCKS.get(previous)), BLOCKS.get(next)];
@@ -83,27 +42,6 @@ pub(crate) fn outside_blocks(first: u128, last: u128) -> impl Iterator<Item = (u
         let (from, to) = (first.max(end.checked_add(1)?), last.min(before_next?));
         (from <= to).then_some((from, to))
     })
-}
-
-//----------- Prefixes -------------------------------------------------------
-
-/// The prefix that a prefix of one of the forms means: one of IPv4. None when no lookup can be in it,
-/// because those addresses are looked up as IPv4 and it has them only in part: a block other than the
-/// mapped one as a whole (which would be every client of IPv4), a Teredo server, or a part of one
-/// host's 6to4 network. A prefix wider than a block is about the addresses around it.
-pub(crate) fn meant(prefix: IpNet) -> Option<IpNet> {
-    let IpNet::V6(ipv6) = prefix else { return Some(prefix.trunc()) };
-    let first = ipv6.network().to_bits();
-    let Some((address, bits_before)) = embedded(first) else { return Some(IpNet::V6(ipv6.trunc())) };
-    let is_wider = BLOCKS.iter().any(|&block| block.0 == first && first.last_of(ipv6.prefix_len()) > block.1);
-    if is_wider {
-        return Some(IpNet::V6(Ipv6Net::trunc(&ipv6)));
-    }
-    let prefix_len = ipv6.prefix_len().checked_sub(bits_before)?;
-    if prefix_len == 0 && first >> 32 != MAPPED {
-        return None;
-    }
-    Some(Ipv4Net::new(Ipv4Addr::from_bits(address), prefix_len).ok()?.trunc().into())
 }
 
 //----------- ClientNetwork --------------------------------------------------
@@ -148,5 +86,8 @@ pub fn client_network(address: IpAddr) -> ClientNetwork {
         },
     };
     let network = ipv4 & !(u32::MAX >> IPV4_BITS);
-    ClientNetwork { key: MAPPED << 32 | u128::from(network), scope: bits_before + IPV4_BITS }
+    ClientNetwork {
+        key: Ipv4Addr::from_bits(network).to_ipv6_mapped().to_bits(),
+        scope: bits_before + IPV4_BITS,
+    }
 }

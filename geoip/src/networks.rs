@@ -1,10 +1,9 @@
 //! The operator's own networks: nested prefixes, made into ranges.
 
 use ipnet::IpNet;
-use meridian_model::{Network, Place};
+use meridian_model::{Network, Place, meant_network};
 
 use crate::address_map::AddressMap;
-use crate::forms;
 use crate::layer::{Layer, Places, is_located};
 use crate::origin::{PackedSource, Sourced};
 use crate::range_map::{Builder, Key, RangeMap};
@@ -28,7 +27,7 @@ pub(crate) fn layer(networks: &[Network]) -> Layer {
 pub(crate) fn longest_prefixes(prefixes: impl IntoIterator<Item = (IpNet, u32)>) -> AddressMap {
     let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
     for (prefix, value) in prefixes {
-        match forms::meant(prefix) {
+        match meant_network(prefix) {
             None => {}
             Some(IpNet::V4(net)) => {
                 ipv4.push(Prefix { start: net.network().to_bits(), prefix_len: net.prefix_len(), value })

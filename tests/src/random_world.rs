@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use fastrand::Rng;
 use ipnet::IpNet;
+use meridian_model::meant_network;
 
 use crate::binary::scratch;
 use crate::city::within;
@@ -234,7 +235,12 @@ pub fn nested_networks(count: usize, random: &mut Rng) -> Vec<IpNet> {
             network = IpNet::new(within(network, random), length).expect("of the family").trunc();
         }
     }
-    networks.into_iter().collect()
+    // IPv4 networks have several names; parts of what one address stands for have no clients.
+    let mut meant = BTreeSet::new();
+    networks
+        .into_iter()
+        .filter(|network| meant_network(*network).is_some_and(|one| meant.insert(one)))
+        .collect()
 }
 
 fn places_host(seed: u64) -> bool {

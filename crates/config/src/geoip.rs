@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use meridian_model::{Continent, Coordinates, CountryCode, Network, Place};
+use meridian_model::{Continent, Coordinates, CountryCode, Network, Place, ipv4_block_of, meant_network};
 
 use crate::countries::COUNTRY;
 use crate::findings::{Findings, Spotted};
@@ -18,7 +18,7 @@ use crate::settings::Geoip;
 
 /// A prefix without host bits.
 pub(crate) const PREFIX: Parsed<IpNet> =
-    Parsed { what: "a prefix, such as \"10.20.0.0/16\"", parse: parse_prefix };
+    Parsed { what: "a prefix, such as \"10.20.0.0/16\"", parse: parse_network };
 
 /// The number of an autonomous system; RFC 7607: 0 is none.
 pub(crate) const ASN: Whole<u32> = Whole { min: 1, max: u32::MAX, unit: "" };
@@ -98,6 +98,18 @@ fn read_network(table: &mut Table<'_>) -> NetworkSpec {
     }
 }
 
+/// A prefix of a network of the operator's, or why no client is in it.
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let prefix = parse_prefix(text)?;
+    if meant_network(prefix).is_some() { Ok(prefix) } else { Err(no_client_in(prefix)) }
+}
+
+/// Why no client is in an IPv6 prefix that stands for IPv4 addresses, or for a part of one.
+pub(crate) fn no_client_in(prefix: IpNet) -> String {
+    let of = ipv4_block_of(prefix).map_or_else(|| prefix.to_string(), |block| block.to_string());
+    format!("clients in {of} are found by the IPv4 address they hold; write its prefix")
+}
+
 /// A prefix, or why it is none.
 pub(crate) fn parse_prefix(text: &str) -> Result<IpNet, String> {
     let prefix: IpNet = text.parse().map_err(|_| String::new())?;
@@ -117,7 +129,9 @@ pub(crate) fn build(spec: GeoipSpec, findings: &Findings<'_>) -> Option<Geoip> {
     let mut built = Vec::with_capacity(networks.len());
     for network in networks {
         let Some(prefix) = network.prefix.as_ref() else { continue };
-        if let Some(first) = first_spots.insert(prefix.value, prefix.spot.clone()) {
+        // IPv4 networks have several names.
+        let meant = meant_network(prefix.value).unwrap_or(prefix.value);
+        if let Some(first) = first_spots.insert(meant, prefix.spot.clone()) {
             let found = format_args!("{}: line {} has it already", prefix.value, findings.line(&first));
             findings.mistake(&prefix.spot, "each prefix once", found);
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use meridian_model::{Continent, Coordinates, Network, Place};
+use meridian_model::{Continent, Coordinates, Network, Place, meant_network};
 
 use crate::countries::COUNTRY;
 use crate::csv::{DataFile, Field, Line};
@@ -165,11 +165,13 @@ impl Reader<'_, '_> {
     fn check_once(&mut self, prefix: IpNet, line: Line<'_>) {
         let prefix_column = self.columns.iter().position(|(_, column)| *column == Column::Prefix);
         let field = prefix_column.and_then(|index| line.fields().nth(index)).unwrap_or(line.start());
-        if let Some(spot) = self.written.get(&prefix) {
+        // IPv4 networks have several names.
+        let meant = meant_network(prefix).unwrap_or(prefix);
+        if let Some(spot) = self.written.get(&meant) {
             let (first, file) = (self.findings.line(spot), self.findings.source.file.display());
             let found = format_args!("{prefix}: line {first} of {file} has it already");
             self.data.mistake(field, "prefix", "each prefix once", found);
-        } else if let Some(first) = self.first_lines.insert(prefix, line.number) {
+        } else if let Some(first) = self.first_lines.insert(meant, line.number) {
             let found = format_args!("{prefix}: line {first} has it already");
             self.data.mistake(field, "prefix", "each prefix once", found);
         }

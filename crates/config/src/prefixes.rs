@@ -1,39 +1,20 @@
 //! The prefixes that policies and tables name: each once, and in the end in order.
 
 use std::collections::HashMap;
-use std::net::Ipv6Addr;
 
-use ipnet::{IpNet, Ipv6Net};
-use meridian_model::{ClientMatch, Policy, Prefix, PrefixId, Tier};
+use ipnet::IpNet;
+use meridian_model::{ClientMatch, Policy, Prefix, PrefixId, Tier, ipv4_block_of};
 
-use crate::geoip::{PREFIX, parse_prefix};
+use crate::geoip::{PREFIX, no_client_in, parse_prefix};
 use crate::kinds::Parsed;
 
 /// A prefix that clients can be in.
 pub(crate) const CLIENT_PREFIX: Parsed<IpNet> = Parsed { what: PREFIX.what, parse: parse_client_prefix };
 
-/// Blocks of IPv6 with an IPv4 address in each of theirs: a client there is where that is.
-const HOLDING_IPV4: [(Ipv6Addr, u8); 4] = [
-    // IPv4-mapped (RFC 4291 §2.5.5.2).
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
-    // NAT64 (RFC 6052 §2.1).
-    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96),
-    // Teredo (RFC 4380 §2.6).
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32),
-    // 6to4 (RFC 3056 §2).
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
-];
-
 /// A prefix, or why no client is in it.
 pub(crate) fn parse_client_prefix(text: &str) -> Result<IpNet, String> {
     let prefix = parse_prefix(text)?;
-    let holding = HOLDING_IPV4.iter().filter_map(|&(first, len)| Ipv6Net::new(first, len).ok());
-    if let IpNet::V6(v6) = prefix
-        && let Some(block) = holding.into_iter().find(|block| block.contains(&v6))
-    {
-        return Err(format!("clients in {block} are found by the IPv4 address they hold; write its prefix"));
-    }
-    Ok(prefix)
+    if ipv4_block_of(prefix).is_some() { Err(no_client_in(prefix)) } else { Ok(prefix) }
 }
 
 //----------- Prefixes -------------------------------------------------------

@@ -11,6 +11,7 @@
 mod catalog;
 mod check;
 mod country;
+mod forms;
 mod gateway;
 mod health;
 mod name;
@@ -26,6 +27,7 @@ pub use catalog::{
 };
 pub use check::{Check, ExecCheck, FileCheck, HttpCheck, HttpVersion, Identity, TcpCheck, TextMatch, Tls};
 pub use country::{Country, EEA, EU, countries, country};
+pub use forms::{IPV4_BLOCKS, embedded_ipv4, ipv4_block_of, meant_network};
 pub use gateway::{
     AllDown, Endpoint, EndpointAddress, EndpointName, Gateway, Https, ProbeAt, Rollout, Track, Trial,
 };

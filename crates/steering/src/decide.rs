@@ -286,7 +286,7 @@ impl<'a> Stages<'a> {
                     continue;
                 }
                 trail.note(|| Note::Track { track, weightless, members: members.clone() });
-                let walk = Walk::new(self, &counted, &mut in_doubt);
+                let walk = Walk::new(self, &counted, &ranked, &mut in_doubt);
                 if let Some(chosen) = walk.first(self.rank, &members, trail) {
                     return Some(chosen);
                 }

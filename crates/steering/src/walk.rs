@@ -17,17 +17,27 @@ pub(crate) struct Chosen {
 /// One way through a rank, for the endpoints of one track.
 pub(crate) struct Walk<'s, 'a> {
     stages: &'s Stages<'a>,
-    /// What shares are of: the endpoints of every track, so that a trial that fails is no panic.
+    /// What `panic_below` is a share of: the endpoints of every track, so that a trial that fails is no
+    /// panic.
     counted: &'s [usize],
+    /// What `min_healthy` counts: the same with those of any weight, for a standby serves, too.
+    all: &'s [usize],
     /// Whether anything on the way so far is in doubt.
     in_doubt: &'s mut bool,
     /// Whether `min_healthy` counts.
     strict: bool,
+    /// Whether it has skipped a tier.
+    skipped: bool,
 }
 
 impl<'s, 'a> Walk<'s, 'a> {
-    pub(crate) fn new(stages: &'s Stages<'a>, counted: &'s [usize], in_doubt: &'s mut bool) -> Self {
-        Self { stages, counted, in_doubt, strict: true }
+    pub(crate) fn new(
+        stages: &'s Stages<'a>,
+        counted: &'s [usize],
+        all: &'s [usize],
+        in_doubt: &'s mut bool,
+    ) -> Self {
+        Self { stages, counted, all, in_doubt, strict: true, skipped: false }
     }
 
     /// The gateway's own `panic_below`, then the rank: first with every tier's `min_healthy`, then, as
@@ -35,8 +45,11 @@ impl<'s, 'a> Walk<'s, 'a> {
     pub(crate) fn first(mut self, rank: &Rank, members: &[usize], trail: &mut impl Trail) -> Option<Chosen> {
         let panic = self.panics(self.stages.gateway.panic_below, self.counted, trail);
         let found = self.rank(rank, members, panic, trail);
+        if found.is_some() || !self.skipped {
+            return found;
+        }
         self.strict = false;
-        found.or_else(|| self.rank(rank, members, panic, trail))
+        self.rank(rank, members, panic, trail)
     }
 
     /// The first endpoints of a rank among `members` that serve; in a `panic`, all count so.
@@ -59,8 +72,12 @@ impl<'s, 'a> Walk<'s, 'a> {
                     let counted = self.among(clusters, self.counted);
                     self.panics(*panic_below, &counted, trail)
                 };
-                if self.strict && !panic && self.has_too_few(*min_healthy, &members, trail) {
-                    return None;
+                if self.strict && !panic {
+                    let all = self.among(clusters, self.all);
+                    if self.has_too_few(*min_healthy, &all, trail) {
+                        self.skipped = true;
+                        return None;
+                    }
                 }
                 self.rank(inner, &members, panic, trail)
             }

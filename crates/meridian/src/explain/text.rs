@@ -231,7 +231,7 @@ fn note_text(note: &Note, gateway: &Gateway, naming: &Naming) -> Option<(&'stati
         Note::OnlyDegraded(members) => ("tier", format!("{}: degraded, none is healthy", names(members))),
         Note::NothingHealthy(members) => ("tier", format!("{}: not healthy", names(members))),
         Note::Chosen(members) => ("chosen", names(members)),
-        Note::AllDown => ("all down", "nothing permitted is healthy".to_owned()),
+        Note::AllDown => ("all down", "nothing healthy has a turn".to_owned()),
         _ => return None,
     })
 }

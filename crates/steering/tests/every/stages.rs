@@ -94,6 +94,23 @@ fn a_doubt_that_can_skip_a_tier_makes_the_ttl_short() {
     assert_eq!(doubt(&[HEALTHY, UNHEALTHY, UNHEALTHY, HEALTHY]), None);
 }
 
+/// Standbys of weight 0 and endpoints of other tracks serve, too: a tier that has them is not short.
+#[test]
+fn min_healthy_counts_every_track_and_weight() {
+    let first = Tier { min_healthy: 2, ..tier(&[0, 1], Policy::Weighted) };
+    let two = |change: fn(&mut Endpoint)| {
+        let mut all = gateway(Policy::Failover(vec![first.clone(), tier(&[2], Policy::All)]), 3);
+        change(&mut all.endpoints[1]);
+        World::new(all)
+    };
+    for world in [two(|one| one.weight = 0), two(|one| one.track = Track::Canary)] {
+        assert_eq!(chosen(&world.ask(&at(0.0), &down(3, &[]))), [0]);
+        // One alone is too few.
+        assert_eq!(chosen(&world.ask(&at(0.0), &down(3, &[1]))), [2]);
+        assert_eq!(chosen(&world.ask(&at(0.0), &down(3, &[1, 2]))), [0], "better than nothing");
+    }
+}
+
 //----------- min_healthy ----------------------------------------------------
 
 #[test]
