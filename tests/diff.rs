@@ -274,8 +274,27 @@ fn weighed_by_queries() {
          shop.gslb.example       50.0 %\n\
          \x20 IE                   100.0 %  eu-west -> us-east\n\
          total (of 4 queries)    50.0 %\n\
-         not counted: 3 for other names\n"
+         not counted: 3 for what is not steered\n"
     );
+}
+
+/// A query for an alias is one for the name that it leads to.
+#[test]
+fn queries_through_aliases_count() {
+    let networks = [("198.51.100.0/24", "IE")];
+    let aliased = |without| {
+        let alias = "[[zones.records]]\nname = \"buy\"\ntype = \"CNAME\"\ndata = [\"shop\"]\n";
+        let config = with_networks(&networks, without);
+        let at = config.find("[[clusters]]").unwrap();
+        format!("{}{alias}{}", &config[..at], &config[at..])
+    };
+    let value = compared(&aliased(""), &aliased("eu-west"), "198.51.100.1 buy.gslb.example A\n");
+    assert_eq!(value["total"], json!({ "moved_percent": 100.0, "queries": 1.0 }));
+    // Without one that counts, nothing moves, and not less than nothing.
+    let Ran(code, out, _) =
+        diff(&aliased(""), &aliased("eu-west"), "198.51.100.1 nothing.gslb.example\n", &[]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("total (of 0 queries)"), "{out}");
 }
 
 /// Of a canary and of a sticky gateway each client moves or stays, as its answers say.

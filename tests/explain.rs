@@ -32,6 +32,10 @@ hostmaster = "hostmaster.example"
 name = "static"
 type = "TXT"
 data = ["hello"]
+[[zones.records]]
+name = "buy"
+type = "CNAME"
+data = ["media"]
 
 [[clusters]]
 name = "eu-west"
@@ -181,6 +185,7 @@ fn explain_names_every_stage() {
         client("media.gslb.example --client 192.0.2.200"),
         client("fast.gslb.example --client 192.0.2.1"),
         client("static.gslb.example --client 192.0.2.1 --type TXT"),
+        client("buy.gslb.example --client 192.0.2.200"),
         client("nothing.gslb.example --client 192.0.2.1"),
         client("elsewhere.example --client 192.0.2.1"),
     ];
@@ -275,7 +280,7 @@ fn what_cannot_be_explained() {
         let output = Command::new(binary()).args(command.split(' ')).current_dir(&files.0).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(64), "{error}");
-        assert!(error.contains("m.toml:57:11: gateways[0].rollout.percent"), "{error}");
+        assert!(error.contains("m.toml:61:11: gateways[0].rollout.percent"), "{error}");
     }
     let down = Files::new(CONFIG);
     let output = Command::new(binary())

@@ -125,6 +125,28 @@ fn https_records_hint_at_the_addresses_of_the_same_selection() {
     }
 }
 
+/// Equals are picked at random, but both hints of one record are of the same endpoint where it has both.
+#[test]
+fn the_hints_of_one_record_are_of_one_endpoint() {
+    let only_v4 = "[[gateways.endpoints]]\ncluster = \"eu-west\"\naddresses = [\"192.0.2.9\"]\n";
+    let config = world("policy = \"weighted\"\n[gateways.https]\n").with(only_v4);
+    let view = view(&config, &[]);
+    let mut seen = BTreeSet::new();
+    for random in 0..400_u64 {
+        let random = random.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let reply = ask(&view, &Ask::new("shop.gslb.example.", RecordType::HTTPS), random);
+        let text = reply.message.answers[0].data.to_string().replace('"', "");
+        let hint = |key: &str| {
+            let value = text.split(' ').find_map(|word| word.strip_prefix(key)).unwrap_or_default();
+            value.trim_end_matches(',').rsplit(['.', ':']).next().unwrap_or_default().to_owned()
+        };
+        let (v4, v6) = (hint("ipv4hint="), hint("ipv6hint="));
+        assert!(v4 == v6 || v4 == "9", "{text}");
+        seen.insert(v4);
+    }
+    assert_eq!(seen.len(), 4, "{seen:?}");
+}
+
 #[test]
 fn without_the_key_there_is_no_https_record() {
     let reply = ask(&view(&world(""), &[]), &Ask::new("shop.gslb.example.", RecordType::HTTPS), 0);
@@ -434,4 +456,31 @@ fn a_networks_file_is_followed_through_a_swapped_symlink() {
     meridian.wait_for("its view", |line| line["message"] == "view published");
     assert_eq!(client(&meridian), ["192.0.2.1"]);
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+//----------- CNAME endpoints ------------------------------------------------
+
+/// Every type gets the CNAME, so every type gets the reason why there is none. A name that never resolved
+/// is handed out when nothing else is left: whoever follows it may know more.
+#[test]
+fn a_cname_gateway_answers_every_type_alike() {
+    let cdn = "[[gateways]]\nname = \"cdn\"\nhostnames = [\"cdn.gslb.example\"]\nprobe = \"web\"\n\
+               [gateways.residency]\nrules = [ { clients = [\"US\"], clusters = [\"US\"] } ]\n\
+               [[gateways.endpoints]]\ncluster = \"us-east\"\naddresses = [\"lb.us.elb.example.\"]\n\
+               answer = \"cname\"\n";
+    let config = world("")
+        .with(cdn)
+        .text()
+        .replace("\nname = \"us-east\"\n", "\nname = \"us-east\"\ncountry = \"US\"\n");
+    let view = view_of(&config, &[]);
+    for question in [RecordType::A, RecordType::AAAA, RecordType::TXT, RecordType::HTTPS, RecordType::CNAME] {
+        let from = |client: &str| {
+            ask(&view, &Ask::new("cdn.gslb.example.", question).subnet(client, 24).edns(1232), 0)
+        };
+        let denied = from("193.0.6.0");
+        assert_eq!((denied.message.answers.len(), denied.error), (0, Some(18)), "{question}");
+        let given = from("8.8.8.0");
+        assert_eq!(given.message.answers.len(), 1, "{question}");
+        assert_eq!(given.message.answers[0].data.to_string(), "lb.us.elb.example.", "{question}");
+    }
 }

@@ -16,7 +16,7 @@ use meridian_steering::{
 
 use crate::name::{QueryName, to_name};
 use crate::outlooks::{OutlookKey, clusters_of, marks, resolver_permit};
-use crate::select::{Asker, Selected, select, select_site};
+use crate::select::{Asker, Selected, is_address, select, select_site};
 use crate::view::View;
 use crate::zone::Found;
 
@@ -65,6 +65,9 @@ pub struct Steering {
     pub gateway: GatewayId,
     /// Of which cluster it is the test name, if it is one.
     pub site: Option<ClusterId>,
+    /// The names that the question goes through, each a CNAME for the next, the last the one that is
+    /// steered; empty where that is the name that was asked for.
+    pub aliases: Vec<String>,
     /// Where the client is.
     pub client: Located,
     /// Where the resolver is, if it is another and residency asks.
@@ -139,7 +142,15 @@ pub fn explain(view: &View, asked: &Asked) -> Explanation {
     let Some(name) = name else {
         return Explanation::NotOurs;
     };
-    match view.zones().find(&name, question_type) {
+    let (found, passed) = view.zones().follow(&name, question_type);
+    let aliases: Vec<String> = passed.iter().map(ToString::to_string).collect();
+    match found {
+        Found::Steered { .. } | Found::Site { .. } => {}
+        _ if !aliases.is_empty() => return Explanation::Alias,
+        _ => {}
+    }
+    let explaining = |gateway, site, aliases| Explaining { view, asked, gateway, site, aliases };
+    match found {
         Found::NotOurs => Explanation::NotOurs,
         Found::NoName { .. } => Explanation::NoName,
         Found::NoData { .. } => Explanation::NoData,
@@ -148,11 +159,11 @@ pub fn explain(view: &View, asked: &Asked) -> Explanation {
         Found::Delegated { .. } => Explanation::Delegated,
         Found::AnyType => Explanation::AnyType,
         Found::Steered { gateway, .. } => {
-            Explanation::Steered(Box::new(Explaining { view, asked, gateway, site: None }.all(question_type)))
+            Explanation::Steered(Box::new(explaining(gateway, None, aliases).all(question_type)))
         }
-        Found::Site { gateway, site, .. } => Explanation::Steered(Box::new(
-            Explaining { view, asked, gateway, site: Some(site) }.all(question_type),
-        )),
+        Found::Site { gateway, site, .. } => {
+            Explanation::Steered(Box::new(explaining(gateway, Some(site), aliases).all(question_type)))
+        }
     }
 }
 
@@ -161,6 +172,7 @@ struct Explaining<'e> {
     asked: &'e Asked,
     gateway: GatewayId,
     site: Option<ClusterId>,
+    aliases: Vec<String>,
 }
 
 impl Explaining<'_> {
@@ -198,13 +210,27 @@ impl Explaining<'_> {
             _ => &Family::ALL,
         };
         let choices = families.iter().filter_map(|&family| self.choice(family, &outlook)).collect();
-        let (gateway, site) = (self.gateway, self.site);
-        Steering { gateway, site, client, resolver, residency, resolver_residency, permit, ranking, choices }
+        let (gateway, site, aliases) = (self.gateway, self.site, self.aliases.clone());
+        Steering {
+            gateway,
+            site,
+            aliases,
+            client,
+            resolver,
+            residency,
+            resolver_residency,
+            permit,
+            ranking,
+            choices,
+        }
     }
 
     fn choice(&self, family: Family, outlook: &Outlook) -> Option<Choice> {
         let view = self.view;
-        let asker = Asker::alone(self.asked.client, self.resolver(), self.asked.random);
+        let asker = Asker {
+            in_both: !is_address(self.asked.question_type),
+            ..Asker::alone(self.asked.client, self.resolver(), self.asked.random)
+        };
         let mut addresses = Vec::new();
         let Selected { picked, ttl, scope, reasons, .. } = match self.site {
             None => select(view, self.gateway, family, asker, &mut addresses)?,

@@ -166,8 +166,7 @@ fn sites(gateway: &Gateway, permit: &Permit) -> Vec<ClusterId> {
 /// How endpoints stand of which some are healthy and the others not. A hostname may resolve to addresses
 /// of either family, at any time.
 fn standings(gateway: &Gateway, family: Family, is_healthy: impl Fn(usize) -> bool) -> Vec<Standing> {
-    let has_cname =
-        gateway.endpoints.iter().any(|endpoint| endpoint.name.as_ref().is_some_and(|name| name.as_cname));
+    let has_cname = gateway.has_cname();
     let standing = |(index, endpoint): (usize, &Endpoint)| {
         let is_reachable = endpoint.name.is_some()
             || endpoint.addresses.iter().any(|address| has_cname || family.has(address.ip));

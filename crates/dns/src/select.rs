@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use hickory_proto::rr::RecordType;
 use meridian_geoip::client_network;
 use meridian_model::{ClusterId, GatewayId, Share};
 use meridian_steering::{
@@ -25,13 +26,20 @@ pub(crate) struct Asker {
     pub(crate) resolver: IpAddr,
     /// What chooses where nothing else does.
     pub(crate) random: u64,
+    /// Whether both families are asked for together: then the same `random` chooses the same endpoints.
+    pub(crate) in_both: bool,
+}
+
+/// Whether a type asks for the addresses of one family.
+pub(crate) fn is_address(question_type: u16) -> bool {
+    matches!(RecordType::from(question_type), RecordType::A | RecordType::AAAA)
 }
 
 impl Asker {
     /// One client by itself.
     pub(crate) fn alone(client: IpAddr, resolver: IpAddr, random: u64) -> Self {
         let source = if client.is_ipv4() { 32 } else { 128 };
-        Self { client, source, resolver, random }
+        Self { client, source, resolver, random, in_both: false }
     }
 }
 
@@ -45,6 +53,13 @@ pub(crate) struct Selected<'v> {
     pub(crate) scope: u8,
     /// How all this came to be.
     pub(crate) reasons: Reasons<'v>,
+}
+
+impl Selected<'_> {
+    /// Whether there was nothing to pick from.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reasons.decision.as_ref().is_some_and(|decision| decision.candidates.is_empty())
+    }
 }
 
 /// Why a selection is as it is.
@@ -85,7 +100,12 @@ pub(crate) fn select<'v>(
         Some(_) => Some(in_trial(offered.trial_share, hashed.hash())),
     };
     let decision = decision_of(split, on_trial);
-    let draw = if offered.sticky { Draw::Client(hashed.hash()) } else { Draw::Random(asker.random) };
+    let draw = match offered.sticky {
+        true => Draw::Client(hashed.hash()),
+        // A rendezvous chooses by what an endpoint is, and not by which others have the family.
+        false if asker.in_both => Draw::Client(asker.random),
+        false => Draw::Random(asker.random),
+    };
     let picked = pick(offered.roster, &decision, offered.answers, view.verdicts(), draw, into);
     let by_network = on_trial.is_some() || offered.sticky && picked.drawn;
     let scope = if by_network { area.max(hashed.scope()) } else { area };

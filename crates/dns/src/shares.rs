@@ -52,11 +52,11 @@ impl View {
         Some(mix)
     }
 
-    /// The gateway whose answer a question gets; `None` where it gets another, also for test names.
+    /// The gateway whose answer a question gets, perhaps through aliases in our zones; `None` where it gets another, also for test names.
     #[must_use]
     pub fn gateway_of(&self, name: &DomainName, question_type: u16) -> Option<GatewayId> {
         let name = QueryName::from_name(&to_name(name).ok()?)?;
-        match self.zones().find(&name, RecordType::from(question_type)) {
+        match self.zones().follow(&name, RecordType::from(question_type)).0 {
             Found::Steered { gateway, .. } => Some(gateway),
             _ => None,
         }

@@ -83,7 +83,7 @@ impl Answering<'_> {
         let https = view.ground().catalog().gateway(gateway).https.as_ref();
         let https = https.filter(|_| question_type == RecordType::HTTPS);
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        let asker = self.asker();
+        let asker = Asker { in_both: true, ..self.asker() };
         let (Some(first), Some(second)) = (
             select(view, gateway, Family::V4, asker, &mut v4),
             select(view, gateway, Family::V6, asker, &mut v6),
@@ -95,7 +95,12 @@ impl Answering<'_> {
         if let Some(endpoint) = first.picked.cname.or(second.picked.cname) {
             return self.alias(gateway, endpoint, owner, ttl, scope);
         }
+        let none = [&first, &second].iter().all(|one| one.is_empty());
         let Some(https) = https else {
+            if none && view.ground().catalog().gateway(gateway).has_cname() {
+                // For others the CNAME is what every type gets: without it, the reason is.
+                return self.empty(zone, gateway, owner, first.basis, scope);
+            }
             self.negative(zone, owner, zone.negative_ttl);
             return (Rcode::NoError, Ending { authoritative: true, scope, ..Ending::default() });
         };
@@ -161,7 +166,7 @@ impl Answering<'_> {
         let resolver = self.peer.address;
         let subnet = self.query.edns.and_then(|edns| edns.subnet);
         match subnet.and_then(|subnet| Some((subnet.network()?, subnet.source()))) {
-            Some((client, source)) => Asker { client, source, resolver, random: self.random },
+            Some((client, source)) => Asker { client, source, ..Asker::alone(client, resolver, self.random) },
             None => Asker::alone(resolver, resolver, self.random),
         }
     }

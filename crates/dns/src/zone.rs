@@ -12,6 +12,7 @@
 use hickory_proto::rr::{Name, RData, RecordType};
 use meridian_model::{ClusterId, GatewayId};
 
+use crate::limits::CNAME_DEPTH;
 use crate::name::QueryName;
 use crate::names::Names;
 
@@ -112,6 +113,23 @@ impl ZoneTable {
             return found;
         }
         if skipped == 0 { self.at(node, zone, question_type) } else { self.below(node, zone, question_type) }
+    }
+
+    /// What stands at the end of a chain of aliases, and the names that it goes through (RFC 1034 §4.3.2).
+    /// The end of one that is too long, or a loop, is an alias.
+    pub(crate) fn follow(&self, name: &QueryName, question_type: RecordType) -> (Found<'_>, Vec<Name>) {
+        let mut found = self.find(name, question_type);
+        let mut passed: Vec<Name> = Vec::new();
+        while let Found::Alias { set } = found
+            && let Some(RData::CNAME(target)) = set.data.first()
+            && let Some(next) = QueryName::from_name(&target.0)
+            && passed.len() <= CNAME_DEPTH
+            && !passed.contains(&target.0)
+        {
+            passed.push(target.0.clone());
+            found = self.find(&next, question_type);
+        }
+        (found, passed)
     }
 
     /// The node of the name itself, or of its closest encloser, with the labels skipped to get there.

@@ -43,6 +43,14 @@ pub struct Gateway {
     pub endpoints: Vec<Endpoint>,
 }
 
+impl Gateway {
+    /// Whether some endpoint is handed out as a CNAME.
+    #[must_use]
+    pub fn has_cname(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.name.as_ref().is_some_and(|name| name.as_cname))
+    }
+}
+
 /// One thing to hand out and to probe: some addresses in a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {

@@ -48,7 +48,9 @@ pub struct Standing {
 /// The standing of each endpoint of a gateway, in the gateway's order.
 #[must_use]
 pub fn standings(gateway: &Gateway, family: Family, verdicts: &Verdicts) -> Vec<Standing> {
-    let family = if has_cname(gateway) { None } else { Some(family) };
+    // A CNAME that is seen for one type holds for all (RFC 1034 §3.6.2), so both families must choose alike:
+    // by all addresses of an endpoint.
+    let family = if gateway.has_cname() { None } else { Some(family) };
     let mut all: Vec<Standing> = Vec::with_capacity(gateway.endpoints.len());
     let mut lost = Vec::new();
     for endpoint in &gateway.endpoints {
@@ -81,12 +83,6 @@ fn in_doubt(address: &EndpointAddress, verdicts: &Verdicts) -> bool {
     address.target.is_some_and(|target| verdicts.get(target).in_doubt)
 }
 
-/// Whether some endpoint is handed out as a CNAME. One that is seen for one type holds for all (RFC
-/// 1034 §3.6.2), so both families must choose alike: by all addresses of an endpoint.
-fn has_cname(gateway: &Gateway) -> bool {
-    gateway.endpoints.iter().any(|endpoint| endpoint.name.as_ref().is_some_and(|name| name.as_cname))
-}
-
 /// The addresses that count; those of one family, or all.
 fn addresses(endpoint: &Endpoint, family: Option<Family>) -> impl Iterator<Item = &EndpointAddress> {
     endpoint.addresses.iter().filter(move |address| family.is_none_or(|family| family.has(address.ip)))
@@ -102,8 +98,14 @@ fn verdict(endpoint: &Endpoint, family: Option<Family>, verdicts: &Verdicts) -> 
         Verdict::Unhealthy => 0,
     };
     let best = addresses(endpoint, family).map(|address| verdict_of(address, verdicts)).max_by_key(rank);
-    let lost = endpoint.name.as_ref().is_some_and(|name| name.lost);
-    if lost { best.and(Some(Verdict::Unhealthy)) } else { best }
+    match &endpoint.name {
+        // It can be handed out without an address of ours.
+        Some(name) if name.as_cname && best.is_none() => {
+            Some(if name.lost { Verdict::Unhealthy } else { Verdict::Unknown })
+        }
+        Some(name) if name.lost => best.and(Some(Verdict::Unhealthy)),
+        _ => best,
+    }
 }
 
 /// When the endpoint last lost an address of the family; 0: never.

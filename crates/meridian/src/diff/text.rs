@@ -55,7 +55,8 @@ pub(super) fn render(report: &Report<'_>) -> String {
 }
 
 fn queries(report: &Report<'_>) -> f64 {
-    report.rows.iter().map(|row| row.tally.all[0]).sum()
+    // Not sum(), which of nothing is -0.
+    report.rows.iter().fold(0.0, |sum, row| sum + row.tally.all[0])
 }
 
 /// What was not compared.
@@ -72,7 +73,7 @@ fn rest(page: &mut String, report: &Report<'_>) {
         let all = [
             (added, "for names that only the new file steers"),
             (removed, "for names that only the old file steers"),
-            (not_steered, "for other names"),
+            (not_steered, "for what is not steered"),
         ];
         for (count, what) in all.iter().filter(|(count, _)| *count > 0) {
             line(page, &format!("not counted: {count} {what}"));

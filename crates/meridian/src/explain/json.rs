@@ -54,11 +54,13 @@ fn matter(explanation: &Explanation) -> &'static str {
 
 fn steering(steering: &Steering, naming: &Naming) -> Value {
     let gateway = naming.gateway(steering.gateway);
+    let aliases = &steering.aliases;
     let permit = match &steering.permit {
         Permit::All => Value::Null,
         Permit::Only(clusters) => clusters.iter().map(|&cluster| naming.cluster(cluster)).collect(),
     };
     json!({
+        "aliases": aliases,
         "gateway": &*gateway.name,
         "site": steering.site.map(|site| naming.cluster(site)),
         "client": located(&steering.client, naming),

@@ -58,6 +58,9 @@ impl Page {
 
     fn steering(&mut self, steering: &Steering, naming: &Naming) {
         let gateway = naming.gateway(steering.gateway);
+        for alias in &steering.aliases {
+            self.line("alias", &format!("of {alias}"));
+        }
         let site = steering.site.map(|site| format!(", the test name of {}", naming.cluster(site)));
         self.line("gateway", &format!("{}{}", gateway.name, site.unwrap_or_default()));
         self.located("client", &steering.client, naming);
