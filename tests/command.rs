@@ -68,6 +68,31 @@ fn a_good_file() {
     assert_eq!(out, "m.toml: ok (1 zones, 1 gateways, 1 clusters, 0 targets to probe)\n");
 }
 
+/// What no client can reach, as nothing that places clients knows it: said, and no mistake.
+#[test]
+fn rules_that_no_client_can_reach() {
+    let residency = "[gateways.residency]\nrules = [ { clients = [\"US-CA\"], clusters = [\"*\"] } ]\n[[gateways.endpoints]]";
+    let geo = "policy = { type = \"geo\", rules = [ { asns = [64500], subdivisions = [\"US-ZZ\"], clusters = [\"*\"] } ], default = { clusters = [\"*\"] } }\n";
+    let config = GOOD.replacen("[[gateways.endpoints]]", &format!("{geo}{residency}"), 1);
+    let (code, _, err) = check(&config);
+    assert_eq!(code, Some(0));
+    let known = "warning: no database or network knows a client in";
+    assert_eq!(
+        err,
+        format!(
+            "m.toml: gateways[0].policy: {known} AS64500: no client reaches that rule\n\
+             m.toml: gateways[0].policy: {known} US-ZZ: no client reaches that rule\n\
+             m.toml: gateways[0].residency: {known} US-CA: clients in that country are in no known part of it, \
+             and residency.unknown is theirs\n"
+        )
+    );
+    let network =
+        "[[geoip.networks]]\nprefix = \"10.0.0.0/8\"\ncountry = \"US\"\nsubdivision = \"CA\"\nasn = 64500\n";
+    let (_, _, err) =
+        check(&config.replace("US-ZZ", "US-CA").replacen("[[zones]]", &format!("{network}[[zones]]"), 1));
+    assert_eq!(err, "");
+}
+
 /// Every issue at once, in the file's order, each with its place; exit 64.
 #[test]
 fn every_issue_at_once() {

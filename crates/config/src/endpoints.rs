@@ -15,6 +15,8 @@ use crate::limits;
 use crate::probes;
 use crate::reader::Table;
 use crate::rollout::TRACK;
+use crate::sites::SITE;
+use crate::zones::Zones;
 
 /// In the middle, so that endpoints can get less and more.
 const WEIGHT_DEFAULT: u32 = 100;
@@ -130,7 +132,13 @@ fn parse_name(text: &str) -> Result<DomainName, String> {
 //----------- Checks ---------------------------------------------------------
 
 /// What the endpoints of a gateway need of each other and of its hostnames.
-pub(crate) fn check(endpoints: &[EndpointSpec], hostnames: &[Spotted<Hostname>], findings: &Findings<'_>) {
+pub(crate) fn check(
+    endpoints: &[EndpointSpec],
+    gateway: Option<&str>,
+    hostnames: &[Spotted<Hostname>],
+    zones: &Zones,
+    findings: &Findings<'_>,
+) {
     check_each_once(endpoints, findings);
     for endpoint in endpoints {
         let (written, checked) = (endpoint.addresses.len(), endpoint.probe_addresses.len());
@@ -148,10 +156,19 @@ pub(crate) fn check(endpoints: &[EndpointSpec], hostnames: &[Spotted<Hostname>],
             findings.mistake(&name.spot, "IP addresses, or one hostname alone", found);
         }
         for name in endpoint.names() {
-            if let Some(own) = hostnames.iter().find(|own| covers(&own.value, name.value)) {
-                let expected = "a hostname that does not lead to this gateway itself";
-                let (shown, line) = (quote(&name.value.to_string()), findings.line(&own.spot));
-                findings.mistake(&name.spot, expected, format_args!("{shown}: {} in line {line}", own.value));
+            let expected = "a hostname that does not lead to this gateway itself";
+            let shown = quote(&name.value.to_string());
+            for leads_to in chain(name.value, zones) {
+                if let Some(own) = hostnames.iter().find(|own| covers(&own.value, &leads_to)) {
+                    let line = findings.line(&own.spot);
+                    findings.mistake(
+                        &name.spot,
+                        expected,
+                        format_args!("{shown}: {} in line {line}", own.value),
+                    );
+                } else if gateway.is_some_and(|gateway| is_test_name(&leads_to, gateway, zones)) {
+                    findings.mistake(&name.spot, expected, format_args!("{shown}: a test name of it"));
+                }
             }
         }
     }
@@ -170,6 +187,24 @@ fn check_each_once(endpoints: &[EndpointSpec], findings: &Findings<'_>) {
             findings.mistake(&address.spot, format_args!("each {what} of a gateway once"), found);
         }
     }
+}
+
+/// A name and those that it is an alias of in our own zones.
+fn chain(name: &DomainName, zones: &Zones) -> Vec<DomainName> {
+    let mut all = vec![name.clone()];
+    while let Some(next) = all.last().and_then(|last| zones.alias_of(last))
+        && all.len() <= limits::ALIASES
+        && !all.contains(&next)
+    {
+        all.push(next);
+    }
+    all
+}
+
+/// Whether a name is `<cluster>.<gateway>.site.<zone>`.
+fn is_test_name(name: &DomainName, gateway: &str, zones: &Zones) -> bool {
+    let mut labels = name.labels().skip(1);
+    labels.next() == Some(gateway) && labels.next() == Some(SITE) && zones.of(name).is_some()
 }
 
 /// Whether a query for the name would be the gateway's.
@@ -200,7 +235,14 @@ pub(crate) fn build((cluster, spec): (ClusterId, EndpointSpec)) -> Endpoint {
             // The catalog links each address to what checks it.
             Address::Ip(ip) => addresses.push(EndpointAddress { ip, target: None }),
             Address::Name(host) => {
-                name = Some(EndpointName { name: host, as_cname, stale_for, ttl: None, lost: false });
+                name = Some(EndpointName {
+                    name: host,
+                    as_cname,
+                    stale_for,
+                    ttl: None,
+                    lost: false,
+                    in_doubt: false,
+                });
             }
         }
     }

@@ -202,7 +202,8 @@ impl Builder<'_, '_> {
         let min_ttl = self.min_ttl(min_ttl, ttl);
         let probe = probe.map(|probe| self.probes.find(&probe, self.findings));
         let endpoints = endpoints?;
-        endpoints::check(&endpoints, &hostnames, self.findings);
+        let own = name.as_ref().map(|name| &*name.value);
+        endpoints::check(&endpoints, own, &hostnames, self.zones, self.findings);
         let is_cname = endpoints.iter().any(EndpointSpec::is_cname);
         self.zones.check_alone(&hostnames, https.is_some(), is_cname, self.findings);
         let tracks: Vec<_> = endpoints.iter().map(|endpoint| endpoint.track).collect();

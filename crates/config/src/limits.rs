@@ -147,6 +147,9 @@ pub(crate) const GATEWAYS: usize = 100_000;
 /// Hostnames of a gateway: a certificate rarely covers a hundred.
 pub(crate) const HOSTNAMES: usize = 10_000;
 
+/// Aliases one behind the other that are followed: as many as an answer follows.
+pub(crate) const ALIASES: usize = 8;
+
 /// Endpoints of a gateway: a policy orders all of them.
 pub(crate) const ENDPOINTS: usize = 1000;
 

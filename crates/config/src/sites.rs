@@ -10,7 +10,7 @@ use crate::policy::Candidates;
 use crate::zones::Zones;
 
 /// The label between a gateway's name and its zone.
-const SITE: &str = "site";
+pub(crate) const SITE: &str = "site";
 
 /// The gateways that have test names, by name.
 #[derive(Default)]

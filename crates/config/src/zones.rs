@@ -214,6 +214,13 @@ impl Zones {
         }
     }
 
+    /// The name that a name of ours is an alias of.
+    pub(crate) fn alias_of(&self, name: &DomainName) -> Option<DomainName> {
+        let contents = self.contents.get(self.of(name)?)?.as_ref()?;
+        let alias = contents.at(name).find(|set| set.record_type == RecordType::CNAME)?;
+        alias.names().next().map(|(target, _)| target)
+    }
+
     /// The name of a zone by its number.
     pub(crate) fn apex(&self, zone: usize) -> Option<&DomainName> {
         self.contents.get(zone)?.as_ref().map(|contents| &contents.apex)

@@ -137,6 +137,7 @@ fn endpoints_by_hostname() {
         stale_for: Duration::from_secs(600),
         ttl: None,
         lost: false,
+        in_doubt: false,
     };
     assert_eq!(name(""), by_default);
     assert_eq!(name("answer = \"addresses\"\nstale_for = \"10m\""), by_default);

@@ -45,6 +45,13 @@ pub(crate) struct Resolvers {
 }
 
 impl Outlooks {
+    /// Whether a cluster may serve all clients, or none: then nobody's place matters to it.
+    pub(crate) fn is_alike_for(&self, cluster: ClusterId) -> bool {
+        let mut allows = self.permits.iter().flat_map(|permits| &permits.list).map(|one| one.allows(cluster));
+        let first = allows.next();
+        allows.all(|other| Some(other) == first)
+    }
+
     /// Which clusters may serve all clients of a subnet behind a resolver, and the prefix around its first
     /// address in which that holds for each.
     pub(crate) fn permit(&self, client: IpAddr, source: u8, resolver: IpAddr) -> (Permit, u8) {

@@ -150,6 +150,7 @@ pub(crate) fn select_site<'v>(
 ) -> Option<Selected<'v>> {
     let offered = view.offered(gateway, family)?;
     let (permit, area) = view.permit(gateway, asker)?;
+    let area = if view.ground().outlooks(gateway)?.is_alike_for(site) { 0 } else { area };
     let known = view.ground().catalog().gateway(gateway);
     let standings = standings(known, family, view.verdicts());
     let decision = decide_for_site(known, family, &standings, &permit, site);

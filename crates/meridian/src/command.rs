@@ -49,8 +49,11 @@ enum Command {
     Explain(Explain),
     /// Prove that residency holds: which clusters could ever answer which clients, whatever their health.
     ///
-    /// Ends with 0 when every rule holds for all the clients it is for, and with 1 when one can be
-    /// broken, with a client for which it can.
+    /// A rule is held for all the clients that it names, also where an earlier rule takes them. An endpoint
+    /// by hostname counts as resolved to anything. With more than ten kinds of endpoints in a gateway, by
+    /// cluster, track, family and weight 0, all that its policy and fallback name counts as possible.
+    ///
+    /// Ends with 0 when every rule holds, and with 1 when one can be broken, with a client for which it can.
     Prove(Prove),
     /// Say what share of clients a change of the configuration moves to another cluster.
     ///

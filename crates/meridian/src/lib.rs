@@ -24,6 +24,7 @@ mod prove;
 pub mod publish;
 mod serve;
 mod supply;
+mod unreached;
 mod watch;
 
 pub use command::run;

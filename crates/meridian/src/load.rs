@@ -8,6 +8,7 @@ use meridian_dns::Ground;
 use meridian_geoip::{DatabaseError, Locality};
 use meridian_model::Network;
 
+use crate::unreached;
 use crate::watch::Watch;
 
 /// A configuration that can be served.
@@ -58,7 +59,8 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     })?;
     let ground = Ground::new(Arc::new(loaded.catalog), Arc::new(locality), None)
         .map_err(|error| Issue::unreadable(file, error.to_string()))?;
-    let meridian_config::Loaded { settings, warnings, text, .. } = loaded;
+    let meridian_config::Loaded { settings, mut warnings, text, .. } = loaded;
+    warnings.extend(unreached::warnings(file, ground.catalog(), ground.locality()));
     Ok(Loaded { ground: Arc::new(ground), settings, warnings, watch, text })
 }
 

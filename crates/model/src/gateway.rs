@@ -111,6 +111,8 @@ pub struct EndpointName {
     pub ttl: Option<u32>,
     /// Whether it has not resolved for longer than `stale_for`: its endpoint counts as unhealthy.
     pub lost: bool,
+    /// Whether it does not resolve now, and so may be lost soon.
+    pub in_doubt: bool,
 }
 
 /// The release an endpoint runs.

@@ -57,7 +57,9 @@ pub fn standings(gateway: &Gateway, family: Family, verdicts: &Verdicts) -> Vec<
         let verdict = verdict(endpoint, family, verdicts);
         let when = if verdict.is_some_and(Verdict::serves) { 0 } else { lost_at(endpoint, family, verdicts) };
         lost.push(when);
-        let in_doubt = addresses(endpoint, family).any(|address| in_doubt(address, verdicts));
+        let name_in_doubt = endpoint.name.as_ref().is_some_and(|name| name.in_doubt);
+        let in_doubt =
+            name_in_doubt || addresses(endpoint, family).any(|address| in_doubt(address, verdicts));
         all.push(Standing { verdict, in_doubt, lost_rank: 0 });
     }
     if lost.iter().any(|&when| when > 0) {

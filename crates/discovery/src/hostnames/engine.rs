@@ -300,8 +300,8 @@ impl<L: Lookup> Engine<L> {
             Arc::clone(&current.base)
         } else {
             Arc::new(current.base.with_names(|name| {
-                let Shown { addresses, ttl, lost } = shown(name);
-                Some((addresses, EndpointName { ttl, lost, ..name.clone() }))
+                let Shown { addresses, ttl, lost, in_doubt } = shown(name);
+                Some((addresses, EndpointName { ttl, lost, in_doubt, ..name.clone() }))
             }))
         };
         self.published = published;

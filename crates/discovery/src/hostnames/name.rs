@@ -19,6 +19,8 @@ pub(crate) struct Shown {
     /// Seconds.
     pub(crate) ttl: Option<u32>,
     pub(crate) lost: bool,
+    /// Whether it does not resolve now, and its last addresses hold for a while.
+    pub(crate) in_doubt: bool,
 }
 
 //----------- NameState ------------------------------------------------------
@@ -75,7 +77,9 @@ impl NameState {
         let v6_part = v6.len().min((ADDRESSES_MAX / 2).max(ADDRESSES_MAX.saturating_sub(v4.len())));
         let v4_part = v4.len().min(ADDRESSES_MAX - v6_part);
         let addresses = v4.iter().take(v4_part).chain(v6.iter().take(v6_part)).copied().collect();
-        Shown { addresses, ttl, lost: self.is_lost(stale_for, now) }
+        let lost = self.is_lost(stale_for, now);
+        let in_doubt = !lost && !self.resolves && self.resolved_at.is_some();
+        Shown { addresses, ttl, lost, in_doubt }
     }
 
     /// When what is shown changes by itself next, if no lookup changes it.

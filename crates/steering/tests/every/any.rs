@@ -205,6 +205,7 @@ fn any_endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
                 stale_for: Duration::ZERO,
                 ttl: Some(20),
                 lost,
+                in_doubt: false,
             });
             Endpoint { cluster, addresses, name, probe_at: ProbeAt::default(), weight: weight * 50, track }
         };

@@ -273,7 +273,8 @@ fn the_last_healthy_is_one_that_the_policy_uses() {
 
 fn named(at: usize, ips: &[&str], ttl: Option<u32>) -> Endpoint {
     let name = DomainName::parse(&format!("lb-{at}.elb.example")).expect("a name");
-    let name = EndpointName { name, as_cname: false, stale_for: Duration::ZERO, ttl, lost: false };
+    let name =
+        EndpointName { name, as_cname: false, stale_for: Duration::ZERO, ttl, lost: false, in_doubt: false };
     Endpoint { name: Some(name), addresses: ips.iter().map(|ip| address(ip)).collect(), ..endpoint(at) }
 }
 
@@ -289,6 +290,25 @@ fn of_endpoints(policy: Policy, endpoints: Vec<Endpoint>) -> World {
 
 fn ask(world: &World, family: Family, health: &[TargetHealth]) -> Decision {
     world.split(Client { place: &at(0.0), prefix: None }, family, health).live
+}
+
+#[test]
+fn a_hostname_that_does_not_resolve_is_in_doubt() {
+    let failing = with_name(|name| name.in_doubt = true, named(0, &["192.0.2.50"], None));
+    let world = of_endpoints(Policy::default(), vec![failing, endpoint(1)]);
+    let decision = ask(&world, Family::V4, &[HEALTHY, HEALTHY]);
+    assert_eq!((chosen(&decision), decision.doubt), (vec![0], Some(Doubt::Verdict)));
+}
+
+/// It can be handed out without an address of ours, when nothing else is left.
+#[test]
+fn a_cname_that_never_resolved_is_a_last_resort() {
+    let cname = with_name(|name| name.as_cname = true, named(0, &[], None));
+    let world = of_endpoints(Policy::default(), vec![cname.clone(), endpoint(1)]);
+    assert_eq!(chosen(&ask(&world, Family::V4, &[HEALTHY])), [1]);
+    let alone = of_endpoints(Policy::default(), vec![cname]);
+    let decision = ask(&alone, Family::V6, &[]);
+    assert_eq!((chosen(&decision), decision.basis), (vec![0], Basis::ServeAll));
 }
 
 #[test]

@@ -138,6 +138,7 @@ fn hostname(name: &str, stale_for: Duration) -> Endpoint {
         stale_for,
         ttl: None,
         lost: false,
+        in_doubt: false,
     };
     Endpoint { name: Some(name), addresses: Vec::new(), ..fixed(&[]) }
 }
@@ -245,6 +246,10 @@ impl Run {
 
     fn is_lost(&self, index: usize) -> bool {
         self.endpoint(index).name.unwrap().lost
+    }
+
+    fn is_in_doubt(&self, index: usize) -> bool {
+        self.endpoint(index).name.unwrap().in_doubt
     }
 
     fn counts(&self) -> Counts {

@@ -30,12 +30,17 @@ async fn whatever_the_failure_the_last_addresses_hold_for_stale_for() {
         let mut run = Run::after_first_round(&base, &script).await;
         let resolved = run.started;
         script.tell("lb.example", v4.clone(), v6.clone());
-        pass(SECOND * 590).await;
+        // From its first failure on it is in doubt, and otherwise as before.
+        run.next().await;
+        assert!(run.is_in_doubt(0));
+        let failed = resolved.elapsed();
+        pass(SECOND * 590 - failed).await;
         assert_eq!((run.addresses(0), run.is_lost(0)), (parse(&BOTH), false), "{v4:?} {v6:?}");
-        assert_eq!(run.counts().catalogs, 1);
+        assert_eq!(run.counts().catalogs, 2);
         run.next().await;
         assert_eq!(resolved.elapsed(), SECOND * 600 + COALESCE, "since the last success");
         assert_eq!((run.addresses(0), run.is_lost(0)), (parse(&BOTH), true), "{v4:?} {v6:?}");
+        assert!(!run.is_in_doubt(0));
 
         let (v4, v6) = both(10);
         script.tell("lb.example", v4, v6);
@@ -55,6 +60,8 @@ async fn stale_for_is_the_endpoints() {
     let mut run = Run::after_first_round(&base, &script).await;
     script.tell("lb.example", NO_NAME, NO_NAME);
     let lost = |run: &Run| [0, 1, 2].map(|index| run.is_lost(index));
+    run.next().await;
+    assert!([0, 1, 2].iter().all(|index| run.is_in_doubt(*index)) && lost(&run) == [false; 3]);
     run.next().await;
     assert_eq!((run.started.elapsed(), lost(&run)), (SECOND * 60 + COALESCE, [true, false, false]));
     run.next().await;

@@ -73,6 +73,7 @@ async fn failures_in_a_row_are_warned_of_once_and_so_is_their_end() {
     let mut run = Run::after_first_round(&one(), &script).await;
     run.lines.take();
     script.tell("lb.example", servfail(), servfail());
+    run.next().await;
     pass(SECOND * 300).await;
     assert_eq!(
         run.lines.take(),

@@ -105,6 +105,7 @@ async fn a_reload_with_a_shorter_stale_for_counts_from_the_last_success() {
     let script = Script::of("lb.example", is(&["192.0.2.1"], 60), NO_DATA);
     let mut run = Run::after_first_round(&one(), &script).await;
     script.tell("lb.example", NO_NAME, NO_NAME);
+    run.next().await;
     pass(SECOND * 600).await;
     assert!(!run.is_lost(0));
     run.handle.replace(catalog(vec![hostname("lb.example", SECOND * 60)]));
