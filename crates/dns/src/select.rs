@@ -149,8 +149,13 @@ pub(crate) fn select_site<'v>(
     into: &mut Vec<IpAddr>,
 ) -> Option<Selected<'v>> {
     let offered = view.offered(gateway, family)?;
-    let (permit, area) = view.permit(gateway, asker)?;
-    let area = if view.ground().outlooks(gateway)?.is_alike_for(site) { 0 } else { area };
+    let (permit, area) = if view.ground().outlooks(gateway)?.is_alike_for(site) {
+        // Whose subnet it is, and how wide, does not matter: any client's permit will do.
+        let any = Asker::alone(asker.client, asker.resolver, asker.random);
+        (view.permit(gateway, any)?.0, 0)
+    } else {
+        view.permit(gateway, asker)?
+    };
     let known = view.ground().catalog().gateway(gateway);
     let standings = standings(known, family, view.verdicts());
     let decision = decide_for_site(known, family, &standings, &permit, site);
