@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use meridian_model::{
     CatalogParts, Check, Cluster, ClusterId, Coordinates, Endpoint, EndpointAddress, Gateway, HttpCheck,
-    Policy, ProbeAt, ProbeId, TargetHealth, TargetId, Thresholds, Track,
+    Policy, ProbeAt, ProbeId, TargetHealth, TargetId, Thresholds, Track, Verdict,
 };
 
 use tracing::subscriber::DefaultGuard;

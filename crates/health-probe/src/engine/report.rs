@@ -1,0 +1,146 @@
+//! What the engine tells of verdicts: transitions, and lines in the log.
+
+use std::time::Duration;
+
+use meridian_model::{Transition, Verdict};
+use tracing::{info, warn};
+
+use super::Engine;
+use crate::counters::count;
+use crate::generation::SlotId;
+use crate::slot::{Slot, effective};
+use crate::{Checker, Held};
+
+/// Whether a transition is logged by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LogLine {
+    Yes,
+    /// It is part of a line that counts many.
+    No,
+}
+
+impl<C: Checker> Engine<C> {
+    /// Tells of a slot's new verdict. A slot that is in no catalog in force is told of when its is.
+    pub(super) fn report(
+        &self,
+        id: SlotId,
+        from: Verdict,
+        held: Option<Duration>,
+        took: Option<Duration>,
+        line: LogLine,
+    ) {
+        let (Some(slot), Some(current)) = (self.slots.get(&id), &self.current) else { return };
+        let Some(target) = slot.target else { return };
+        let used_by = current.used_by(target);
+        count(&self.counters.transitions, 1);
+        let transition = Transition {
+            number: self.counters.read().transitions,
+            target,
+            endpoint: used_by.endpoint,
+            gateways: used_by.gateways,
+            probe: slot.probe().name.clone(),
+            address: slot.at.ip(),
+            from: effective(from),
+            observed: slot.observed(),
+            effective: effective(slot.observed()),
+            cause: slot.cause.clone(),
+            held,
+            took,
+        };
+        if line == LogLine::Yes {
+            log(&transition);
+        }
+        // An error says that nobody listens.
+        let _receivers = self.transitions.send(transition);
+    }
+
+    /// Tells of the first verdicts of a catalog's new targets: one line for all, and one for each
+    /// that is not healthy.
+    pub(super) fn report_first_round(&self, new: &[SlotId]) {
+        if new.is_empty() {
+            return;
+        }
+        let observed = |id: &SlotId| self.slots.get(id).map(Slot::observed).unwrap_or_default();
+        let of = |verdict| new.iter().filter(|id| observed(id) == verdict).count();
+        let degraded = match of(Verdict::Degraded) {
+            0 => String::new(),
+            count => format!("{count} degraded, "),
+        };
+        info!(
+            "first round: {} healthy, {degraded}{} unhealthy, {} unknown",
+            of(Verdict::Healthy),
+            of(Verdict::Unhealthy),
+            of(Verdict::Unknown)
+        );
+        for id in new {
+            match observed(id) {
+                Verdict::Healthy => self.report(*id, Verdict::Unknown, None, None, LogLine::No),
+                Verdict::Degraded | Verdict::Unhealthy => {
+                    self.report(*id, Verdict::Unknown, None, None, LogLine::Yes);
+                }
+                Verdict::Unknown => self.log_unknown(*id),
+            }
+        }
+    }
+
+    /// Tells that a target comes and goes, and that its recovery is put off.
+    pub(super) fn report_held(&self, id: SlotId, held: Held) {
+        count(&self.counters.held, 1);
+        let (Some(slot), Some(current)) = (self.slots.get(&id), &self.current) else { return };
+        let used_by = slot.target.map(|target| current.used_by(target)).unwrap_or_default();
+        warn!(
+            endpoint = %used_by.endpoint,
+            gateways = used_by.gateways,
+            probe = %slot.probe().name,
+            changes = held.changes,
+            hold = ?held.hold,
+            "comes and goes: held unhealthy"
+        );
+    }
+
+    fn log_unknown(&self, id: SlotId) {
+        let (Some(slot), Some(current)) = (self.slots.get(&id), &self.current) else { return };
+        let used_by = slot.target.map(|target| current.used_by(target)).unwrap_or_default();
+        info!(
+            endpoint = %used_by.endpoint,
+            gateways = used_by.gateways,
+            probe = %slot.probe().name,
+            "no outcome within the first round of {:?}: unknown",
+            self.first_round
+        );
+    }
+}
+
+fn log(transition: &Transition) {
+    let Transition {
+        number,
+        target: _,
+        endpoint,
+        gateways,
+        probe,
+        address: _,
+        from,
+        observed,
+        effective,
+        cause,
+        held,
+        took,
+    } = transition;
+    info!(
+        number,
+        %endpoint,
+        gateways,
+        %probe,
+        from = from.as_str(),
+        observed = observed.as_str(),
+        effective = effective.as_str(),
+        %cause,
+        took_ms = took.map(whole_ms),
+        held_ms = held.map(whole_ms),
+        "transition"
+    );
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
