@@ -177,8 +177,21 @@ impl Meridian {
 
     /// Waits until the endpoint of an address has become `effective`, and a view says so.
     pub fn wait_for_verdict(&mut self, address: &str, effective: &str) -> Value {
+        self.wait_for_transition("", address, effective)
+    }
+
+    /// As [`Meridian::wait_for_verdict`], of one probe of the address.
+    ///
+    /// # Panics
+    /// When it does not come in time.
+    pub fn wait_for_probe(&mut self, probe: &str, address: &str, effective: &str) -> Value {
+        self.wait_for_transition(probe, address, effective)
+    }
+
+    fn wait_for_transition(&mut self, probe: &str, address: &str, effective: &str) -> Value {
         let transition = self.wait_for(&format!("{address} {effective}"), |line| {
             line["message"] == "transition"
+                && (probe.is_empty() || line["probe"] == probe)
                 && line["effective"] == effective
                 && line["endpoint"].as_str().is_some_and(|endpoint| endpoint.ends_with(address))
         });

@@ -46,7 +46,16 @@ impl Site {
     /// When the port is taken there.
     #[must_use]
     pub fn cluster(&self, host: u8) -> Cluster {
-        let mut cluster = Cluster { address: (self.address(host), self.port).into(), running: None };
+        self.cluster_on(host, self.port)
+    }
+
+    /// As [`Site::cluster`], on another port.
+    ///
+    /// # Panics
+    /// When the port is taken there.
+    #[must_use]
+    pub fn cluster_on(&self, host: u8, port: u16) -> Cluster {
+        let mut cluster = Cluster { address: (self.address(host), port).into(), running: None };
         cluster.mend();
         cluster
     }

@@ -98,6 +98,11 @@ pub(crate) const JURISDICTIONS: usize = 64;
 /// Probes: one for each gateway of the largest catalog that is promised.
 pub(crate) const PROBES: usize = 10_000;
 
+/// Probes that one is made of, and how many such stand behind each other: beyond that nobody can say what a
+/// verdict means.
+pub(crate) const COMBINED_PROBES: usize = 32;
+pub(crate) const COMBINED_DEPTH: usize = 4;
+
 /// The shortest interval between two checks of an address: ten a second load nobody's server.
 pub(crate) const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// The longest: health older than an hour is history.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use meridian_model::{Probe, ProbeId, Thresholds};
+use meridian_model::{Check, Probe, ProbeId, Thresholds};
 
 use crate::endpoints::check_ip;
 use crate::findings::{Findings, Spotted};
@@ -13,11 +13,13 @@ use crate::names::{NAME, Names};
 use crate::reader::{Many, Table};
 
 mod checks;
+mod combined;
 mod expect;
 mod thresholds;
 mod tls;
 
 use checks::CheckSpec;
+use combined::Found;
 use thresholds::{Timing, TimingSpec};
 
 /// A failure is a failure.
@@ -48,13 +50,16 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> Many<ProbeSpec> {
 }
 
 fn read_probe(table: &mut Table<'_>, file: &Path) -> ProbeSpec {
+    // Reports what a combined one leaves to its members, which is then read as though it were not there.
+    let check = checks::read(table, file);
+    let is_combined = check.combined.is_some();
     ProbeSpec {
         name: table.required("name", &At(NAME)),
-        check: checks::read(table, file),
+        check,
         invert: table.or("invert", INVERT_DEFAULT, &Flag),
-        address: table.optional("address", &ADDRESS),
-        timing: thresholds::read_timing(table),
-        thresholds: thresholds::read(table),
+        address: if is_combined { None } else { table.optional("address", &ADDRESS) },
+        timing: if is_combined { TimingSpec::default() } else { thresholds::read_timing(table) },
+        thresholds: if is_combined { Thresholds::default() } else { thresholds::read(table) },
     }
 }
 
@@ -80,8 +85,25 @@ impl Probes {
             let expected = "no command, unless [health] has allow_exec = true";
             findings.mistake(&exec.spot, expected, "a command");
         }
-        let probes: Vec<Option<Probe>> = list.into_iter().map(|spec| build_probe(spec, findings)).collect();
-        Self { probes: probes.into_iter().collect(), names, data_files }
+        let mut names = names;
+        let combined: Vec<Found<'_>> = list
+            .iter()
+            .map(|spec| {
+                let spec = spec.check.combined.as_ref()?.as_ref()?;
+                Some((spec, spec.build(&mut names, findings)?))
+            })
+            .collect();
+        let is_nested_well = combined::check_nesting(&combined, findings);
+        let combined: Vec<Option<Check>> =
+            combined.into_iter().map(|found| found.map(|(_, check)| Check::Combined(check))).collect();
+        let probes =
+            list.into_iter().zip(combined).map(|(spec, combined)| build_probe(spec, combined, findings));
+        let probes: Vec<Option<Probe>> = probes.collect();
+        Self {
+            probes: probes.into_iter().collect::<Option<_>>().filter(|_| is_nested_well),
+            names,
+            data_files,
+        }
     }
 
     /// The probe that a gateway names; reports a name that no probe has.
@@ -90,9 +112,9 @@ impl Probes {
     }
 }
 
-fn build_probe(spec: ProbeSpec, findings: &Findings<'_>) -> Option<Probe> {
+fn build_probe(spec: ProbeSpec, combined: Option<Check>, findings: &Findings<'_>) -> Option<Probe> {
     let ProbeSpec { name, check, invert, address, timing, thresholds } = spec;
     let Timing { interval, fast_interval, timeout } = timing.build(findings);
-    let (name, check, port) = (name?.value, check.check?, check.port?);
+    let (name, check, port) = (name?.value, check.check.or(combined)?, check.port?);
     Some(Probe { name, check, invert, port, address, interval, fast_interval, timeout, thresholds })
 }

@@ -137,6 +137,7 @@ pub(crate) fn cause(probe: &Probe, at: SocketAddr, finding: &str) -> String {
         Check::Tls(_) => format!("TLS with {at}"),
         Check::File(file) => format!("{} in {}", at.ip(), file.path.display()),
         Check::Exec(exec) => format!("{} for {}", exec.command.first().map_or("", |word| word), at.ip()),
+        Check::Combined(_) => format!("the probes of {}", at.ip()),
     };
     format!("{}: {}", shorten(&action, CAUSE_ACTION_OCTETS_MAX), shorten(finding, CAUSE_FINDING_OCTETS_MAX))
 }

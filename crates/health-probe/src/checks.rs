@@ -53,6 +53,7 @@ impl Checker for NetworkChecker {
             Check::Tls(tls) => Kind::Tls(Connector::new(Some(tls), &[])?),
             Check::File(file) => Kind::File(StateFile::new(file)),
             Check::Exec(exec) => Kind::Exec(Command::new(exec)),
+            Check::Combined(_) => return Err("made of other probes, which are checked themselves".to_owned()),
         }))
     }
 

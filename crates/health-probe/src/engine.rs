@@ -1,20 +1,21 @@
 //! The one task that owns all trackers and decides when each target is probed.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::net::SocketAddr;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use meridian_model::{Catalog, Probe, ProbeId, Transition, Verdicts};
+use meridian_model::{Catalog, Check, Probe, ProbeId, TargetId, Transition, Verdicts};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::trace;
 
 use crate::check::Prepared;
+use crate::combined::{Combined, Judged, Turn};
 use crate::counters::count;
-use crate::generation::{Generation, SlotId};
+use crate::generation::{Generation, Key, SlotId};
 use crate::limits::{COALESCE, FIRST_ROUND_MAX, INTERVAL_MAX};
 use crate::runner::{Job, Runner};
 use crate::slot::Slot;
@@ -41,7 +42,9 @@ pub(crate) struct Engine<C: Checker> {
     transitions: broadcast::Sender<Transition>,
 
     slots: HashMap<SlotId, Slot<C::Ready>>,
-    slot_of: HashMap<(Arc<Probe>, SocketAddr), SlotId>,
+    slot_of: HashMap<Key, SlotId>,
+    /// By slot: those that are made of it.
+    above: HashMap<SlotId, Vec<SlotId>>,
     slots_made: u64,
     /// The next start of every slot that has no probe under way or in the runner's queue.
     due: BinaryHeap<Reverse<(Instant, SlotId)>>,
@@ -87,6 +90,7 @@ impl<C: Checker> Engine<C> {
             transitions,
             slots: HashMap::new(),
             slot_of: HashMap::new(),
+            above: HashMap::new(),
             slots_made: 0,
             due: BinaryHeap::new(),
             current: None,
@@ -138,11 +142,12 @@ impl<C: Checker> Engine<C> {
         {
             self.due.pop();
             let Some(slot) = self.slots.get_mut(&id) else { continue };
-            if slot.is_missed(due, now) {
-                count(&self.counters.skipped, 1);
-                self.schedule(id, now);
-            } else {
-                self.runner.submit(slot.start(id, now), now);
+            match slot.start(id, due, now) {
+                Some(job) => self.runner.submit(job, now),
+                None => {
+                    count(&self.counters.skipped, 1);
+                    self.schedule(id, now);
+                }
             }
         }
     }
@@ -150,7 +155,7 @@ impl<C: Checker> Engine<C> {
     fn schedule(&mut self, id: SlotId, now: Instant) {
         let since_start = self.since_start(now);
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        let (start, skipped) = slot.next_start(now, since_start, &mut self.rng);
+        let Some((start, skipped)) = slot.next_start(now, since_start, &mut self.rng) else { return };
         count(&self.counters.skipped, skipped);
         self.due.push(Reverse((start, id)));
     }
@@ -164,20 +169,62 @@ impl<C: Checker> Engine<C> {
         let since_start = self.since_start(now);
         let Some(slot) = self.slots.get_mut(&job.slot) else { return };
         let event = slot.observe(outcome, since_start, &mut self.lost);
-        if slot.target.is_some() && slot.is_news(since_start) {
-            self.publish_at.get_or_insert(now + COALESCE);
-        }
+        let took = match event {
+            Some(Event::Changed(change)) => Some(change.took),
+            Some(Event::Held(_)) | None => None,
+        };
+        self.note_news(job.slot, now);
         match event {
             Some(Event::Changed(change)) => {
-                self.report(job.slot, change.from, change.held, Some(change.took), LogLine::Yes);
+                let before = (change.from, change.from);
+                self.report(job.slot, before, change.held, took, LogLine::Yes);
             }
             Some(Event::Held(held)) => self.report_held(job.slot, held),
             None => {}
         }
+        self.combine_above(job.slot, took, now);
         if let Some(coming) = &mut self.coming {
             coming.unanswered.remove(&job.slot);
         }
         self.schedule(job.slot, now);
+    }
+}
+
+//----------- Combined verdicts ----------------------------------------------
+
+impl<C: Checker> Engine<C> {
+    /// Brings those up to date that are made of this one, and those that are made of them. `took`: how long
+    /// the change of this one took to detect, if it changed.
+    fn combine_above(&mut self, id: SlotId, took: Option<Duration>, now: Instant) {
+        let Some(above) = self.above.get(&id) else { return };
+        let cause = self.slots.get(&id).map(|slot| slot.cause.clone()).unwrap_or_default();
+        // In the order of their numbers: what one is made of always has a lower one.
+        let mut waiting: BTreeSet<SlotId> = above.iter().copied().collect();
+        while let Some(id) = waiting.pop_first() {
+            if let Some(turn) = self.combine(id, &cause, now) {
+                let before = (turn.before.observed, turn.before.effective);
+                self.report(id, before, turn.held, took, LogLine::Yes);
+            }
+            self.note_news(id, now);
+            waiting.extend(self.above.get(&id).into_iter().flatten());
+        }
+    }
+
+    fn combine(&mut self, id: SlotId, cause: &str, now: Instant) -> Option<Turn> {
+        let since_start = self.since_start(now);
+        let members = self.slots.get(&id)?.members().iter();
+        let members: Vec<Judged> = members
+            .map(|member| self.slots.get(member).map(|slot| slot.judged(since_start)).unwrap_or_default())
+            .collect();
+        self.slots.get_mut(&id)?.combine(&members, cause, since_start, &mut self.lost)
+    }
+
+    /// Plans a snapshot if the last one is no longer right about a target.
+    fn note_news(&mut self, id: SlotId, now: Instant) {
+        let since_start = self.since_start(now);
+        if self.slots.get(&id).is_some_and(|slot| slot.target.is_some() && slot.is_news(since_start)) {
+            self.publish_at.get_or_insert(now + COALESCE);
+        }
     }
 }
 
@@ -190,39 +237,67 @@ impl<C: Checker> Engine<C> {
         let mut prepared: HashMap<ProbeId, Arc<Prepared<C::Ready>>> = HashMap::new();
         let probes: Vec<Arc<Probe>> = catalog.probes().iter().cloned().map(Arc::new).collect();
         let mut new = Vec::new();
-        let mut slots = Vec::with_capacity(catalog.targets().len());
-        for target in catalog.targets() {
+        let mut slots: Vec<SlotId> = Vec::with_capacity(catalog.targets().len());
+        for (index, target) in catalog.targets().iter().enumerate() {
             let probe = &probes[target.probe.index()];
-            let key = (Arc::clone(probe), SocketAddr::new(target.address, target.port));
+            let members = catalog.members(TargetId::from_index(index)).iter();
+            let members = members.map(|member| slots[member.index()]).collect();
+            let key = Key::new(probe, SocketAddr::new(target.address, target.port), members);
             let id = self.slot_of.get(&key).copied().unwrap_or_else(|| {
-                let make = || Arc::new(Prepared::new(&*self.runner.checker, Arc::clone(probe)));
-                let prepared = Arc::clone(prepared.entry(target.probe).or_insert_with(make));
-                let id = self.add(key, prepared, now);
+                let id = match &key {
+                    Key::Probed(probe, at) => {
+                        let make = || Arc::new(Prepared::new(&*self.runner.checker, Arc::clone(probe)));
+                        let prepared = Arc::clone(prepared.entry(target.probe).or_insert_with(make));
+                        self.add_probed(prepared, *at, now)
+                    }
+                    Key::Combined { members, .. } => {
+                        self.add_combined(probe, target.address, members.clone(), now)
+                    }
+                };
+                self.slot_of.insert(key, id);
                 new.push(id);
                 id
             });
             slots.push(id);
         }
+        let is_probed = |id: &&SlotId| self.slots.get(id).is_some_and(|slot| slot.members().is_empty());
         self.coming = Some(Coming {
+            unanswered: new.iter().filter(is_probed).copied().collect(),
             generation: Generation::new(catalog, slots),
-            unanswered: new.iter().copied().collect(),
             new,
             deadline: now + self.first_round,
         });
     }
 
-    fn add(
+    fn add_probed(&mut self, prepared: Arc<Prepared<C::Ready>>, at: SocketAddr, now: Instant) -> SlotId {
+        let (slot, first) = Slot::probed(now, prepared, at);
+        let id = self.add(slot);
+        self.due.push(Reverse((first, id)));
+        id
+    }
+
+    fn add_combined(
         &mut self,
-        key: (Arc<Probe>, SocketAddr),
-        prepared: Arc<Prepared<C::Ready>>,
+        probe: &Arc<Probe>,
+        address: IpAddr,
+        members: Box<[SlotId]>,
         now: Instant,
     ) -> SlotId {
+        let at_least = if let Check::Combined(check) = &probe.check { check.at_least } else { 1 };
+        let combined = Combined::new(members.clone(), at_least, probe.invert);
+        let id = self.add(Slot::combined(Arc::clone(probe), address, combined));
+        for member in members {
+            self.above.entry(member).or_default().push(id);
+        }
+        // Its members may be known already.
+        let _first = self.combine(id, "by what was known", now);
+        id
+    }
+
+    fn add(&mut self, slot: Slot<C::Ready>) -> SlotId {
         let id = SlotId(self.slots_made);
         self.slots_made += 1;
-        let (slot, first) = Slot::new(now, prepared, key.1);
         self.slots.insert(id, slot);
-        self.slot_of.insert(key, id);
-        self.due.push(Reverse((first, id)));
         id
     }
 
@@ -237,10 +312,14 @@ impl<C: Checker> Engine<C> {
         self.slots.retain(|id, _| is_kept.contains(id));
         self.slot_of.retain(|_, id| is_kept.contains(id));
         self.due.retain(|Reverse((_, id))| is_kept.contains(id));
+        self.above.retain(|id, above| {
+            above.retain(|id| is_kept.contains(id));
+            is_kept.contains(id) && !above.is_empty()
+        });
         self.runner.retain(|id| is_kept.contains(&id));
         for (index, id) in coming.generation.slots.iter().enumerate() {
             if let Some(slot) = self.slots.get_mut(id) {
-                slot.target = Some(meridian_model::TargetId::from_index(index));
+                slot.target = Some(TargetId::from_index(index));
             }
         }
         self.current = Some(coming.generation);

@@ -1,12 +1,36 @@
 //! A catalog as the engine sees it: which slot answers for which target, and who uses it.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use meridian_model::{Catalog, TargetId};
+use meridian_model::{Catalog, Check, Probe, TargetId};
 
 /// The name of a tracker and its timetable in the engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SlotId(pub(crate) u64);
+
+/// What makes a target the same as one of another catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Probed(Arc<Probe>, SocketAddr),
+    Combined { name: Box<str>, at_least: u16, invert: bool, address: IpAddr, members: Box<[SlotId]> },
+}
+
+impl Key {
+    pub(crate) fn new(probe: &Arc<Probe>, at: SocketAddr, members: Box<[SlotId]>) -> Self {
+        match &probe.check {
+            // The numbers of its probes are those of one catalog.
+            Check::Combined(check) => Self::Combined {
+                name: probe.name.clone(),
+                at_least: check.at_least,
+                invert: probe.invert,
+                address: at.ip(),
+                members,
+            },
+            _ => Self::Probed(Arc::clone(probe), at),
+        }
+    }
+}
 
 /// A catalog with the slots of its targets.
 #[derive(Debug)]
@@ -46,18 +70,22 @@ fn uses(catalog: &Catalog) -> Vec<Use> {
     for (number, gateway) in catalog.gateways().iter().enumerate() {
         for endpoint in &gateway.endpoints {
             for address in &endpoint.addresses {
-                let Some(target) = address.target else { continue };
-                let (Some(entry), Some(counted)) =
-                    (uses.get_mut(target.index()), counted_for.get_mut(target.index()))
-                else {
-                    continue;
-                };
-                if entry.gateways == 0 {
-                    let cluster = &catalog.cluster(endpoint.cluster).name;
-                    entry.endpoint = format!("{}/{cluster}/{}", gateway.name, address.ip).into();
-                }
-                if counted.replace(number) != Some(number) {
-                    entry.gateways += 1;
+                // Itself and all that it is made of.
+                let mut targets: Vec<TargetId> = address.target.into_iter().collect();
+                while let Some(target) = targets.pop() {
+                    targets.extend(catalog.members(target));
+                    let (Some(entry), Some(counted)) =
+                        (uses.get_mut(target.index()), counted_for.get_mut(target.index()))
+                    else {
+                        continue;
+                    };
+                    if entry.gateways == 0 {
+                        let cluster = &catalog.cluster(endpoint.cluster).name;
+                        entry.endpoint = format!("{}/{cluster}/{}", gateway.name, address.ip).into();
+                    }
+                    if counted.replace(number) != Some(number) {
+                        entry.gateways += 1;
+                    }
                 }
             }
         }

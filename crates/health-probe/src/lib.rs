@@ -21,6 +21,7 @@
 
 mod check;
 mod checks;
+mod combined;
 mod counters;
 mod engine;
 mod flaps;

@@ -1,6 +1,6 @@
-//! One target in the engine: its tracker, its timetable, and what was said of it last.
+//! One target in the engine: where its verdict comes from, and what was said of it last.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use meridian_model::{Probe, TargetHealth, TargetId, Verdict};
 use tokio::time::Instant;
 
 use crate::check::Prepared;
+use crate::combined::{Combined, Judged, Turn};
 use crate::generation::SlotId;
 use crate::runner::Job;
 use crate::timetable::Timetable;
@@ -17,10 +18,7 @@ use crate::{Change, Event, Outcome, Tracker, check};
 /// An address under a probe. It outlives a catalog if the next one has the same.
 #[derive(Debug)]
 pub(crate) struct Slot<R> {
-    prepared: Arc<Prepared<R>>,
-    pub(crate) at: SocketAddr,
-    timetable: Timetable,
-    tracker: Tracker,
+    source: Source<R>,
     /// As [`TargetHealth::lost`].
     lost: u64,
     /// Why the verdict is what it is; empty while it is unknown.
@@ -31,51 +29,97 @@ pub(crate) struct Slot<R> {
     published: TargetHealth,
 }
 
+/// Where a verdict comes from.
+#[derive(Debug)]
+enum Source<R> {
+    /// Outcomes of its own probes.
+    Probed(Box<Probed<R>>),
+    /// The verdicts of others.
+    Combined { probe: Arc<Probe>, ip: IpAddr, combined: Combined },
+}
+
+/// A target that is probed.
+#[derive(Debug)]
+struct Probed<R> {
+    prepared: Arc<Prepared<R>>,
+    at: SocketAddr,
+    timetable: Timetable,
+    tracker: Tracker,
+}
+
 impl<R> Slot<R> {
     /// A target that nothing is known of, and when its first probe starts.
-    pub(crate) fn new(now: Instant, prepared: Arc<Prepared<R>>, at: SocketAddr) -> (Self, Instant) {
+    pub(crate) fn probed(now: Instant, prepared: Arc<Prepared<R>>, at: SocketAddr) -> (Self, Instant) {
         let (timetable, first) = Timetable::new(now, &prepared.probe, at);
-        let slot = Self {
-            prepared,
-            at,
-            timetable,
-            tracker: Tracker::default(),
-            lost: 0,
-            cause: String::new(),
-            target: None,
-            published: TargetHealth::default(),
-        };
-        (slot, first)
+        let probed = Probed { prepared, at, timetable, tracker: Tracker::default() };
+        (Self::new(Source::Probed(Box::new(probed))), first)
+    }
+
+    /// A target whose verdict is made of those of others.
+    pub(crate) fn combined(probe: Arc<Probe>, ip: IpAddr, combined: Combined) -> Self {
+        Self::new(Source::Combined { probe, ip, combined })
+    }
+
+    fn new(source: Source<R>) -> Self {
+        let published = TargetHealth::default();
+        Self { source, lost: 0, cause: String::new(), target: None, published }
     }
 
     pub(crate) fn probe(&self) -> &Probe {
-        &self.prepared.probe
-    }
-
-    /// Takes an outcome. `lost` counts the verdicts that stopped being healthy, of all targets.
-    pub(crate) fn observe(&mut self, outcome: &Outcome, now: Duration, lost: &mut u64) -> Option<Event> {
-        let event = self.tracker.observe(&self.prepared.probe, outcome, now)?;
-        if let Event::Changed(change) = event {
-            if change.from.serves() && !change.to.serves() {
-                *lost += 1;
-                self.lost = *lost;
-            }
-            self.cause = why(self.probe(), self.at, outcome, change);
+        match &self.source {
+            Source::Probed(probed) => &probed.prepared.probe,
+            Source::Combined { probe, .. } => probe,
         }
-        Some(event)
     }
 
+    pub(crate) fn address(&self) -> IpAddr {
+        match &self.source {
+            Source::Probed(probed) => probed.at.ip(),
+            Source::Combined { ip, .. } => *ip,
+        }
+    }
+
+    /// Those that its verdict is made of; none for one that is probed.
+    pub(crate) fn members(&self) -> &[SlotId] {
+        match &self.source {
+            Source::Probed(_) => &[],
+            Source::Combined { combined, .. } => &combined.members,
+        }
+    }
+
+    //--- Verdicts
+
+    /// What the probes say.
     pub(crate) fn observed(&self) -> Verdict {
-        self.tracker.verdict()
+        match &self.source {
+            Source::Probed(probed) => probed.tracker.verdict(),
+            Source::Combined { combined, .. } => combined.judged().observed,
+        }
+    }
+
+    /// What counts.
+    pub(crate) fn effective(&self) -> Verdict {
+        match &self.source {
+            Source::Probed(probed) => probed.tracker.verdict(),
+            Source::Combined { combined, .. } => combined.judged().effective,
+        }
+    }
+
+    /// All that a combined verdict needs to know of it.
+    pub(crate) fn judged(&self, now: Duration) -> Judged {
+        match &self.source {
+            Source::Probed(probed) => {
+                let in_doubt = probed.tracker.in_doubt(&probed.prepared.probe, now);
+                Judged { observed: self.observed(), effective: self.effective(), in_doubt }
+            }
+            Source::Combined { combined, .. } => combined.judged(),
+        }
     }
 
     /// What an answer may know of it.
     pub(crate) fn health(&self, now: Duration) -> TargetHealth {
-        TargetHealth {
-            verdict: effective(self.observed()),
-            in_doubt: self.tracker.in_doubt(self.probe(), now),
-            lost: self.lost,
-        }
+        let Judged { effective, in_doubt, .. } = self.judged(now);
+        TargetHealth { verdict: effective, in_doubt, lost: self.lost }
     }
 
     /// As [`Slot::health`], for a snapshot that is about to leave.
@@ -89,33 +133,66 @@ impl<R> Slot<R> {
         self.published != self.health(now)
     }
 
-    /// When its next probe starts, and how many beats were left out.
+    //--- Changes
+
+    /// Takes an outcome of its probe. `lost` counts the verdicts that stopped being healthy, of all targets.
+    pub(crate) fn observe(&mut self, outcome: &Outcome, now: Duration, lost: &mut u64) -> Option<Event> {
+        let Source::Probed(probed) = &mut self.source else { return None };
+        let event = probed.tracker.observe(&probed.prepared.probe, outcome, now)?;
+        if let Event::Changed(change) = event {
+            self.cause = why(&probed.prepared.probe, probed.at, outcome, change);
+            self.note_loss(change.from, lost);
+        }
+        Some(event)
+    }
+
+    /// Takes what its members say, in their order, after one of them changed for the given cause.
+    pub(crate) fn combine(
+        &mut self,
+        members: &[Judged],
+        cause: &str,
+        now: Duration,
+        lost: &mut u64,
+    ) -> Option<Turn> {
+        let Source::Combined { combined, .. } = &mut self.source else { return None };
+        let turn = combined.update(members, now)?;
+        let (all, wanted) = (members.len(), combined.at_least());
+        self.cause = format!("{} of {all} probes serve, wanted {wanted}: {cause}", turn.serving);
+        self.note_loss(turn.before.effective, lost);
+        Some(turn)
+    }
+
+    fn note_loss(&mut self, before: Verdict, lost: &mut u64) {
+        if before.serves() && !self.effective().serves() {
+            *lost += 1;
+            self.lost = *lost;
+        }
+    }
+
+    //--- Times
+
+    /// When its next probe starts, and how many beats were left out; `None` for one that has no probe.
     pub(crate) fn next_start(
         &mut self,
         now: Instant,
         since_start: Duration,
         rng: &mut Rng,
-    ) -> (Instant, u64) {
-        let is_settling = self.tracker.is_settling(since_start);
-        self.timetable.next(now, is_settling, rng)
+    ) -> Option<(Instant, u64)> {
+        let Source::Probed(probed) = &mut self.source else { return None };
+        let is_settling = probed.tracker.is_settling(since_start);
+        Some(probed.timetable.next(now, is_settling, rng))
     }
 
-    /// As [`Timetable::is_missed`].
-    pub(crate) fn is_missed(&self, due: Instant, now: Instant) -> bool {
-        self.timetable.is_missed(due, now)
+    /// Its next probe, which was planned for `due` and starts now; `None` if it has missed its turn
+    /// ([`Timetable::is_missed`]).
+    pub(crate) fn start(&mut self, slot: SlotId, due: Instant, now: Instant) -> Option<Job<R>> {
+        let Source::Probed(probed) = &mut self.source else { return None };
+        if probed.timetable.is_missed(due, now) {
+            return None;
+        }
+        probed.timetable.started(now);
+        Some(Job { slot, prepared: Arc::clone(&probed.prepared), at: probed.at })
     }
-
-    /// Its next probe, which starts now.
-    pub(crate) fn start(&mut self, slot: SlotId, now: Instant) -> Job<R> {
-        self.timetable.started(now);
-        Job { slot, prepared: Arc::clone(&self.prepared), at: self.at }
-    }
-}
-
-/// What counts, from what the probes say. The one place where an operator's word would join;
-/// nobody has one yet.
-pub(crate) fn effective(observed: Verdict) -> Verdict {
-    observed
 }
 
 /// The cause of a change: the last outcome, and which in the row it was.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use meridian_model::TargetId;
+
 use crate::exit;
 use crate::load::load;
 
@@ -12,13 +14,15 @@ pub(crate) fn run(file: &Path) -> anyhow::Result<u8> {
                 eprintln!("{warning}");
             }
             let catalog = loaded.ground.catalog();
+            let ids = (0..catalog.targets().len()).map(TargetId::from_index);
+            let probed = ids.filter(|&id| catalog.members(id).is_empty()).count();
             println!(
                 "{}: ok ({} zones, {} gateways, {} clusters, {} targets to probe)",
                 file.display(),
                 catalog.zones().len(),
                 catalog.gateways().len(),
                 catalog.clusters().len(),
-                catalog.targets().len(),
+                probed,
             );
             Ok(exit::OK)
         }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use crate::{
-    Coordinates, CountryCode, EndpointAddress, EndpointName, Gateway, Jurisdiction, LatencyTable, Prefix,
-    Probe, Zone,
+    Check, Coordinates, CountryCode, EndpointAddress, EndpointName, Gateway, Jurisdiction, LatencyTable,
+    Prefix, Probe, Zone,
 };
 
 //----------- Ids ------------------------------------------------------------
@@ -88,7 +88,8 @@ pub struct Cluster {
 
 //----------- Target ---------------------------------------------------------
 
-/// One address under one probe: checked once, however many gateways use it.
+/// One address under one probe: checked once, however many gateways use it. Under a combined probe it is
+/// not checked itself, but its [`Catalog::members`] are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// How it is checked.
@@ -106,6 +107,8 @@ pub struct Target {
 pub struct Catalog {
     parts: CatalogParts,
     targets: Vec<Target>,
+    /// By the targets of combined probes.
+    members: HashMap<TargetId, Box<[TargetId]>>,
 }
 
 /// What a catalog is made of.
@@ -131,23 +134,19 @@ impl Catalog {
     /// Numbers the targets and links every endpoint address to its own.
     #[must_use]
     pub fn new(mut parts: CatalogParts) -> Self {
-        let mut targets = Vec::new();
-        let mut ids = HashMap::new();
+        let mut numbering = Numbering::default();
         for gateway in &mut parts.gateways {
+            let Some(probe) = gateway.probe else { continue };
             for endpoint in &mut gateway.endpoints {
                 for (index, address) in endpoint.addresses.iter_mut().enumerate() {
-                    address.target = gateway.probe.map(|id| {
-                        let probe = &parts.probes[id.index()];
-                        let target = endpoint.probe_at.target(id, probe, index, address.ip);
-                        *ids.entry(target).or_insert_with(|| {
-                            targets.push(target);
-                            TargetId::from_index(targets.len() - 1)
-                        })
-                    });
+                    let at =
+                        |id: ProbeId, probe: &Probe| endpoint.probe_at.target(id, probe, index, address.ip);
+                    address.target = Some(numbering.number(probe, &parts.probes, &at, &mut HashMap::new()));
                 }
             }
         }
-        Self { parts, targets }
+        let Numbering { targets, members, .. } = numbering;
+        Self { parts, targets, members }
     }
 
     /// The catalog with other addresses for the endpoints that are hostnames: `resolve` is asked for
@@ -217,6 +216,13 @@ impl Catalog {
         &self.targets
     }
 
+    /// The targets whose verdicts make that of this one, each before it in [`Catalog::targets`]; empty for one
+    /// that is checked itself.
+    #[must_use]
+    pub fn members(&self, id: TargetId) -> &[TargetId] {
+        self.members.get(&id).map_or(&[], |members| members)
+    }
+
     /// One cluster.
     #[must_use]
     pub fn cluster(&self, id: ClusterId) -> &Cluster {
@@ -251,5 +257,54 @@ impl Catalog {
     #[must_use]
     pub fn gateway(&self, id: GatewayId) -> &Gateway {
         &self.parts.gateways[id.index()]
+    }
+}
+
+//----------- Numbering ------------------------------------------------------
+
+/// The targets so far.
+#[derive(Default)]
+struct Numbering {
+    targets: Vec<Target>,
+    members: HashMap<TargetId, Box<[TargetId]>>,
+    /// The members are part of what a target is: the same address can stand for others elsewhere.
+    ids: HashMap<(Target, Box<[TargetId]>), TargetId>,
+}
+
+impl Numbering {
+    /// The number of an address under a probe, those of its members first. `known`: the probes that this was
+    /// done for at this address.
+    fn number(
+        &mut self,
+        id: ProbeId,
+        probes: &[Probe],
+        at: &impl Fn(ProbeId, &Probe) -> Target,
+        known: &mut HashMap<ProbeId, TargetId>,
+    ) -> TargetId {
+        if let Some(known) = known.get(&id) {
+            return *known;
+        }
+        let probe = &probes[id.index()];
+        let members: Box<[TargetId]> = match &probe.check {
+            Check::Combined(combined) => {
+                combined.probes.iter().map(|&member| self.number(member, probes, at, known)).collect()
+            }
+            _ => Box::default(),
+        };
+        let target = at(id, probe);
+        let number = match self.ids.get(&(target, members.clone())) {
+            Some(known) => *known,
+            None => {
+                self.targets.push(target);
+                let number = TargetId::from_index(self.targets.len() - 1);
+                if !members.is_empty() {
+                    self.members.insert(number, members.clone());
+                }
+                self.ids.insert((target, members), number);
+                number
+            }
+        };
+        known.insert(id, number);
+        number
     }
 }

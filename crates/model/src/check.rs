@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::ProbeId;
+
 /// What a probe does with an address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Check {
@@ -15,6 +17,8 @@ pub enum Check {
     File(FileCheck),
     /// A command.
     Exec(ExecCheck),
+    /// Nothing by itself: what other probes find.
+    Combined(CombinedCheck),
 }
 
 //----------- HTTP -----------------------------------------------------------
@@ -135,4 +139,16 @@ pub struct FileCheck {
 pub struct ExecCheck {
     /// The program and its arguments; `{address}` and `{port}` stand for what is checked.
     pub command: Vec<Box<str>>,
+}
+
+//----------- Combined -------------------------------------------------------
+
+/// The probes whose verdicts make one: the `at_least`-th best of them is its verdict. So with 1 any of them is
+/// enough, and with as many as there are all must serve.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CombinedCheck {
+    /// At least one, none twice, and none that leads back here.
+    pub probes: Vec<ProbeId>,
+    /// How many of them must serve: 1 to the number of probes.
+    pub at_least: u16,
 }

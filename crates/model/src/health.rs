@@ -31,6 +31,17 @@ impl Verdict {
         }
     }
 
+    /// The better, the higher: healthy, degraded, unknown, unhealthy.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Healthy => 3,
+            Self::Degraded => 2,
+            Self::Unknown => 1,
+            Self::Unhealthy => 0,
+        }
+    }
+
     /// Whether it serves: healthy or degraded.
     #[must_use]
     pub fn serves(self) -> bool {

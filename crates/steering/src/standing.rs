@@ -93,13 +93,8 @@ fn addresses(endpoint: &Endpoint, family: Option<Family>) -> impl Iterator<Item 
 /// Healthy if one address is; else degraded, else unknown if one is; else unhealthy. A hostname that is lost is
 /// unhealthy.
 fn verdict(endpoint: &Endpoint, family: Option<Family>, verdicts: &Verdicts) -> Option<Verdict> {
-    let rank = |verdict: &Verdict| match verdict {
-        Verdict::Healthy => 3,
-        Verdict::Degraded => 2,
-        Verdict::Unknown => 1,
-        Verdict::Unhealthy => 0,
-    };
-    let best = addresses(endpoint, family).map(|address| verdict_of(address, verdicts)).max_by_key(rank);
+    let all = addresses(endpoint, family).map(|address| verdict_of(address, verdicts));
+    let best = all.max_by_key(|verdict| verdict.rank());
     match &endpoint.name {
         // It can be handed out without an address of ours.
         Some(name) if name.as_cname && best.is_none() => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use meridian_model::{Check, ExecCheck, FileCheck, Hostname, HttpCheck, HttpVersion, TcpCheck, TextMatch};
 
+use super::combined::{self, AtLeast, CombinedSpec};
 use super::expect::{self, ExpectSpec};
 use super::tls::{self, TlsSpec};
 use crate::findings::Spotted;
@@ -42,6 +43,9 @@ enum Type {
     Tls,
     File,
     Exec,
+    All,
+    Any,
+    AtLeast,
 }
 
 const TYPES: &[(&str, Type)] = &[
@@ -52,11 +56,14 @@ const TYPES: &[(&str, Type)] = &[
     ("tls", Type::Tls),
     ("file", Type::File),
     ("exec", Type::Exec),
+    ("all", Type::All),
+    ("any", Type::Any),
+    ("at_least", Type::AtLeast),
 ];
 
 /// The keys that not every type has, with those that have it.
 const KEYS: &[(&str, &[Type])] = {
-    use Type::{Exec, File, Http, Http2, Https, Tcp, Tls};
+    use Type::{All, Any, AtLeast as Count, Exec, File, Http, Http2, Https, Tcp, Tls};
     const WEB: &[Type] = &[Http, Https, Http2];
     const OVER_TLS: &[Type] = &[Https, Http2, Tls];
     &[
@@ -77,6 +84,8 @@ const KEYS: &[(&str, &[Type])] = {
         ("expect", &[Http, Https, Http2, Tcp, Tls]),
         ("file", &[File]),
         ("command", &[Exec]),
+        ("probes", &[All, Any, Count]),
+        ("count", &[Count]),
     ]
 };
 
@@ -85,6 +94,8 @@ pub(super) struct CheckSpec {
     /// `None` where an issue says why.
     pub(super) check: Option<Check>,
     pub(super) port: Option<u16>,
+    /// What it is made of, if that is other probes; their names are resolved when all are known.
+    pub(super) combined: Option<Option<CombinedSpec>>,
     /// Where a command stands, which has to be allowed.
     pub(super) exec: Option<Spotted<()>>,
     /// The files that were read.
@@ -96,7 +107,7 @@ pub(super) fn read(table: &mut Table<'_>, file: &Path) -> CheckSpec {
     let Some(kind) = table.required("type", &Choice(TYPES)) else {
         // Of an unknown type nothing more is known than that these keys exist.
         KEYS.iter().for_each(|(key, _)| table.known(key));
-        return CheckSpec { check: None, port: None, exec: None, data_files: Vec::new() };
+        return CheckSpec { check: None, port: None, combined: None, exec: None, data_files: Vec::new() };
     };
     let foreign = KEYS.iter().filter(|(key, types)| !types.contains(&kind) && table.has(key));
     for key in foreign.map(|(key, _)| key).collect::<Vec<_>>() {
@@ -117,12 +128,21 @@ struct Reading<'t, 'a> {
 
 impl Reading<'_, '_> {
     fn check(mut self) -> CheckSpec {
-        let mut exec = None;
+        let (mut exec, mut combined) = (None, None);
         let (check, port) = match self.kind {
             Type::Http | Type::Https | Type::Http2 => self.http(),
             Type::Tcp => (self.tcp(), self.table.required("port", &PORT)),
             Type::Tls => (self.tls(), Some(self.table.or("port", HTTPS_PORT_DEFAULT, &PORT))),
             Type::File => (self.state_file(), Some(0)),
+            Type::All | Type::Any | Type::AtLeast => {
+                let at_least = match self.kind {
+                    Type::All => AtLeast::All,
+                    Type::Any => AtLeast::Any,
+                    _ => AtLeast::Count(None),
+                };
+                combined = Some(combined::read(self.table, at_least));
+                (None, Some(0))
+            }
             Type::Exec => {
                 let command = self.command();
                 exec = command.as_ref().map(|command| Spotted { value: (), spot: command.spot.clone() });
@@ -130,7 +150,7 @@ impl Reading<'_, '_> {
                 (check, Some(self.table.or("port", 0, &PORT)))
             }
         };
-        CheckSpec { check, port, exec, data_files: self.data_files }
+        CheckSpec { check, port, combined, exec, data_files: self.data_files }
     }
 
     fn http(&mut self) -> (Option<Check>, Option<u16>) {

@@ -50,6 +50,12 @@ pub(crate) struct Timing {
     pub(crate) timeout: Duration,
 }
 
+impl Default for TimingSpec {
+    fn default() -> Self {
+        Self { interval: INTERVAL_DEFAULT, fast_interval: None, timeout: None }
+    }
+}
+
 /// Reads the keys of how often.
 pub(crate) fn read_timing(table: &mut Table<'_>) -> TimingSpec {
     let interval = Span { min: limits::INTERVAL_MIN, max: limits::INTERVAL_MAX };

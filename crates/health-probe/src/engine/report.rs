@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::Engine;
 use crate::counters::count;
 use crate::generation::SlotId;
-use crate::slot::{Slot, effective};
+use crate::slot::Slot;
 use crate::{Checker, Held};
 
 /// Whether a transition is logged by itself.
@@ -24,13 +24,17 @@ impl<C: Checker> Engine<C> {
     pub(super) fn report(
         &self,
         id: SlotId,
-        from: Verdict,
+        (observed_before, from): (Verdict, Verdict),
         held: Option<Duration>,
         took: Option<Duration>,
         line: LogLine,
     ) {
         let (Some(slot), Some(current)) = (self.slots.get(&id), &self.current) else { return };
         let Some(target) = slot.target else { return };
+        let (observed, effective) = (slot.observed(), slot.effective());
+        if (observed_before, from) == (observed, effective) {
+            return;
+        }
         let used_by = current.used_by(target);
         count(&self.counters.transitions, 1);
         let transition = Transition {
@@ -39,10 +43,10 @@ impl<C: Checker> Engine<C> {
             endpoint: used_by.endpoint,
             gateways: used_by.gateways,
             probe: slot.probe().name.clone(),
-            address: slot.at.ip(),
-            from: effective(from),
-            observed: slot.observed(),
-            effective: effective(slot.observed()),
+            address: slot.address(),
+            from,
+            observed,
+            effective,
             cause: slot.cause.clone(),
             held,
             took,
@@ -73,10 +77,11 @@ impl<C: Checker> Engine<C> {
             of(Verdict::Unknown)
         );
         for id in new {
+            let before = (Verdict::Unknown, Verdict::Unknown);
             match observed(id) {
-                Verdict::Healthy => self.report(*id, Verdict::Unknown, None, None, LogLine::No),
+                Verdict::Healthy => self.report(*id, before, None, None, LogLine::No),
                 Verdict::Degraded | Verdict::Unhealthy => {
-                    self.report(*id, Verdict::Unknown, None, None, LogLine::Yes);
+                    self.report(*id, before, None, None, LogLine::Yes);
                 }
                 Verdict::Unknown => self.log_unknown(*id),
             }

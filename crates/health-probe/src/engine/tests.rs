@@ -15,6 +15,7 @@ use self::logs::Lines;
 use super::*;
 use crate::{Counts, Handle, start};
 
+mod combined;
 mod load;
 mod logs;
 mod reload;
@@ -46,6 +47,8 @@ struct Script(Arc<Mutex<Told>>);
 #[derive(Debug, Default)]
 struct Told {
     answers: HashMap<IpAddr, Answer>,
+    /// Where the address has no answer of its own.
+    by_port: HashMap<u16, Answer>,
     starts: Vec<(Instant, IpAddr)>,
     under_way: usize,
     under_way_max: usize,
@@ -63,6 +66,10 @@ impl Drop for UnderWay<'_> {
 impl Script {
     fn tell(&self, address: IpAddr, answer: Answer) {
         self.0.lock().unwrap().answers.insert(address, answer);
+    }
+
+    fn tell_port(&self, port: u16, answer: Answer) {
+        self.0.lock().unwrap().by_port.insert(port, answer);
     }
 
     fn tell_all(&self, addresses: &[IpAddr], answer: Answer) {
@@ -99,7 +106,8 @@ impl Checker for Script {
             told.starts.push((Instant::now(), address));
             told.under_way += 1;
             told.under_way_max = told.under_way_max.max(told.under_way);
-            told.answers.get(&address).copied().unwrap_or(Answer::Up)
+            let answer = told.answers.get(&address).or_else(|| told.by_port.get(&at.port()));
+            answer.copied().unwrap_or(Answer::Up)
         };
         let _under_way = UnderWay(self);
         match answer {
@@ -168,15 +176,18 @@ fn gateway(name: &str, addresses: &[IpAddr]) -> Gateway {
     }
 }
 
-fn catalog_of(probe: Probe, gateways: Vec<Gateway>) -> Arc<Catalog> {
-    let cluster = Cluster {
+fn cluster() -> Cluster {
+    Cluster {
         name: "eu-west".into(),
         coordinates: Coordinates::new(53.35, -6.26).unwrap(),
         country: None,
         jurisdictions: Vec::new(),
-    };
+    }
+}
+
+fn catalog_of(probe: Probe, gateways: Vec<Gateway>) -> Arc<Catalog> {
     let parts =
-        CatalogParts { clusters: vec![cluster], probes: vec![probe], gateways, ..CatalogParts::default() };
+        CatalogParts { clusters: vec![cluster()], probes: vec![probe], gateways, ..CatalogParts::default() };
     Arc::new(Catalog::new(parts))
 }
 
