@@ -224,7 +224,7 @@ fn failover_through_unbound() {
     let mut clusters = [site.cluster(1), site.cluster(2), site.cluster(3)];
     let ips: Vec<String> = clusters.iter().map(Cluster::ip).collect();
     let probe = format!(
-        "[[probes]]\nname = \"web\"\ntype = \"http\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\n",
+        "[health]\nisolation = false\n[[probes]]\nname = \"web\"\ntype = \"http\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\n",
         site.port
     );
     let config =

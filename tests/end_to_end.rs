@@ -17,8 +17,9 @@ fn config(site: &Site, listen: &str, probe: &str) -> String {
     let addresses = [1, 2, 3].map(|host| site.address(host).to_string());
     let endpoints: Vec<(&str, &str)> =
         WORLD.iter().map(|(name, ..)| *name).zip(addresses.iter().map(String::as_str)).collect();
+    // All are killed faster here than one by one.
     let probe = format!(
-        "[[probes]]\nname = \"web\"\ntype = \"{probe}\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\nrise = 2\nhold_down = \"10s\"\n",
+        "[health]\nisolation = false\n[[probes]]\nname = \"web\"\ntype = \"{probe}\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\nrise = 2\nhold_down = \"10s\"\n",
         site.port
     );
     Config::new()

@@ -63,7 +63,8 @@ pub fn scratch() -> PathBuf {
 
 /// The clock of deadlines.
 #[expect(clippy::disallowed_methods, reason = "a deadline on a real process")]
-pub(crate) fn now() -> Instant {
+#[must_use]
+pub fn now() -> Instant {
     Instant::now()
 }
 

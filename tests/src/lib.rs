@@ -25,7 +25,7 @@ pub mod replay;
 mod unbound;
 
 pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
-pub use binary::{Meridian, Process, binary, scratch, signal};
+pub use binary::{Meridian, Process, binary, now, scratch, signal};
 pub use city::City;
 pub use clients::{Shown, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};

@@ -65,6 +65,7 @@ use crate::clusters::{ClusterSpec, Clusters};
 use crate::findings::{Findings, KeyPath, Source, Spot, Spotted};
 use crate::gateways::GatewaySpec;
 use crate::geoip::GeoipSpec;
+use crate::health::HealthSpec;
 use crate::jurisdictions::{JurisdictionSpec, Jurisdictions};
 use crate::kinds::Whole;
 use crate::probes::{ProbeSpec, Probes};
@@ -158,7 +159,7 @@ struct Spec {
     admin: Option<Spotted<SocketAddr>>,
     geoip: GeoipSpec,
     resolver: ResolverSpec,
-    health: Health,
+    health: HealthSpec,
     zones: Many<ZoneSpec>,
     jurisdictions: Many<JurisdictionSpec>,
     clusters: Many<ClusterSpec>,
@@ -197,11 +198,12 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     let zones = Zones::build(zones, findings);
     let mut shared = Shared::new(Jurisdictions::build(jurisdictions, findings));
     let mut clusters = Clusters::build(clusters, &mut shared.jurisdictions, findings);
-    let mut probes = Probes::build(probes, health.allow_exec, findings);
+    let mut probes = Probes::build(probes, health.health.allow_exec, findings);
     let mut gateways = gateways::build(gateways, &zones, &mut clusters, &mut probes, &mut shared, findings);
     clusters.names.warn_unused(findings);
     probes.names.warn_unused(findings);
     let clusters = clusters.finish(&shared.jurisdictions);
+    let isolation = clusters.as_ref().and_then(|all| health.isolation(all.len(), findings));
     let Collected { jurisdictions, prefixes, latency_tables, data_files: tables } =
         shared.finish(gateways.as_mut(), findings);
     data_files.extend(tables);
@@ -214,6 +216,10 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
         prefixes,
         zones: zones.zones?,
         gateways: gateways?,
+        isolation,
     };
-    Some((Catalog::new(parts), Settings { server, geoip: geoip?, resolver, health, data_files }))
+    Some((
+        Catalog::new(parts),
+        Settings { server, geoip: geoip?, resolver, health: health.health, data_files },
+    ))
 }

@@ -12,6 +12,8 @@ pub struct Counters {
     pub(crate) transitions: AtomicU64,
     pub(crate) held: AtomicU64,
     pub(crate) snapshots: AtomicU64,
+    pub(crate) isolations: AtomicU64,
+    pub(crate) isolated: AtomicU64,
 }
 
 /// The values of [`Counters`] at one moment.
@@ -32,13 +34,17 @@ pub struct Counts {
     pub held: u64,
     /// Snapshots published.
     pub snapshots: u64,
+    /// How often the prober suspected itself.
+    pub isolations: u64,
+    /// Whether it does now: 1 or 0.
+    pub isolated: u64,
 }
 
 impl Counters {
     /// The values now. Each is exact; a reader may see one move before another.
     #[must_use]
     pub fn read(&self) -> Counts {
-        let Self { probes, failed, late, skipped, transitions, held, snapshots } = self;
+        let Self { probes, failed, late, skipped, transitions, held, snapshots, isolations, isolated } = self;
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             probes: value(probes),
@@ -48,6 +54,8 @@ impl Counters {
             transitions: value(transitions),
             held: value(held),
             snapshots: value(snapshots),
+            isolations: value(isolations),
+            isolated: value(isolated),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -16,6 +17,7 @@ use crate::check::Prepared;
 use crate::combined::{Combined, Judged, Turn};
 use crate::counters::count;
 use crate::generation::{Generation, Key, SlotId};
+use crate::isolation::{Isolation, Sight};
 use crate::limits::{COALESCE, FIRST_ROUND_MAX, INTERVAL_MAX};
 use crate::runner::{Job, Runner};
 use crate::slot::Slot;
@@ -57,6 +59,7 @@ pub(crate) struct Engine<C: Checker> {
     publish_at: Option<Instant>,
     /// How many times a target stopped being healthy.
     lost: u64,
+    isolation: Isolation,
 }
 
 /// A catalog that is not in force yet.
@@ -97,6 +100,7 @@ impl<C: Checker> Engine<C> {
             coming: None,
             publish_at: None,
             lost: 0,
+            isolation: Isolation::default(),
         }
     }
 
@@ -116,7 +120,7 @@ impl<C: Checker> Engine<C> {
                     let catalog = Arc::clone(&self.catalogs.borrow_and_update());
                     self.prepare(catalog, Instant::now());
                 }
-                (job, outcome) = self.runner.ended() => self.observe(&job, &outcome, Instant::now()),
+                (job, outcome) = self.runner.ended() => self.observe(&job, outcome, Instant::now()),
                 () = sleep_until(wake) => {}
             }
         }
@@ -160,7 +164,7 @@ impl<C: Checker> Engine<C> {
         self.due.push(Reverse((start, id)));
     }
 
-    fn observe(&mut self, job: &Job<C::Ready>, outcome: &Outcome, now: Instant) {
+    fn observe(&mut self, job: &Job<C::Ready>, outcome: Outcome, now: Instant) {
         count(&self.counters.probes, 1);
         count(&self.counters.failed, u64::from(matches!(outcome.finding, Finding::Failed(_))));
         trace!(probe = %job.prepared.probe.name, at = %job.at, latency = ?outcome.latency,
@@ -168,16 +172,17 @@ impl<C: Checker> Engine<C> {
 
         let since_start = self.since_start(now);
         let Some(slot) = self.slots.get_mut(&job.slot) else { return };
+        let before = slot.effective();
         let event = slot.observe(outcome, since_start, &mut self.lost);
-        let took = match event {
-            Some(Event::Changed(change)) => Some(change.took),
-            Some(Event::Held(_)) | None => None,
-        };
+        let answers = slot.answers();
+        // Before anything is told of it: what fell may not be believed.
+        self.look_around(job.slot, answers, event, now);
         self.note_news(job.slot, now);
+        let mut took = None;
         match event {
             Some(Event::Changed(change)) => {
-                let before = (change.from, change.from);
-                self.report(job.slot, before, change.held, took, LogLine::Yes);
+                took = Some(change.took);
+                self.report(job.slot, (change.from, before), change.held, took, LogLine::Yes);
             }
             Some(Event::Held(held)) => self.report_held(job.slot, held),
             None => {}
@@ -187,6 +192,59 @@ impl<C: Checker> Engine<C> {
             coming.unanswered.remove(&job.slot);
         }
         self.schedule(job.slot, now);
+    }
+}
+
+//----------- Isolation ------------------------------------------------------
+
+impl<C: Checker> Engine<C> {
+    /// Asks, after an outcome, whether the prober is to be believed.
+    fn look_around(&mut self, id: SlotId, answers: bool, event: Option<Event>, now: Instant) {
+        let since_start = self.since_start(now);
+        let sight = self.isolation.observe(id, answers, since_start);
+        let has_fallen =
+            matches!(event, Some(Event::Changed(change)) if change.from.serves() && !change.to.serves());
+        if sight == Sight::Back {
+            self.trust(now);
+        } else if has_fallen && let Some((slots, from)) = self.isolation.suspect(since_start) {
+            self.suspect(id, &slots, from, now);
+        }
+    }
+
+    /// Freezes verdicts, at what they were before `from`; all but the one that fell just now are told of.
+    fn suspect(&mut self, falling: SlotId, slots: &[SlotId], from: Duration, now: Instant) {
+        let mut taken_back = 0;
+        for &id in slots {
+            let Some(slot) = self.slots.get_mut(&id) else { continue };
+            let before = (slot.observed(), slot.freeze(from));
+            if id != falling && before.1 != slot.effective() {
+                taken_back += 1;
+                self.report(id, before, None, None, LogLine::No);
+                self.combine_above(id, None, now);
+            }
+            self.note_news(id, now);
+        }
+        count(&self.counters.isolations, 1);
+        self.counters.isolated.store(1, Ordering::Relaxed);
+        self.report_suspicion(slots.len(), taken_back);
+    }
+
+    /// Believes what is observed again, from now on.
+    fn trust(&mut self, now: Instant) {
+        let Some(suspicion) = self.isolation.trust() else { return };
+        let since_start = self.since_start(now);
+        let frozen: Vec<SlotId> = self.slots.keys().copied().collect();
+        for id in frozen {
+            let Some(slot) = self.slots.get_mut(&id) else { continue };
+            let effective = slot.effective();
+            if let Some(observed) = slot.thaw(suspicion.from) {
+                self.report(id, (observed, effective), None, None, LogLine::No);
+                self.combine_above(id, None, now);
+                self.note_news(id, now);
+            }
+        }
+        self.counters.isolated.store(0, Ordering::Relaxed);
+        self.report_trust(&suspicion, since_start);
     }
 }
 
@@ -322,6 +380,12 @@ impl<C: Checker> Engine<C> {
                 slot.target = Some(TargetId::from_index(index));
             }
         }
+        let (slots, of) = (&self.slots, &coming.generation);
+        self.isolation.switch(
+            of,
+            |id| slots.get(&id).is_some_and(Slot::answers),
+            |id| slots.get(&id).map(Slot::probe),
+        );
         self.current = Some(coming.generation);
         self.report_first_round(&coming.new);
         self.publish(now);

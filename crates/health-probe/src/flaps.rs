@@ -64,6 +64,15 @@ impl Flaps {
         Err(Some(Held { changes, hold }))
     }
 
+    /// Takes back the changes from `from` on, and a hold that came of them.
+    pub(crate) fn forget(&mut self, from: Duration) {
+        let known = self.changes.len();
+        self.changes.retain(|&changed| changed < from);
+        if self.changes.len() < known {
+            self.held_until = None;
+        }
+    }
+
     /// How much longer recovery is put off.
     pub(crate) fn held_for(&self, now: Duration) -> Option<Duration> {
         self.held_until.map(|until| until.saturating_sub(now)).filter(|left| !left.is_zero())

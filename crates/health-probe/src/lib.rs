@@ -27,6 +27,7 @@ mod engine;
 mod flaps;
 mod generation;
 mod handle;
+mod isolation;
 pub mod limits;
 mod runner;
 mod slot;

@@ -27,6 +27,12 @@ pub(crate) struct Slot<R> {
     pub(crate) target: Option<TargetId>,
     /// What the last snapshot said of it.
     published: TargetHealth,
+    /// Its last outcome; `None` where it is not probed, or not yet.
+    last: Option<Outcome>,
+    /// When it last fell, and from which verdict.
+    fell: Option<(Duration, Verdict)>,
+    /// What counts while the prober suspects itself, whatever it observes.
+    frozen: Option<Verdict>,
 }
 
 /// Where a verdict comes from.
@@ -62,7 +68,8 @@ impl<R> Slot<R> {
 
     fn new(source: Source<R>) -> Self {
         let published = TargetHealth::default();
-        Self { source, lost: 0, cause: String::new(), target: None, published }
+        let cause = String::new();
+        Self { source, lost: 0, cause, target: None, published, last: None, fell: None, frozen: None }
     }
 
     pub(crate) fn probe(&self) -> &Probe {
@@ -100,7 +107,7 @@ impl<R> Slot<R> {
     /// What counts.
     pub(crate) fn effective(&self) -> Verdict {
         match &self.source {
-            Source::Probed(probed) => probed.tracker.verdict(),
+            Source::Probed(probed) => self.frozen.unwrap_or_else(|| probed.tracker.verdict()),
             Source::Combined { combined, .. } => combined.judged().effective,
         }
     }
@@ -109,7 +116,7 @@ impl<R> Slot<R> {
     pub(crate) fn judged(&self, now: Duration) -> Judged {
         match &self.source {
             Source::Probed(probed) => {
-                let in_doubt = probed.tracker.in_doubt(&probed.prepared.probe, now);
+                let in_doubt = self.frozen.is_some() || probed.tracker.in_doubt(&probed.prepared.probe, now);
                 Judged { observed: self.observed(), effective: self.effective(), in_doubt }
             }
             Source::Combined { combined, .. } => combined.judged(),
@@ -136,14 +143,50 @@ impl<R> Slot<R> {
     //--- Changes
 
     /// Takes an outcome of its probe. `lost` counts the verdicts that stopped being healthy, of all targets.
-    pub(crate) fn observe(&mut self, outcome: &Outcome, now: Duration, lost: &mut u64) -> Option<Event> {
+    pub(crate) fn observe(&mut self, outcome: Outcome, now: Duration, lost: &mut u64) -> Option<Event> {
+        let before = self.effective();
         let Source::Probed(probed) = &mut self.source else { return None };
-        let event = probed.tracker.observe(&probed.prepared.probe, outcome, now)?;
-        if let Event::Changed(change) = event {
-            self.cause = why(&probed.prepared.probe, probed.at, outcome, change);
-            self.note_loss(change.from, lost);
+        let event = probed.tracker.observe(&probed.prepared.probe, &outcome, now);
+        if let Some(Event::Changed(change)) = event {
+            self.cause = why(&probed.prepared.probe, probed.at, &outcome, change);
+            if change.from.serves() && !change.to.serves() {
+                self.fell = Some((now, change.from));
+            }
+            self.note_loss(before, lost);
         }
-        Some(event)
+        self.last = Some(outcome);
+        event
+    }
+
+    /// Whether its last outcome was that it serves.
+    pub(crate) fn answers(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.finding.verdict().serves())
+    }
+
+    /// Holds on to the verdict that it had before `from`, whatever is observed. Returns what counted until now.
+    pub(crate) fn freeze(&mut self, from: Duration) -> Verdict {
+        let counted = self.effective();
+        self.frozen = Some(match self.fell {
+            Some((at, before)) if at >= from && !counted.serves() => {
+                "taken back: this server seems to be cut off".clone_into(&mut self.cause);
+                before
+            }
+            _ => counted,
+        });
+        counted
+    }
+
+    /// Lets go of it: what was observed from `from` on is forgotten, and counts anew. Returns what was
+    /// observed until now.
+    pub(crate) fn thaw(&mut self, from: Duration) -> Option<Verdict> {
+        let frozen = self.frozen.take()?;
+        let Source::Probed(probed) = &mut self.source else { return None };
+        let observed = probed.tracker.verdict();
+        if observed != frozen {
+            "counts anew: this server was cut off".clone_into(&mut self.cause);
+        }
+        probed.tracker.forget(frozen, from);
+        Some(observed)
     }
 
     /// Takes what its members say, in their order, after one of them changed for the given cause.

@@ -112,6 +112,16 @@ impl Tracker {
         Some(Event::Changed(Change { from: verdict, to, outcomes: counted, took, held }))
     }
 
+    /// Goes back to a verdict, as though no outcome from `from` on had come.
+    pub(crate) fn forget(&mut self, verdict: Verdict, from: Duration) {
+        if self.verdict != verdict {
+            self.since = self.since.map(|since| since.min(from));
+        }
+        self.verdict = verdict;
+        self.counts = Counts::default();
+        self.flaps.forget(from);
+    }
+
     /// What the probes say.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

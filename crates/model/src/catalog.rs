@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use crate::{
-    Check, Coordinates, CountryCode, EndpointAddress, EndpointName, Gateway, Jurisdiction, LatencyTable,
-    Prefix, Probe, Zone,
+    Check, Coordinates, CountryCode, EndpointAddress, EndpointName, Gateway, Isolation, Jurisdiction,
+    LatencyTable, Prefix, Probe, Zone,
 };
 
 //----------- Ids ------------------------------------------------------------
@@ -128,6 +128,8 @@ pub struct CatalogParts {
     pub zones: Vec<Zone>,
     /// Every hostname lies within one of the zones.
     pub gateways: Vec<Gateway>,
+    /// When the prober suspects itself; `None`: never.
+    pub isolation: Option<Isolation>,
 }
 
 impl Catalog {
@@ -208,6 +210,12 @@ impl Catalog {
     #[must_use]
     pub fn gateways(&self) -> &[Gateway] {
         &self.parts.gateways
+    }
+
+    /// When the prober suspects itself; `None`: never.
+    #[must_use]
+    pub fn isolation(&self) -> Option<Isolation> {
+        self.parts.isolation
     }
 
     /// All targets, each once.

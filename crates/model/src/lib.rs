@@ -39,6 +39,6 @@ pub use place::{Continent, Coordinates, CoordinatesError, CountryCode, CountryCo
 pub use policy::{
     ClientMatch, Geo, GeoRule, Latency, LatencyRow, LatencyTable, Nearest, Policy, Prefix, Share, Tier,
 };
-pub use probe::{FlapDamping, Probe, Thresholds};
+pub use probe::{FlapDamping, Isolation, Probe, Thresholds};
 pub use residency::{Conflict, Jurisdiction, Residency, ResidencyClients, ResidencyRule, UnknownClients};
 pub use zone::{RecordSet, Zone};

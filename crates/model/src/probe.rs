@@ -68,3 +68,14 @@ pub struct FlapDamping {
     /// The longest that it is put off.
     pub hold_max: Duration,
 }
+
+/// When everything seems to fail at once, it is likelier that who probes is cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Isolation {
+    /// So many clusters, of which every target fails, are too many to believe; `None`: all that served, and at
+    /// least two.
+    pub min_clusters: Option<u16>,
+    /// Clusters that go dark within this time go together; `None`: the longest time that it takes to probe
+    /// every target once.
+    pub window: Option<Duration>,
+}

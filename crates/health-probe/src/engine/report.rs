@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use super::Engine;
 use crate::counters::count;
 use crate::generation::SlotId;
+use crate::isolation::Suspicion;
 use crate::slot::Slot;
 use crate::{Checker, Held};
 
@@ -100,6 +101,26 @@ impl<C: Checker> Engine<C> {
             changes = held.changes,
             hold = ?held.hold,
             "comes and goes: held unhealthy"
+        );
+    }
+
+    /// Tells that everything seems to fail, and that it is not believed.
+    pub(super) fn report_suspicion(&self, frozen: usize, taken_back: usize) {
+        warn!(
+            frozen,
+            taken_back,
+            "everything seems to fail at once: it is likelier that this server is cut off; verdicts are frozen \
+             until something answers ([health] isolation)"
+        );
+    }
+
+    /// Tells that verdicts count again.
+    pub(super) fn report_trust(&self, suspicion: &Suspicion, now: Duration) {
+        let lasted = now.saturating_sub(suspicion.since);
+        warn!(
+            clusters = suspicion.clusters(),
+            ?lasted,
+            "something answers again: verdicts count from now on"
         );
     }
 

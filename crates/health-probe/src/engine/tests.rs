@@ -16,6 +16,7 @@ use super::*;
 use crate::{Counts, Handle, start};
 
 mod combined;
+mod isolation;
 mod load;
 mod logs;
 mod reload;
