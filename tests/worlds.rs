@@ -13,7 +13,7 @@ use hickory_proto::rr::RecordType;
 use ipnet::IpNet;
 use meridian_dns::{Peer, Reply, Transport, View, answer};
 use meridian_geoip::Locality;
-use meridian_model::{TargetHealth, Verdict, Verdicts};
+use meridian_model::{Catalog, GatewayId, Order, Orders, Share, TargetHealth, Verdict, Verdicts};
 use meridian_tests::city::within;
 use meridian_tests::{Ask, Asked, Config, Pool, RandomMap, RandomResidency, RandomWorld};
 
@@ -163,7 +163,8 @@ impl Served {
             TargetHealth { verdict, in_doubt: random.bool(), lost: random.u64(..4) }
         };
         let health = ground.catalog().targets().iter().map(&mut health).collect();
-        let view = View::new(ground, Verdicts::new(health), None);
+        let orders = orders(ground.catalog(), random);
+        let view = View::new(ground, Verdicts::new(health).with_orders(orders.into()), None);
         Self { world, maps, view }
     }
 
@@ -173,6 +174,23 @@ impl Served {
         assert_ne!(answer(&self.view, &ask.octets(), peer, random, &mut out), Reply::None);
         Asked::decode(out).unwrap()
     }
+}
+
+/// What operators say of one address in ten.
+fn orders(catalog: &Catalog, random: &mut Rng) -> Orders {
+    let mut orders = Orders::default();
+    for (at, gateway) in catalog.gateways().iter().enumerate() {
+        for (index, endpoint) in gateway.endpoints.iter().enumerate() {
+            for address in &endpoint.addresses {
+                let left = Share::from_fraction(f64::from(random.u8(..4)) / 4.0).unwrap();
+                let order = random.choice([Order::Up, Order::Down, Order::Drain(left)]).unwrap();
+                if random.u8(..10) == 0 {
+                    orders.give(GatewayId::from_index(at), index, Some(address.ip), order);
+                }
+            }
+        }
+    }
+    orders
 }
 
 fn any_type(random: &mut Rng) -> RecordType {

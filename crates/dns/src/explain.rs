@@ -246,7 +246,7 @@ impl Explaining<'_> {
         });
         let track = on_trial.map_or(live, |trial| trial.track);
         if self.site.is_none() {
-            let standings = standings(gateway, family, view.verdicts());
+            let standings = standings(gateway, family, view.health(self.gateway));
             let again = decide_for_track(gateway, family, &standings, outlook, track, &mut notes);
             debug_assert_eq!(Some(&again), reasons.decision.as_deref(), "an explanation of another answer");
         }

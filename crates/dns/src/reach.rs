@@ -172,7 +172,12 @@ fn standings(gateway: &Gateway, family: Family, is_healthy: impl Fn(usize) -> bo
             || endpoint.addresses.iter().any(|address| has_cname || family.has(address.ip));
         let verdict = if is_healthy(index) { Verdict::Healthy } else { Verdict::Unhealthy };
         let lost_rank = u16::from(verdict != Verdict::Healthy);
-        Standing { verdict: is_reachable.then_some(verdict), in_doubt: false, lost_rank }
+        Standing {
+            verdict: is_reachable.then_some(verdict),
+            in_doubt: false,
+            lost_rank,
+            left: Some(Share::ALL),
+        }
     };
     gateway.endpoints.iter().enumerate().map(standing).collect()
 }

@@ -106,7 +106,7 @@ pub(crate) fn select<'v>(
         false if asker.in_both => Draw::Client(asker.random),
         false => Draw::Random(asker.random),
     };
-    let picked = pick(offered.roster, &decision, offered.answers, view.verdicts(), draw, into);
+    let picked = pick(offered.roster, &decision, offered.answers, view.health(gateway), draw, into);
     let by_network = on_trial.is_some() || offered.sticky && picked.drawn;
     let scope = if by_network { area.max(hashed.scope()) } else { area };
     let (ttl, capped) = ttl(&offered, &decision);
@@ -124,7 +124,7 @@ fn decide_spanning(view: &View, gateway: GatewayId, family: Family, asker: Asker
     }
     let outlook = view.ground().outlooks(gateway)?.spanning(asker.client, asker.source, asker.resolver)?;
     let known = view.ground().catalog().gateway(gateway);
-    let standings = standings(known, family, view.verdicts());
+    let standings = standings(known, family, view.health(gateway));
     Some(decide(known, family, &standings, &outlook, &mut ()))
 }
 
@@ -139,7 +139,8 @@ fn decision_of(split: Cow<'_, Split>, on_trial: Option<bool>) -> Cow<'_, Decisio
     }
 }
 
-/// Selects for the test name of one cluster of a gateway: its endpoints, whatever their health.
+/// Selects for the test name of one cluster of a gateway: its endpoints, whatever their health and whatever
+/// operators say, so that a cluster can be tested before it is taken in again.
 pub(crate) fn select_site<'v>(
     view: &'v View,
     gateway: GatewayId,

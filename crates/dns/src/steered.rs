@@ -17,6 +17,8 @@ use crate::zone::Apex;
 
 /// RFC 8914 §4.1: no registered code says that health left nothing.
 const ALL_DOWN: ExtendedError = ExtendedError { code: 0, text: "no healthy endpoint" };
+/// Nor that an operator left nothing.
+const TAKEN_OUT: ExtendedError = ExtendedError { code: 0, text: "every endpoint is taken out of service" };
 /// RFC 8914 §4.19.
 const PROHIBITED: ExtendedError =
     ExtendedError { code: 18, text: "residency: no cluster may serve this client" };
@@ -153,9 +155,10 @@ impl Answering<'_> {
             Basis::Prohibited => (Some(PROHIBITED), Some(Denied::Prohibited)),
             Basis::Filtered => (Some(FILTERED), Some(Denied::Filtered)),
             Basis::AllDown => (Some(ALL_DOWN), None),
+            Basis::TakenOut => (Some(TAKEN_OUT), None),
             _ => (None, None),
         };
-        // What health alone made empty, health can fill again.
+        // What health or an operator made empty can be filled again at any time.
         let short = !matches!(basis, Basis::NoAddress | Basis::Prohibited);
         let min_ttl = self.view.ground().catalog().gateway(gateway).min_ttl;
         self.negative(zone, owner, if short { zone.negative_ttl.min(min_ttl) } else { zone.negative_ttl });

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use meridian_geoip::Locality;
 use meridian_model::{Catalog, Gateway, GatewayId, Share, Verdicts};
 use meridian_steering::{
-    Addresses, Family, Listed, Permit, Roster, identity, listed_v4, listed_v6, standings, text_hash,
+    Addresses, Family, Health, Listed, Permit, Roster, identity, listed_v4, listed_v6, standings, text_hash,
 };
 
 use crate::compile::CompileError;
@@ -165,8 +165,9 @@ impl View {
         let gateways = ground.catalog.gateways().iter().enumerate();
         let by_gateway = gateways
             .map(|(at, gateway)| {
+                let health = Health::new(&verdicts, verdicts.orders(GatewayId::from_index(at)));
                 Family::ALL.map(|family| {
-                    let standings = standings(gateway, family, &verdicts);
+                    let standings = standings(gateway, family, health);
                     plans.get((gateway, at), family, standings, &ground.shapes, known)
                 })
             })
@@ -190,6 +191,11 @@ impl View {
     #[must_use]
     pub fn verdicts(&self) -> &Verdicts {
         &self.verdicts
+    }
+
+    /// What is held of a gateway's endpoints: verdicts, and what operators say.
+    pub(crate) fn health(&self, id: GatewayId) -> Health<'_> {
+        Health::new(&self.verdicts, self.verdicts.orders(id))
     }
 
     pub(crate) fn zones(&self) -> &ZoneTable {

@@ -1,9 +1,10 @@
 //! Verdicts: what the probes found.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::TargetId;
+use crate::{GatewayId, GatewayOrders, Orders, TargetId};
 
 /// What is held of an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,12 +62,14 @@ pub struct TargetHealth {
     pub lost: u64,
 }
 
-/// The health of every target of a catalog, by [`TargetId`].
+/// The health of every target of a catalog, by [`TargetId`]; and what operators say of endpoints, whatever that
+/// is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdicts {
     targets: Vec<TargetHealth>,
     /// One bit a target, for the question that every answer asks.
     healthy: Vec<u64>,
+    orders: Arc<Orders>,
 }
 
 impl Verdicts {
@@ -77,7 +80,19 @@ impl Verdicts {
         for (index, target) in targets.iter().enumerate() {
             healthy[index / 64] |= u64::from(target.verdict == Verdict::Healthy) << (index % 64);
         }
-        Self { targets, healthy }
+        Self { targets, healthy, orders: Arc::default() }
+    }
+
+    /// The same with what operators say beside it.
+    #[must_use]
+    pub fn with_orders(self, orders: Arc<Orders>) -> Self {
+        Self { orders, ..self }
+    }
+
+    /// What operators say of the endpoints of a gateway.
+    #[must_use]
+    pub fn orders(&self, gateway: GatewayId) -> &GatewayOrders {
+        self.orders.of(gateway)
     }
 
     /// Whether a target is healthy.

@@ -13,8 +13,10 @@ mod check;
 mod country;
 mod forms;
 mod gateway;
+mod glob;
 mod health;
 mod name;
+mod overrides;
 mod place;
 mod policy;
 mod probe;
@@ -33,8 +35,10 @@ pub use forms::{IPV4_BLOCKS, embedded_ipv4, ipv4_block_of, meant_network};
 pub use gateway::{
     AllDown, Endpoint, EndpointAddress, EndpointName, Gateway, Https, ProbeAt, Rollout, Track, Trial,
 };
+pub use glob::glob_matches;
 pub use health::{TargetHealth, Transition, Verdict, Verdicts};
 pub use name::{DomainName, Hostname, NameError};
+pub use overrides::{Forced, GatewayOrders, Order, Orders, Override, OverrideTarget, OverrideTargetError};
 pub use place::{Continent, Coordinates, CoordinatesError, CountryCode, CountryCodeError, Network, Place};
 pub use policy::{
     ClientMatch, Geo, GeoRule, Latency, LatencyRow, LatencyTable, Nearest, Policy, Prefix, Share, Tier,

@@ -69,6 +69,8 @@ pub enum Basis {
     AllDown,
     /// No endpoint has an address of the family.
     NoAddress,
+    /// An operator took out all that have one.
+    TakenOut,
     /// Residency lets no cluster of the gateway serve the client.
     Prohibited,
     /// Residency lets some serve it, and none of those can; but for residency there were an answer.
@@ -193,15 +195,22 @@ impl<'a> Stages<'a> {
     }
 
     fn decide(&self, track: Track, trail: &mut impl Trail) -> Decision {
-        let without: Vec<usize> =
-            (0..self.gateway.endpoints.len()).filter(|&index| !self.is_reachable(index)).collect();
+        let (with_address, without): (Vec<usize>, Vec<usize>) =
+            (0..self.gateway.endpoints.len()).partition(|&index| self.has_address(index));
         let (permitted, removed): (Vec<usize>, Vec<usize>) =
-            self.reachable().partition(|&index| self.is_permitted(index));
+            with_address.into_iter().partition(|&index| self.is_permitted(index));
         if *self.permit != Permit::All {
-            trail.note(|| Note::Residency { kept: permitted.clone(), removed: removed.clone() });
+            trail.note(|| Note::Residency { kept: permitted.clone(), removed });
         }
         if !without.is_empty() {
             trail.note(|| Note::NoAddress(without));
+        }
+        let (permitted, out): (Vec<usize>, Vec<usize>) =
+            permitted.into_iter().partition(|&index| self.is_reachable(index));
+        let is_draining = |index: &usize| self.standings[*index].left.is_some_and(|left| left < Share::ALL);
+        let draining: Vec<usize> = permitted.iter().copied().filter(is_draining).collect();
+        if !out.is_empty() || !draining.is_empty() {
+            trail.note(|| Note::Operator { removed: out, draining });
         }
         if permitted.is_empty() {
             return self.nothing(self.why_nothing(track));
@@ -236,8 +245,20 @@ impl<'a> Stages<'a> {
     }
 
     /// Whether an endpoint has something to hand out in the family.
-    fn is_reachable(&self, index: usize) -> bool {
+    fn has_address(&self, index: usize) -> bool {
         self.standings.get(index).is_some_and(|standing| standing.verdict.is_some())
+    }
+
+    /// Whether it does, and no operator took it out.
+    fn is_reachable(&self, index: usize) -> bool {
+        self.has_address(index) && self.standings[index].left.is_some()
+    }
+
+    /// Its share beside the others, with what an operator leaves of it: some, until there is none.
+    fn weight(&self, index: usize) -> u32 {
+        let (weight, left) = (self.gateway.endpoints[index].weight, self.standings[index].left);
+        let left = u64::from(weight) * u64::from(left.unwrap_or_default().millionths());
+        u32::try_from(left.div_ceil(u64::from(Share::ALL.millionths()))).unwrap_or(weight)
     }
 
     fn is_permitted(&self, index: usize) -> bool {
@@ -259,7 +280,12 @@ impl<'a> Stages<'a> {
         if !self.gateway.endpoints.iter().any(permits) {
             return Basis::Prohibited;
         }
-        if self.is_filtered(track) { Basis::Filtered } else { Basis::NoAddress }
+        if self.is_filtered(track) {
+            return Basis::Filtered;
+        }
+        let is_out = |index: usize| self.has_address(index) && self.is_permitted(index);
+        let any_out = (0..self.gateway.endpoints.len()).any(is_out);
+        if any_out { Basis::TakenOut } else { Basis::NoAddress }
     }
 
     /// Whether there would be an answer but for residency.
@@ -277,7 +303,7 @@ impl<'a> Stages<'a> {
         let mut in_doubt = false;
         let ranked = self.with_turn(permitted);
         for weightless in [false, true] {
-            let is_counted = |index: &usize| (self.gateway.endpoints[*index].weight == 0) == weightless;
+            let is_counted = |index: &usize| (self.weight(*index) == 0) == weightless;
             let counted: Vec<usize> = ranked.iter().copied().filter(is_counted).collect();
             let on_tracks = counted.iter().partition(|index| self.gateway.endpoints[**index].track == track);
             let (ours, others): (Vec<usize>, Vec<usize>) = on_tracks;
@@ -370,7 +396,7 @@ impl<'a> Stages<'a> {
                 && let (Ok(endpoint_index), Ok(first), Ok(count)) =
                     (u16::try_from(index), u16::try_from(first), u16::try_from(count))
             {
-                let weight = endpoint.weight;
+                let weight = self.weight(index);
                 let as_cname = endpoint.name.as_ref().is_some_and(|name| name.as_cname);
                 candidates.push(Candidate { endpoint: endpoint_index, weight, first, count, as_cname });
                 // A CNAME's own TTL does not depend on that of what it leads to.

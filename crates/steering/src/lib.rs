@@ -11,7 +11,7 @@
 //! 4. [`pick`]: a decision and a random number, or the hash of the client's network, become the
 //!    addresses of one answer.
 //!
-//! The stages are those of the design, in its order: residency, health, track, policy, pick. A
+//! The stages are those of the design, in its order: residency, operator, health, track, policy, pick. A
 //! [`Trail`] takes notes of each for those who ask why; the answer path takes none.
 //!
 //! # What this crate does not do
@@ -22,7 +22,9 @@
 //!   or the fallback.
 //! - A candidate has something to hand out in the family that was asked for; where the gateway hands
 //!   out a CNAME for some clients, in one of the two, and both choose alike.
-//! - No candidate only where no permitted endpoint has such an address, or the gateway says `nodata`.
+//! - No candidate only where no permitted endpoint that is not taken out has such an address, or the gateway
+//!   says `nodata`.
+//! - What an operator took out is never handed out, in no fallback.
 //! - While anything permitted is healthy, no unhealthy or unknown address is handed out, except where
 //!   `panic_below` says so.
 //! - What a client hash decides is the same on every server.
@@ -47,5 +49,5 @@ pub use permit::{Permit, is_placed, permit};
 pub use pick::{Picked, pick};
 pub use rank::{Rank, Ranker, depends_on_place, depends_on_prefix};
 pub use roster::{Addresses, Listed, Roster, identity, listed_v4, listed_v6};
-pub use standing::{Family, Standing, standings};
+pub use standing::{Family, Health, Standing, standings};
 pub use trail::{Note, Trail};

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use meridian_model::Verdicts;
+use meridian_model::{Order, Share};
 
 use crate::draw::{Draw, Draws, Score, mix};
 use crate::roster::Addresses;
-use crate::{Candidate, Decision, Listed, Roster};
+use crate::{Candidate, Decision, Health, Listed, Roster};
 
 //----------- pick -----------------------------------------------------------
 
@@ -25,19 +25,20 @@ pub struct Picked {
 /// `roster` is the gateway's own, of the family that was decided for. Candidates are taken by weight
 /// without replacement, each contributing its addresses (those that serve, unless the decision is a
 /// fallback) until `answers` are there; `None`: all. The same `draw` gives the same answer.
-pub fn pick(
+pub fn pick<'v>(
     roster: Roster<'_>,
     decision: &Decision,
     answers: Option<u16>,
-    verdicts: &Verdicts,
+    health: impl Into<Health<'v>>,
     draw: Draw,
     into: &mut Vec<IpAddr>,
 ) -> Picked {
     into.clear();
+    let health = health.into();
     let identities = roster.identities;
     match roster.addresses {
-        Addresses::V4(listed) => Picking { listed, identities, decision, answers, verdicts }.pick(draw, into),
-        Addresses::V6(listed) => Picking { listed, identities, decision, answers, verdicts }.pick(draw, into),
+        Addresses::V4(listed) => Picking { listed, identities, decision, answers, health }.pick(draw, into),
+        Addresses::V6(listed) => Picking { listed, identities, decision, answers, health }.pick(draw, into),
     }
 }
 
@@ -46,7 +47,7 @@ struct Picking<'p, A> {
     identities: &'p [u64],
     decision: &'p Decision,
     answers: Option<u16>,
-    verdicts: &'p Verdicts,
+    health: Health<'p>,
 }
 
 impl<A: Number> Picking<'_, A> {
@@ -145,10 +146,23 @@ impl<A: Number> Picking<'_, A> {
     fn usable(&self, candidate: &Candidate) -> impl Iterator<Item = &Listed<A>> + Clone {
         let first = usize::from(candidate.first);
         let listed = self.listed.get(first..first + usize::from(candidate.count)).unwrap_or_default();
-        let basis = self.decision.basis;
-        listed
-            .iter()
-            .filter(move |listed| listed.target.is_none_or(|target| basis.takes(target, self.verdicts)))
+        let (basis, verdicts) = (self.decision.basis, self.health.verdicts());
+        let is_drained = candidate.weight == 0;
+        let endpoint = usize::from(candidate.endpoint);
+        let order = move |listed: &Listed<A>| self.health.order(endpoint, Some(listed.address.into()));
+        listed.iter().filter(move |listed| {
+            let takes = || listed.target.is_none_or(|target| basis.takes(target, verdicts));
+            if !self.health.has_orders() {
+                return takes();
+            }
+            match order(listed) {
+                Some(Order::Down) => false,
+                Some(Order::Up) => true,
+                // Beside others of its endpoint that have weight left.
+                Some(Order::Drain(Share::NONE)) if !is_drained => false,
+                Some(Order::Drain(_)) | None => takes(),
+            }
+        })
     }
 }
 

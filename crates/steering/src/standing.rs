@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use meridian_model::{Endpoint, EndpointAddress, Gateway, Verdict, Verdicts};
+use meridian_model::{
+    Endpoint, EndpointAddress, Gateway, GatewayOrders, Order, Share, TargetHealth, Verdict, Verdicts,
+};
 
 //----------- Family ---------------------------------------------------------
 
@@ -29,6 +31,52 @@ impl Family {
     }
 }
 
+//----------- Health ---------------------------------------------------------
+
+/// What is held of the endpoints of one gateway: what the probes find, and what operators say.
+#[derive(Clone, Copy, Debug)]
+pub struct Health<'v> {
+    verdicts: &'v Verdicts,
+    orders: &'v GatewayOrders,
+}
+
+impl<'v> Health<'v> {
+    /// The orders must be those of the gateway that this is used for.
+    #[must_use]
+    pub fn new(verdicts: &'v Verdicts, orders: &'v GatewayOrders) -> Self {
+        Self { verdicts, orders }
+    }
+
+    /// The health of an address; one without a probe counts as healthy.
+    fn of(self, endpoint: usize, address: &EndpointAddress) -> TargetHealth {
+        let healthy = TargetHealth { verdict: Verdict::Healthy, ..TargetHealth::default() };
+        let found = address.target.map_or(healthy, |target| self.verdicts.get(target));
+        match self.order(endpoint, Some(address.ip)) {
+            Some(Order::Up) => TargetHealth { lost: found.lost, ..healthy },
+            Some(Order::Down | Order::Drain(_)) | None => found,
+        }
+    }
+
+    pub(crate) fn verdicts(self) -> &'v Verdicts {
+        self.verdicts
+    }
+
+    pub(crate) fn order(self, endpoint: usize, address: Option<IpAddr>) -> Option<Order> {
+        if self.orders.is_empty() { None } else { self.orders.get(endpoint, address) }
+    }
+
+    pub(crate) fn has_orders(self) -> bool {
+        !self.orders.is_empty()
+    }
+}
+
+impl<'v> From<&'v Verdicts> for Health<'v> {
+    /// What the probes find, whatever operators say.
+    fn from(verdicts: &'v Verdicts) -> Self {
+        Self { verdicts, orders: GatewayOrders::NONE }
+    }
+}
+
 //----------- Standing -------------------------------------------------------
 
 /// How one endpoint stands in one family: all that [`crate::decide`] needs of its health.
@@ -43,24 +91,25 @@ pub struct Standing {
     /// Among the gateway's endpoints that do not serve: the place of this one in the order in which
     /// they were lost, from 1; 0 for one that serves or never did.
     pub lost_rank: u16,
+    /// What an operator leaves of its weight; `None`: it is out, whatever else holds.
+    pub left: Option<Share>,
 }
 
 /// The standing of each endpoint of a gateway, in the gateway's order.
 #[must_use]
-pub fn standings(gateway: &Gateway, family: Family, verdicts: &Verdicts) -> Vec<Standing> {
+pub fn standings<'v>(gateway: &Gateway, family: Family, health: impl Into<Health<'v>>) -> Vec<Standing> {
+    let health = health.into();
     // A CNAME that is seen for one type holds for all (RFC 1034 §3.6.2), so both families must choose alike:
     // by all addresses of an endpoint.
     let family = if gateway.has_cname() { None } else { Some(family) };
     let mut all: Vec<Standing> = Vec::with_capacity(gateway.endpoints.len());
     let mut lost = Vec::new();
-    for endpoint in &gateway.endpoints {
-        let verdict = verdict(endpoint, family, verdicts);
-        let when = if verdict.is_some_and(Verdict::serves) { 0 } else { lost_at(endpoint, family, verdicts) };
-        lost.push(when);
-        let name_in_doubt = endpoint.name.as_ref().is_some_and(|name| name.in_doubt);
-        let in_doubt =
-            name_in_doubt || addresses(endpoint, family).any(|address| in_doubt(address, verdicts));
-        all.push(Standing { verdict, in_doubt, lost_rank: 0 });
+    for (index, endpoint) in gateway.endpoints.iter().enumerate() {
+        let standing = standing(index, endpoint, family, health);
+        let serves = standing.verdict.is_some_and(Verdict::serves);
+        let found = addresses(endpoint, family).map(|address| health.of(index, address).lost);
+        lost.push(if serves { 0 } else { found.max().unwrap_or(0) });
+        all.push(standing);
     }
     if lost.iter().any(|&when| when > 0) {
         let mut times: Vec<u64> = lost.iter().copied().filter(|&when| when > 0).collect();
@@ -76,39 +125,64 @@ pub fn standings(gateway: &Gateway, family: Family, verdicts: &Verdicts) -> Vec<
     all
 }
 
-/// The verdict on one address; one without a probe counts as healthy.
-fn verdict_of(address: &EndpointAddress, verdicts: &Verdicts) -> Verdict {
-    address.target.map_or(Verdict::Healthy, |target| verdicts.get(target).verdict)
-}
-
-fn in_doubt(address: &EndpointAddress, verdicts: &Verdicts) -> bool {
-    address.target.is_some_and(|target| verdicts.get(target).in_doubt)
-}
-
 /// The addresses that count; those of one family, or all.
 fn addresses(endpoint: &Endpoint, family: Option<Family>) -> impl Iterator<Item = &EndpointAddress> {
     endpoint.addresses.iter().filter(move |address| family.is_none_or(|family| family.has(address.ip)))
 }
 
-/// Healthy if one address is; else degraded, else unknown if one is; else unhealthy. A hostname that is lost is
-/// unhealthy.
-fn verdict(endpoint: &Endpoint, family: Option<Family>, verdicts: &Verdicts) -> Option<Verdict> {
-    let all = addresses(endpoint, family).map(|address| verdict_of(address, verdicts));
-    let best = all.max_by_key(|verdict| verdict.rank());
-    match &endpoint.name {
+/// By the best of its addresses that an operator leaves in; if there is none, by the best of all, and out. A
+/// hostname that is lost is unhealthy.
+fn standing(index: usize, endpoint: &Endpoint, family: Option<Family>, health: Health<'_>) -> Standing {
+    let (mut inside, mut outside) = (Best::default(), Best::default());
+    for address in addresses(endpoint, family) {
+        let order = health.order(index, Some(address.ip));
+        let best = if order == Some(Order::Down) { &mut outside } else { &mut inside };
+        best.take(health.of(index, address), share_left(order));
+    }
+    let (best, mut left) = match inside.verdict {
+        Some(_) => (inside, Some(inside.left)),
+        None => (outside, None),
+    };
+    let in_doubt = best.in_doubt || endpoint.name.as_ref().is_some_and(|name| name.in_doubt);
+    let verdict = match &endpoint.name {
         // It can be handed out without an address of ours.
-        Some(name) if name.as_cname && best.is_none() => {
-            Some(if name.lost { Verdict::Unhealthy } else { Verdict::Unknown })
+        Some(name) if name.as_cname && best.verdict.is_none() => {
+            let order = health.order(index, None);
+            left = (order != Some(Order::Down)).then(|| share_left(order));
+            Some(match order {
+                Some(Order::Up) => Verdict::Healthy,
+                _ if name.lost => Verdict::Unhealthy,
+                _ => Verdict::Unknown,
+            })
         }
-        Some(name) if name.lost => best.and(Some(Verdict::Unhealthy)),
-        _ => best,
+        Some(name) if name.lost => best.verdict.and(Some(Verdict::Unhealthy)),
+        _ => best.verdict,
+    };
+    Standing {
+        verdict,
+        in_doubt,
+        lost_rank: 0,
+        left: if verdict.is_some() { left } else { Some(Share::ALL) },
     }
 }
 
-/// When the endpoint last lost an address of the family; 0: never.
-fn lost_at(endpoint: &Endpoint, family: Option<Family>, verdicts: &Verdicts) -> u64 {
-    addresses(endpoint, family)
-        .filter_map(|address| address.target.map(|target| verdicts.get(target).lost))
-        .max()
-        .unwrap_or(0)
+/// What some addresses come to.
+#[derive(Clone, Copy, Default)]
+struct Best {
+    verdict: Option<Verdict>,
+    in_doubt: bool,
+    left: Share,
+}
+
+impl Best {
+    fn take(&mut self, health: TargetHealth, left: Share) {
+        let is_better = self.verdict.is_none_or(|best| health.verdict.rank() > best.rank());
+        self.verdict = if is_better { Some(health.verdict) } else { self.verdict };
+        self.in_doubt |= health.in_doubt;
+        self.left = self.left.max(left);
+    }
+}
+
+fn share_left(order: Option<Order>) -> Share {
+    if let Some(Order::Drain(left)) = order { left } else { Share::ALL }
 }

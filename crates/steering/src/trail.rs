@@ -58,6 +58,13 @@ pub enum Note {
     },
     /// Endpoints without an address of the family that is asked for.
     NoAddress(Vec<usize>),
+    /// An operator took these out, and leaves those a part of their weight.
+    Operator {
+        /// Out.
+        removed: Vec<usize>,
+        /// With a part of their weight, or none of it.
+        draining: Vec<usize>,
+    },
     /// Health: these are healthy, those are not.
     Health {
         /// Healthy.

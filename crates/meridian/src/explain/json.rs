@@ -144,6 +144,9 @@ fn note(note: &Note, gateway: &Gateway, naming: &Naming) -> Value {
             "measured_for": measured.as_ref().map(|wanted| naming.condition(wanted)),
         }),
         Note::NoAddress(without) => json!({ "stage": "family", "removed": names(without) }),
+        Note::Operator { removed, draining } => json!({
+            "stage": "operator", "removed": names(removed), "draining": names(draining),
+        }),
         Note::Health { kept, degraded, removed } => json!({
             "stage": "health", "kept": names(kept), "degraded": names(degraded), "removed": names(removed),
         }),

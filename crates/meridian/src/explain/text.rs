@@ -212,6 +212,13 @@ fn note_text(note: &Note, gateway: &Gateway, naming: &Naming) -> Option<(&'stati
             ("residency", format!("kept {}; removed {}", names(kept), names(removed)))
         }
         Note::NoAddress(without) => ("family", format!("nothing to hand out in it: {}", names(without))),
+        Note::Operator { removed, draining } => {
+            let draining = match &draining[..] {
+                [] => String::new(),
+                some => format!("; draining {}", names(some)),
+            };
+            ("operator", format!("out {}{draining}", names(removed)))
+        }
         Note::Health { kept, degraded, removed } => {
             let degraded = match &degraded[..] {
                 [] => String::new(),
@@ -248,6 +255,7 @@ pub(super) fn basis_text(basis: Basis) -> &'static str {
         Basis::LastHealthy => "all_down = \"last_healthy\"",
         Basis::Fallback => "all_down = \"fallback\"",
         Basis::AllDown => "all_down = \"nodata\"",
+        Basis::TakenOut => "every endpoint is taken out of service by an operator",
         Basis::NoAddress => "no endpoint has an address of this family",
         Basis::Prohibited => "residency: no cluster may serve this client",
         Basis::Filtered => "residency: no cluster that may serve this client can",

@@ -4,6 +4,7 @@ mod any;
 mod build;
 mod degraded;
 mod draws;
+mod operator;
 mod policies;
 mod residency;
 mod stages;
