@@ -47,6 +47,11 @@ impl Combined {
         self.now
     }
 
+    /// When the verdict began; `None` while there is none.
+    pub(crate) fn since(&self) -> Option<Duration> {
+        self.since
+    }
+
     pub(crate) fn at_least(&self) -> usize {
         self.at_least
     }

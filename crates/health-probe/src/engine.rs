@@ -1,10 +1,9 @@
 //! The one task that owns all trackers and decides when each target is probed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -14,15 +13,21 @@ use tokio::time::{Instant, sleep_until};
 use tracing::trace;
 
 use crate::check::Prepared;
-use crate::combined::{Combined, Judged, Turn};
+use crate::combined::Combined;
 use crate::counters::count;
 use crate::generation::{Generation, Key, SlotId};
-use crate::isolation::{Isolation, Sight};
-use crate::limits::{COALESCE, FIRST_ROUND_MAX, INTERVAL_MAX};
+use crate::handle::{Inputs, Outputs};
+use crate::isolation::Isolation;
+use crate::limits::{FIRST_ROUND_MAX, INTERVAL_MAX};
+use crate::overrides::Overrides;
 use crate::runner::{Job, Runner};
 use crate::slot::Slot;
 use crate::{Checker, Counters, Event, Finding, Outcome, Settings, Snapshot};
 
+mod above;
+mod answer;
+mod doubt;
+mod overrule;
 mod report;
 
 #[cfg(test)]
@@ -38,8 +43,8 @@ pub(crate) struct Engine<C: Checker> {
     rng: Rng,
     started: Instant,
     runner: Runner<C>,
+    inputs: Inputs,
     counters: Arc<Counters>,
-    catalogs: watch::Receiver<Arc<Catalog>>,
     snapshots: watch::Sender<Option<Snapshot>>,
     transitions: broadcast::Sender<Transition>,
 
@@ -60,6 +65,7 @@ pub(crate) struct Engine<C: Checker> {
     /// How many times a target stopped being healthy.
     lost: u64,
     isolation: Isolation,
+    overrides: Overrides,
 }
 
 /// A catalog that is not in force yet.
@@ -74,23 +80,16 @@ struct Coming {
 }
 
 impl<C: Checker> Engine<C> {
-    pub(crate) fn new(
-        checker: C,
-        settings: Settings,
-        catalogs: watch::Receiver<Arc<Catalog>>,
-        snapshots: watch::Sender<Option<Snapshot>>,
-        transitions: broadcast::Sender<Transition>,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub(crate) fn new(checker: C, settings: Settings, inputs: Inputs, outputs: Outputs) -> Self {
         Self {
             first_round: settings.first_round.min(FIRST_ROUND_MAX),
             rng: Rng::with_seed(settings.seed),
             started: Instant::now(),
-            runner: Runner::new(checker, Arc::clone(&counters)),
-            counters,
-            catalogs,
-            snapshots,
-            transitions,
+            runner: Runner::new(checker, Arc::clone(&outputs.counters)),
+            inputs,
+            counters: outputs.counters,
+            snapshots: outputs.snapshots,
+            transitions: outputs.transitions,
             slots: HashMap::new(),
             slot_of: HashMap::new(),
             above: HashMap::new(),
@@ -101,24 +100,32 @@ impl<C: Checker> Engine<C> {
             publish_at: None,
             lost: 0,
             isolation: Isolation::default(),
+            overrides: Overrides::default(),
         }
     }
 
     /// Runs until the task is aborted. Whatever wakes it, every pass does all that is due, so no
     /// source of events can hold up another.
     pub(crate) async fn run(mut self) {
-        self.catalogs.mark_changed();
+        self.inputs.catalogs.mark_changed();
         loop {
             let now = Instant::now();
             self.switch_if_ready(now);
+            if self.overrides.is_due(now) {
+                self.apply_overrides(now);
+            }
             self.publish_if_due(now);
             self.start_due(now);
             let wake = self.next_wake(now);
             tokio::select! {
                 biased;
-                Ok(()) = self.catalogs.changed(), if self.coming.is_none() => {
-                    let catalog = Arc::clone(&self.catalogs.borrow_and_update());
+                Ok(()) = self.inputs.catalogs.changed(), if self.coming.is_none() => {
+                    let catalog = Arc::clone(&self.inputs.catalogs.borrow_and_update());
                     self.prepare(catalog, Instant::now());
+                }
+                Ok(()) = self.inputs.overrides.changed() => self.take_overrides(Instant::now()),
+                Some(answer) = self.inputs.questions.recv(), if self.current.is_some() => {
+                    self.answer(answer, Instant::now());
                 }
                 (job, outcome) = self.runner.ended() => self.observe(&job, outcome, Instant::now()),
                 () = sleep_until(wake) => {}
@@ -129,7 +136,12 @@ impl<C: Checker> Engine<C> {
     fn next_wake(&self, now: Instant) -> Instant {
         let next_start = self.due.peek().map(|Reverse((due, _))| *due);
         let deadline = self.coming.as_ref().map(|coming| coming.deadline);
-        [next_start, deadline, self.publish_at].into_iter().flatten().min().unwrap_or(now + INTERVAL_MAX)
+        let next_order = self.overrides.next();
+        [next_start, deadline, self.publish_at, next_order]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now + INTERVAL_MAX)
     }
 
     fn since_start(&self, now: Instant) -> Duration {
@@ -192,97 +204,6 @@ impl<C: Checker> Engine<C> {
             coming.unanswered.remove(&job.slot);
         }
         self.schedule(job.slot, now);
-    }
-}
-
-//----------- Isolation ------------------------------------------------------
-
-impl<C: Checker> Engine<C> {
-    /// Asks, after an outcome, whether the prober is to be believed.
-    fn look_around(&mut self, id: SlotId, answers: bool, event: Option<Event>, now: Instant) {
-        let since_start = self.since_start(now);
-        let sight = self.isolation.observe(id, answers, since_start);
-        let has_fallen =
-            matches!(event, Some(Event::Changed(change)) if change.from.serves() && !change.to.serves());
-        if sight == Sight::Back {
-            self.trust(now);
-        } else if has_fallen && let Some((slots, from)) = self.isolation.suspect(since_start) {
-            self.suspect(id, &slots, from, now);
-        }
-    }
-
-    /// Freezes verdicts, at what they were before `from`; all but the one that fell just now are told of.
-    fn suspect(&mut self, falling: SlotId, slots: &[SlotId], from: Duration, now: Instant) {
-        let mut taken_back = 0;
-        for &id in slots {
-            let Some(slot) = self.slots.get_mut(&id) else { continue };
-            let before = (slot.observed(), slot.freeze(from));
-            if id != falling && before.1 != slot.effective() {
-                taken_back += 1;
-                self.report(id, before, None, None, LogLine::No);
-                self.combine_above(id, None, now);
-            }
-            self.note_news(id, now);
-        }
-        count(&self.counters.isolations, 1);
-        self.counters.isolated.store(1, Ordering::Relaxed);
-        self.report_suspicion(slots.len(), taken_back);
-    }
-
-    /// Believes what is observed again, from now on.
-    fn trust(&mut self, now: Instant) {
-        let Some(suspicion) = self.isolation.trust() else { return };
-        let since_start = self.since_start(now);
-        let frozen: Vec<SlotId> = self.slots.keys().copied().collect();
-        for id in frozen {
-            let Some(slot) = self.slots.get_mut(&id) else { continue };
-            let effective = slot.effective();
-            if let Some(observed) = slot.thaw(suspicion.from) {
-                self.report(id, (observed, effective), None, None, LogLine::No);
-                self.combine_above(id, None, now);
-                self.note_news(id, now);
-            }
-        }
-        self.counters.isolated.store(0, Ordering::Relaxed);
-        self.report_trust(&suspicion, since_start);
-    }
-}
-
-//----------- Combined verdicts ----------------------------------------------
-
-impl<C: Checker> Engine<C> {
-    /// Brings those up to date that are made of this one, and those that are made of them. `took`: how long
-    /// the change of this one took to detect, if it changed.
-    fn combine_above(&mut self, id: SlotId, took: Option<Duration>, now: Instant) {
-        let Some(above) = self.above.get(&id) else { return };
-        let cause = self.slots.get(&id).map(|slot| slot.cause.clone()).unwrap_or_default();
-        // In the order of their numbers: what one is made of always has a lower one.
-        let mut waiting: BTreeSet<SlotId> = above.iter().copied().collect();
-        while let Some(id) = waiting.pop_first() {
-            if let Some(turn) = self.combine(id, &cause, now) {
-                let before = (turn.before.observed, turn.before.effective);
-                self.report(id, before, turn.held, took, LogLine::Yes);
-            }
-            self.note_news(id, now);
-            waiting.extend(self.above.get(&id).into_iter().flatten());
-        }
-    }
-
-    fn combine(&mut self, id: SlotId, cause: &str, now: Instant) -> Option<Turn> {
-        let since_start = self.since_start(now);
-        let members = self.slots.get(&id)?.members().iter();
-        let members: Vec<Judged> = members
-            .map(|member| self.slots.get(member).map(|slot| slot.judged(since_start)).unwrap_or_default())
-            .collect();
-        self.slots.get_mut(&id)?.combine(&members, cause, since_start, &mut self.lost)
-    }
-
-    /// Plans a snapshot if the last one is no longer right about a target.
-    fn note_news(&mut self, id: SlotId, now: Instant) {
-        let since_start = self.since_start(now);
-        if self.slots.get(&id).is_some_and(|slot| slot.target.is_some() && slot.is_news(since_start)) {
-            self.publish_at.get_or_insert(now + COALESCE);
-        }
     }
 }
 
@@ -387,6 +308,7 @@ impl<C: Checker> Engine<C> {
             |id| slots.get(&id).map(Slot::probe),
         );
         self.current = Some(coming.generation);
+        self.apply_overrides(now);
         self.report_first_round(&coming.new);
         self.publish(now);
     }
@@ -411,7 +333,7 @@ impl<C: Checker> Engine<C> {
             .iter()
             .map(|id| self.slots.get_mut(id).map(|slot| slot.publish(since_start)).unwrap_or_default());
         let snapshot = Snapshot {
-            verdicts: Verdicts::new(health.collect()),
+            verdicts: Verdicts::new(health.collect()).with_orders(Arc::clone(self.overrides.orders())),
             catalog: Arc::clone(&current.catalog),
             transitions: self.counters.read().transitions,
         };

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use meridian_model::{Catalog, Check, Probe, TargetId};
+use meridian_model::{Catalog, Check, GatewayId, Probe, TargetId};
 
 /// The name of a tracker and its timetable in the engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,6 +49,8 @@ pub(crate) struct Use {
     pub(crate) endpoint: Box<str>,
     /// How many gateways do.
     pub(crate) gateways: usize,
+    /// The gateway of that endpoint, which of its endpoints it is, and the address.
+    pub(crate) first: Option<(GatewayId, usize, IpAddr)>,
 }
 
 impl Generation {
@@ -68,7 +70,7 @@ fn uses(catalog: &Catalog) -> Vec<Use> {
     let mut uses = vec![Use::default(); catalog.targets().len()];
     let mut counted_for = vec![None; uses.len()];
     for (number, gateway) in catalog.gateways().iter().enumerate() {
-        for endpoint in &gateway.endpoints {
+        for (index, endpoint) in gateway.endpoints.iter().enumerate() {
             for address in &endpoint.addresses {
                 // Itself and all that it is made of.
                 let mut targets: Vec<TargetId> = address.target.into_iter().collect();
@@ -81,6 +83,7 @@ fn uses(catalog: &Catalog) -> Vec<Use> {
                     };
                     if entry.gateways == 0 {
                         let cluster = &catalog.cluster(endpoint.cluster).name;
+                        entry.first = Some((GatewayId::from_index(number), index, address.ip));
                         entry.endpoint = format!("{}/{cluster}/{}", gateway.name, address.ip).into();
                     }
                     if counted.replace(number) != Some(number) {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_model::{Catalog, Transition, Verdicts};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
-use crate::{Checker, Counters, limits};
+use crate::{Checker, Counters, Report, Timed, limits};
 
 //----------- Settings -------------------------------------------------------
 
@@ -46,22 +46,39 @@ pub fn start<C: Checker>(catalog: Arc<Catalog>, settings: Settings, checker: C) 
     let (catalogs, catalogs_in) = watch::channel(catalog);
     let (snapshots_out, snapshots) = watch::channel(None);
     let (transitions, _) = broadcast::channel(limits::TRANSITIONS_KEPT);
+    let (overrides, overrides_in) = watch::channel(Arc::default());
+    let (questions, questions_in) = mpsc::channel(limits::STATUS_QUESTIONS_MAX);
     let counters = Arc::new(Counters::default());
-    let engine = Engine::new(
-        checker,
-        settings,
-        catalogs_in,
-        snapshots_out,
-        transitions.clone(),
-        Arc::clone(&counters),
-    );
-    Handle { catalogs, snapshots, transitions, counters, engine: tokio::spawn(engine.run()) }
+    let inputs = Inputs { catalogs: catalogs_in, overrides: overrides_in, questions: questions_in };
+    let outputs = Outputs {
+        snapshots: snapshots_out,
+        transitions: transitions.clone(),
+        counters: Arc::clone(&counters),
+    };
+    let engine = tokio::spawn(Engine::new(checker, settings, inputs, outputs).run());
+    Handle { catalogs, overrides, questions, snapshots, transitions, counters, engine }
+}
+
+/// What the engine is told.
+pub(crate) struct Inputs {
+    pub(crate) catalogs: watch::Receiver<Arc<Catalog>>,
+    pub(crate) overrides: watch::Receiver<Arc<[Timed]>>,
+    pub(crate) questions: mpsc::Receiver<oneshot::Sender<Report>>,
+}
+
+/// Where the engine tells what it knows.
+pub(crate) struct Outputs {
+    pub(crate) snapshots: watch::Sender<Option<Snapshot>>,
+    pub(crate) transitions: broadcast::Sender<Transition>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// The running probes. They stop when it is dropped.
 #[derive(Debug)]
 pub struct Handle {
     catalogs: watch::Sender<Arc<Catalog>>,
+    overrides: watch::Sender<Arc<[Timed]>>,
+    questions: mpsc::Sender<oneshot::Sender<Report>>,
     snapshots: watch::Receiver<Option<Snapshot>>,
     transitions: broadcast::Sender<Transition>,
     counters: Arc<Counters>,
@@ -96,6 +113,20 @@ impl Handle {
     /// A catalog given during such a round waits until it ends; of several, the last counts.
     pub fn replace(&self, catalog: Arc<Catalog>) {
         self.catalogs.send_replace(catalog);
+    }
+
+    /// Says what operators say, all of it: it takes the place of what was said before. The snapshot that has it
+    /// follows at once.
+    pub fn override_with(&self, all: Vec<Timed>) {
+        self.overrides.send_replace(all.into());
+    }
+
+    /// What is held of every endpoint now, and why; `None` once the probes have stopped, and before the first
+    /// round has ended.
+    pub async fn report(&self) -> Option<Report> {
+        let (answer, report) = oneshot::channel();
+        self.questions.send(answer).await.ok()?;
+        report.await.ok()
     }
 
     /// What was done since the start.

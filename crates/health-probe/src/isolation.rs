@@ -151,6 +151,11 @@ impl Isolation {
     pub(crate) fn trust(&mut self) -> Option<Suspicion> {
         self.suspicion.take()
     }
+
+    /// Since when the prober suspects itself, if it does.
+    pub(crate) fn since(&self) -> Option<Duration> {
+        self.suspicion.as_ref().map(|suspicion| suspicion.since)
+    }
 }
 
 impl Suspicion {

@@ -7,8 +7,8 @@
 //!
 //! # What this crate does not do
 //! It does not know that DNS exists: it resolves no names and has no idea what a verdict is used
-//! for. It does not read the configuration or choose defaults, keeps nothing on disk, and does not
-//! hear other servers' verdicts. Nobody forces a verdict yet: the effective one is the observed one.
+//! for. It does not read the configuration or choose defaults, keeps nothing on disk, does not know who may
+//! override what, and does not hear other servers' verdicts.
 //!
 //! # Invariants
 //! - A snapshot's verdicts are those of its own catalog, one a target, in its order.
@@ -29,8 +29,10 @@ mod generation;
 mod handle;
 mod isolation;
 pub mod limits;
+mod overrides;
 mod runner;
 mod slot;
+mod status;
 mod timetable;
 mod tracker;
 
@@ -38,4 +40,6 @@ pub use check::{Checker, Finding, Outcome};
 pub use checks::{NetworkChecker, Ready};
 pub use counters::{Counters, Counts};
 pub use handle::{Handle, Settings, Snapshot, start};
+pub use overrides::{Timed, orders};
+pub use status::{EndpointStatus, LastOutcome, OverrideStatus, ProbedStatus, Report};
 pub use tracker::{Change, Event, Held, Tracker};

@@ -29,6 +29,12 @@ pub const JITTER_DIVISOR: u32 = 20;
 /// hundred snapshots a second, and detection is this much later.
 pub const COALESCE: Duration = Duration::from_millis(10);
 
+/// The shortest step of a drain: each makes a new view.
+pub const DRAIN_STEP_MIN: Duration = Duration::from_secs(1);
+
+/// Questions for the state of everything that wait for the engine; who asks beyond waits.
+pub const STATUS_QUESTIONS_MAX: usize = 16;
+
 /// Changes of one target that are remembered for flap damping: as many as a probe may be told to allow,
 /// and one more.
 pub const FLAP_CHANGES_MAX: usize = 1001;

@@ -13,7 +13,7 @@ use crate::combined::{Combined, Judged, Turn};
 use crate::generation::SlotId;
 use crate::runner::Job;
 use crate::timetable::Timetable;
-use crate::{Change, Event, Outcome, Tracker, check};
+use crate::{Change, Event, LastOutcome, Outcome, ProbedStatus, Tracker, check};
 
 /// An address under a probe. It outlives a catalog if the next one has the same.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub(crate) struct Slot<R> {
     pub(crate) target: Option<TargetId>,
     /// What the last snapshot said of it.
     published: TargetHealth,
-    /// Its last outcome; `None` where it is not probed, or not yet.
-    last: Option<Outcome>,
+    /// Its last outcome, and when it came; `None` where it is not probed, or not yet.
+    last: Option<(Outcome, Duration)>,
     /// When it last fell, and from which verdict.
     fell: Option<(Duration, Verdict)>,
     /// What counts while the prober suspects itself, whatever it observes.
@@ -140,6 +140,27 @@ impl<R> Slot<R> {
         self.published != self.health(now)
     }
 
+    /// All that is to be seen of it.
+    pub(crate) fn status(&self, now: Duration) -> ProbedStatus {
+        let (since, put_off) = match &self.source {
+            Source::Probed(probed) => (probed.tracker.since(), probed.tracker.held_for(now)),
+            Source::Combined { combined, .. } => (combined.since(), None),
+        };
+        let last = self.last.as_ref().map(|(last, at)| LastOutcome {
+            finding: last.finding.clone(),
+            latency: last.latency,
+            ago: now.saturating_sub(*at),
+        });
+        ProbedStatus {
+            probe: self.probe().name.clone(),
+            held: since.map(|since| now.saturating_sub(since)),
+            in_doubt: self.judged(now).in_doubt,
+            put_off,
+            cause: self.cause.clone(),
+            last,
+        }
+    }
+
     //--- Changes
 
     /// Takes an outcome of its probe. `lost` counts the verdicts that stopped being healthy, of all targets.
@@ -154,13 +175,13 @@ impl<R> Slot<R> {
             }
             self.note_loss(before, lost);
         }
-        self.last = Some(outcome);
+        self.last = Some((outcome, now));
         event
     }
 
     /// Whether its last outcome was that it serves.
     pub(crate) fn answers(&self) -> bool {
-        self.last.as_ref().is_some_and(|last| last.finding.verdict().serves())
+        self.last.as_ref().is_some_and(|(last, _)| last.finding.verdict().serves())
     }
 
     /// Holds on to the verdict that it had before `from`, whatever is observed. Returns what counted until now.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{GatewayId, GatewayOrders, Orders, TargetId};
+use crate::{GatewayId, GatewayOrders, Order, Orders, TargetId};
 
 /// What is held of an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -140,7 +140,9 @@ pub struct Transition {
     pub from: Verdict,
     /// What the probes say now.
     pub observed: Verdict,
-    /// What counts now: the observed verdict together with what an operator said.
+    /// What an operator says of that endpoint.
+    pub forced: Option<Order>,
+    /// What counts now for that endpoint: the observed verdict together with what an operator says.
     pub effective: Verdict,
     /// Why, in words to act on: `GET http://192.0.2.10:8080/healthz: 503, wanted 200-299 (3rd of 3)`.
     pub cause: String,

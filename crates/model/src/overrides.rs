@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::{GatewayId, Share, glob_matches};
+use crate::{GatewayId, Share, Verdict, glob_matches};
 
 //----------- Override -------------------------------------------------------
 
@@ -60,8 +60,9 @@ impl Forced {
             Self::Drain { over } if age >= over => Order::Drain(Share::NONE),
             // In whole percent, so that a drain is a hundred steps and not one a query.
             Self::Drain { over } => {
-                let left = 1.0 - age.as_secs_f64() / over.as_secs_f64();
-                Order::Drain(Share::from_fraction((left * 100.0).ceil() / 100.0).unwrap_or_default())
+                let percent = ((over - age).as_nanos() * 100).div_ceil(over.as_nanos());
+                let fraction = f64::from(u8::try_from(percent).unwrap_or(100)) / 100.0;
+                Order::Drain(Share::from_fraction(fraction).unwrap_or_default())
             }
         }
     }
@@ -182,6 +183,28 @@ pub enum Order {
     Down,
     /// This much of its weight is left.
     Drain(Share),
+}
+
+impl Order {
+    /// The word for logs and tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Drain(_) => "drain",
+        }
+    }
+
+    /// What counts where the probes say this.
+    #[must_use]
+    pub fn overrule(self, observed: Verdict) -> Verdict {
+        match self {
+            Self::Up => Verdict::Healthy,
+            Self::Down => Verdict::Unhealthy,
+            Self::Drain(_) => observed,
+        }
+    }
 }
 
 /// The orders of a catalog: sparse, as there are few at any time.

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use meridian_model::{Transition, Verdict};
+use meridian_model::{Override, Transition, Verdict};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Engine;
 use crate::counters::count;
 use crate::generation::SlotId;
 use crate::isolation::Suspicion;
+use crate::overrides::InForce;
 use crate::slot::Slot;
 use crate::{Checker, Held};
 
@@ -37,6 +39,11 @@ impl<C: Checker> Engine<C> {
             return;
         }
         let used_by = current.used_by(target);
+        let forced = used_by.first.and_then(|(gateway, endpoint, address)| {
+            self.overrides.orders().of(gateway).get(endpoint, Some(address))
+        });
+        let counts = |verdict| forced.map_or(verdict, |order| order.overrule(verdict));
+        let (from, effective) = (counts(from), counts(effective));
         count(&self.counters.transitions, 1);
         let transition = Transition {
             number: self.counters.read().transitions,
@@ -47,6 +54,7 @@ impl<C: Checker> Engine<C> {
             address: slot.address(),
             from,
             observed,
+            forced,
             effective,
             cause: slot.cause.clone(),
             held,
@@ -124,6 +132,20 @@ impl<C: Checker> Engine<C> {
         );
     }
 
+    /// Tells that an operator's word begins or ends to count.
+    pub(super) fn report_override(&self, held: &InForce, what: &str, now: Instant) {
+        let Override { target, forced, reason, by } = &held.said;
+        info!(
+            %target,
+            forced = forced.as_str(),
+            %by,
+            %reason,
+            addresses = held.addresses,
+            ends_in = held.left(now).map(tracing::field::debug),
+            "{what}"
+        );
+    }
+
     fn log_unknown(&self, id: SlotId) {
         let (Some(slot), Some(current)) = (self.slots.get(&id), &self.current) else { return };
         let used_by = slot.target.map(|target| current.used_by(target)).unwrap_or_default();
@@ -147,6 +169,7 @@ fn log(transition: &Transition) {
         address: _,
         from,
         observed,
+        forced,
         effective,
         cause,
         held,
@@ -159,6 +182,7 @@ fn log(transition: &Transition) {
         %probe,
         from = from.as_str(),
         observed = observed.as_str(),
+        forced = forced.map(|order| order.as_str()),
         effective = effective.as_str(),
         %cause,
         took_ms = took.map(whole_ms),

@@ -19,6 +19,7 @@ mod combined;
 mod isolation;
 mod load;
 mod logs;
+mod overrides;
 mod reload;
 mod rounds;
 mod schedule;

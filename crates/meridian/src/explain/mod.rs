@@ -13,7 +13,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use meridian_dns::{Asked, Ground, View, explain};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
-use meridian_model::{Catalog, DomainName, TargetHealth, Verdict, Verdicts};
+use meridian_model::{
+    Catalog, DomainName, Order, OverrideTarget, OverrideTargetError, Share, TargetHealth, Verdict, Verdicts,
+};
 
 use crate::exit;
 use crate::load::{Loaded, load, load_text};
@@ -46,6 +48,10 @@ pub(crate) struct Explain {
     /// Take the addresses of this cluster, or this address, for unhealthy; all others are healthy.
     #[arg(long, value_name = "CLUSTER|ADDRESS", conflicts_with = "probe")]
     down: Vec<String>,
+    /// Go by what an operator would say: TARGET is cluster/NAME, gateway/NAME or
+    /// endpoint/GATEWAY/CLUSTER/ADDRESS, with patterns, and STATE is up, down or drain (to its end).
+    #[arg(long = "override", value_name = "TARGET=STATE", value_parser = parse_override)]
+    overrides: Vec<(OverrideTarget, Order)>,
     /// Probe every address once, as serve does before its first answer, and go by that.
     #[arg(long)]
     probe: bool,
@@ -79,7 +85,10 @@ pub(crate) fn run(asked: &Explain) -> anyhow::Result<u8> {
     let geoip = loaded.settings.geoip.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let (ground, verdicts) = runtime.block_on(standing(loaded, asked))?;
-    let view = View::new(ground, verdicts, None);
+    let said: Vec<(&OverrideTarget, Order)> =
+        asked.overrides.iter().map(|(of, order)| (of, *order)).collect();
+    let orders = health_probe::orders(ground.catalog(), &said);
+    let view = View::new(ground, verdicts.with_orders(Arc::new(orders)), None);
     let question = Asked {
         name,
         question_type: asked.question_type.into(),
@@ -116,6 +125,17 @@ async fn standing(loaded: Loaded, asked: &Explain) -> anyhow::Result<(Arc<Ground
     let verdicts = first.context("the probes ended before their first round")?.verdicts;
     probes.stop().await;
     Ok((ground, verdicts))
+}
+
+fn parse_override(text: &str) -> Result<(OverrideTarget, Order), String> {
+    let (target, state) = text.split_once('=').ok_or("expected TARGET=STATE")?;
+    let order = match state {
+        "up" => Order::Up,
+        "down" => Order::Down,
+        "drain" => Order::Drain(Share::NONE),
+        _ => return Err(format!("expected up, down or drain, found {state:?}")),
+    };
+    Ok((target.parse().map_err(|error: OverrideTargetError| error.to_string())?, order))
 }
 
 /// Everything healthy, but what is named.

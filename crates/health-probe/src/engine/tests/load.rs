@@ -1,6 +1,7 @@
 //! Many targets: limits, bursts, and work that does not depend on the weather.
 
 use super::*;
+use crate::limits::COALESCE;
 use crate::limits::PROBES_UNDER_WAY_MAX;
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! Going over to another catalog.
 
+use tokio::sync::mpsc;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -185,12 +187,18 @@ async fn what_waits_for_its_turn_goes_with_its_catalog() {
 #[tokio::test(start_paused = true)]
 async fn reloads_leave_nothing_behind() {
     let _logs = Lines::capture();
-    let (_catalogs, catalogs) = watch::channel(Arc::default());
     let settings = Settings { first_round: Duration::ZERO, seed: 1 };
-    let (snapshots, _) = watch::channel(None);
-    let (transitions, _) = broadcast::channel(1);
-    let mut engine =
-        Engine::new(Script::default(), settings, catalogs, snapshots, transitions, Arc::default());
+    let inputs = Inputs {
+        catalogs: watch::channel(Arc::default()).1,
+        overrides: watch::channel(Arc::default()).1,
+        questions: mpsc::channel(1).1,
+    };
+    let outputs = Outputs {
+        snapshots: watch::channel(None).0,
+        transitions: broadcast::channel(1).0,
+        counters: Arc::default(),
+    };
+    let mut engine = Engine::new(Script::default(), settings, inputs, outputs);
     for reload in 0..100 {
         let targets: Vec<IpAddr> = (0..10).map(|number| address(reload * 10 + number)).collect();
         engine.prepare(catalog(probe(), &targets), Instant::now());

@@ -29,6 +29,7 @@ async fn the_first_snapshot_has_an_outcome_of_every_target() {
             probe: "web".into(),
             address: address(1),
             from: Verdict::Unknown,
+            forced: None,
             observed: Verdict::Unhealthy,
             effective: Verdict::Unhealthy,
             cause: "GET http://10.0.0.1:8080/healthz: 503, wanted 200-299 (first probe)".into(),
