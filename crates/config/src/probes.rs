@@ -13,7 +13,9 @@ use crate::names::{NAME, Names};
 use crate::reader::{Many, Table};
 
 mod checks;
+mod dns;
 mod expect;
+mod prometheus;
 mod thresholds;
 mod tls;
 

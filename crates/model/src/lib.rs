@@ -25,7 +25,10 @@ pub use catalog::{
     Catalog, CatalogParts, Cluster, ClusterId, GatewayId, JurisdictionId, LatencyTableId, PrefixId, ProbeId,
     Target, TargetId, ZoneId,
 };
-pub use check::{Check, ExecCheck, FileCheck, HttpCheck, HttpVersion, Identity, TcpCheck, TextMatch, Tls};
+pub use check::{
+    Check, DnsCheck, DnsTransport, ExecCheck, FileCheck, Finite, GrpcCheck, HttpCheck, HttpVersion, Identity,
+    PrometheusCheck, TcpCheck, TextMatch, Tls,
+};
 pub use country::{Country, EEA, EU, countries, country};
 pub use forms::{IPV4_BLOCKS, embedded_ipv4, ipv4_block_of, meant_network};
 pub use gateway::{

@@ -62,7 +62,8 @@ impl Connector {
     }
 }
 
-fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
+/// Of the one TLS provider.
+pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
