@@ -215,5 +215,6 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
         zones: zones.zones?,
         gateways: gateways?,
     };
-    Some((Catalog::new(parts), Settings { server, geoip: geoip?, resolver, health, data_files }))
+    let settings = Settings { server, geoip: geoip?, resolver, health, probes: probes.places, data_files };
+    Some((Catalog::new(parts), settings))
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use meridian_model::{Probe, ProbeId, Thresholds};
 
+use crate::Located;
 use crate::endpoints::check_ip;
 use crate::findings::{Findings, Spotted};
 use crate::kinds::{At, Flag, Parsed, Sections};
@@ -35,6 +36,8 @@ pub(crate) const ADDRESS: Parsed<IpAddr> = Parsed {
 
 /// A probe as written.
 pub(crate) struct ProbeSpec {
+    /// Where its table begins.
+    place: Spotted<()>,
     name: Option<Spotted<Box<str>>>,
     check: CheckSpec,
     invert: bool,
@@ -51,6 +54,7 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> Many<ProbeSpec> {
 
 fn read_probe(table: &mut Table<'_>, file: &Path) -> ProbeSpec {
     ProbeSpec {
+        place: Spotted { value: (), spot: table.spot.clone() },
         name: table.required("name", &At(NAME)),
         check: checks::read(table, file),
         invert: table.or("invert", INVERT_DEFAULT, &Flag),
@@ -67,6 +71,8 @@ pub(crate) struct Probes {
     /// `None` where an issue says why.
     pub(crate) probes: Option<Vec<Probe>>,
     pub(crate) names: Names,
+    /// Where each of them stands.
+    pub(crate) places: Vec<Located<()>>,
     /// The files that were read.
     pub(crate) data_files: Vec<PathBuf>,
 }
@@ -82,8 +88,9 @@ impl Probes {
             let expected = "no command, unless [health] has allow_exec = true";
             findings.mistake(&exec.spot, expected, "a command");
         }
+        let places = list.iter().map(|spec| findings.located(spec.place.clone())).collect();
         let probes: Vec<Option<Probe>> = list.into_iter().map(|spec| build_probe(spec, findings)).collect();
-        Self { probes: probes.into_iter().collect(), names, data_files }
+        Self { probes: probes.into_iter().collect(), names, places, data_files }
     }
 
     /// The probe that a gateway names; reports a name that no probe has.
@@ -93,7 +100,7 @@ impl Probes {
 }
 
 fn build_probe(spec: ProbeSpec, findings: &Findings<'_>) -> Option<Probe> {
-    let ProbeSpec { name, check, invert, address, timing, thresholds } = spec;
+    let ProbeSpec { name, check, invert, address, timing, thresholds, place: _ } = spec;
     let Timing { interval, fast_interval, timeout } = timing.build(findings);
     let (name, check, port) = (name?.value, check.check?, check.port?);
     Some(Probe { name, check, invert, port, address, interval, fast_interval, timeout, thresholds })

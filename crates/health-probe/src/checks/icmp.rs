@@ -9,9 +9,9 @@ use tokio::net::UdpSocket;
 use super::{finding, random};
 use crate::Finding;
 
-/// As forbidden sockets are explained: what may be changed here.
-const FORBIDDEN: &str = "the kernel here allows no ICMP: expected a group of this process in \
-                         net.ipv4.ping_group_range, or CAP_NET_RAW";
+/// What is said where neither kind of socket can be had, with what may be changed.
+const FORBIDDEN: &str = "ICMP is forbidden here: net.ipv4.ping_group_range has no group of this process, and it \
+                         has no CAP_NET_RAW";
 
 /// Type, code, checksum, identifier, sequence number.
 const HEADER_OCTETS: usize = 8;
