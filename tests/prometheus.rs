@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use meridian_health_probe::{Checker, Finding, NetworkChecker};
-use meridian_model::{Check, Finite, Probe, PrometheusCheck, Thresholds, Tls};
+use meridian_model::{Bounds, Check, Finite, Probe, PrometheusCheck, Thresholds, Tls};
 use meridian_tests::{Config, Meridian, Prometheus, WORLD};
 use serde_json::Value;
 
@@ -18,8 +18,8 @@ fn probe(server: &Prometheus, query: &str, min: Option<f64>, max: Option<f64>) -
         query: query.into(),
         headers: Vec::new(),
         tls: Tls::default(),
-        min: bound(min),
-        max: bound(max),
+        wanted: Bounds { min: bound(min), max: bound(max) },
+        preferred: Bounds::default(),
     };
     let second = Duration::from_secs(1);
     Probe {
@@ -77,7 +77,7 @@ async fn what_prometheus_says() {
         ),
         // What says nothing.
         (r#"up{instance="nobody"}"#, Some(1.0), None, no_data("no sample")),
-        ("vector(0) / 0", Some(1.0), None, no_data("NaN, wanted at least 1")),
+        ("vector(0) / 0", Some(1.0), None, no_data("NaN, wanted a number")),
         ("up[1m]", Some(1.0), None, no_data("a range of values, wanted a vector or a scalar")),
         (r#""text""#, Some(1.0), None, no_data("a string, wanted a vector or a scalar")),
     ] {

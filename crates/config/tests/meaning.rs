@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use meridian_config::{Issue, Loaded, Position, parse};
 use meridian_model::{
-    AllDown, Check, ClusterId, Coordinates, DnsCheck, DnsTransport, DomainName, EndpointName, Finite,
+    AllDown, Bounds, Check, ClusterId, Coordinates, DnsCheck, DnsTransport, DomainName, EndpointName, Finite,
     FlapDamping, GrpcCheck, Hostname, Https, Policy, PrometheusCheck, Rollout, Share, TcpCheck, Thresholds,
     Tls, Track, Trial,
 };
@@ -258,7 +258,7 @@ name = "load"
 type = "prometheus"
 url = "https://[2001:db8::1]:9090/prom"
 query = "up"
-expect = { max = 3 }
+expect = { max = 3, degraded_below = 0.5 }
 "#;
 
 #[test]
@@ -296,8 +296,8 @@ fn probes_of_services_by_their_defaults_and_with_all_keys() {
         query: "up".into(),
         headers: Vec::new(),
         tls: Tls::default(),
-        min: None,
-        max: Finite::new(3.0),
+        wanted: Bounds { min: None, max: Finite::new(3.0) },
+        preferred: Bounds { min: Finite::new(0.5), max: None },
     };
     assert_eq!(load.check, Check::Prometheus(Box::new(check)));
     assert_eq!(Finite::new(-0.0), Finite::new(0.0));

@@ -208,10 +208,39 @@ pub struct PrometheusCheck {
     pub headers: Vec<(Box<str>, Box<str>)>,
     /// How TLS is spoken to an `https` server; its name is the one in the URL.
     pub tls: Tls,
-    /// The least value that is a success; at least one of the two bounds is there.
+    /// A value beyond them is a failure.
+    pub wanted: Bounds,
+    /// A value beyond these, and not beyond `wanted`, is degraded.
+    pub preferred: Bounds,
+}
+
+/// A range of numbers, both ends included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Bounds {
+    /// The least; `None`: any.
     pub min: Option<Finite>,
-    /// The largest value that is a success.
+    /// The largest; `None`: any.
     pub max: Option<Finite>,
+}
+
+impl Bounds {
+    /// Whether a number is less or more than they allow; NaN is neither.
+    #[must_use]
+    pub fn exclude(&self, number: f64) -> bool {
+        self.min.is_some_and(|min| number < min.get()) || self.max.is_some_and(|max| number > max.get())
+    }
+}
+
+impl std::fmt::Display for Bounds {
+    /// `at least 0.5`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.min, self.max) {
+            (Some(min), Some(max)) => write!(f, "{min} to {max}"),
+            (Some(min), None) => write!(f, "at least {min}"),
+            (None, Some(max)) => write!(f, "at most {max}"),
+            (None, None) => f.write_str("any number"),
+        }
+    }
 }
 
 /// A number that is neither infinite nor NaN, so that equal ones are equal.

@@ -26,8 +26,8 @@ pub use catalog::{
     Target, TargetId, ZoneId,
 };
 pub use check::{
-    Check, DnsCheck, DnsTransport, ExecCheck, FileCheck, Finite, GrpcCheck, HttpCheck, HttpVersion, Identity,
-    PrometheusCheck, TcpCheck, TextMatch, Tls,
+    Bounds, Check, DnsCheck, DnsTransport, ExecCheck, FileCheck, Finite, GrpcCheck, HttpCheck, HttpVersion,
+    Identity, PrometheusCheck, TcpCheck, TextMatch, Tls,
 };
 pub use country::{Country, EEA, EU, countries, country};
 pub use forms::{IPV4_BLOCKS, embedded_ipv4, ipv4_block_of, meant_network};

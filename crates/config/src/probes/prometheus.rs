@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use meridian_model::{Check, Finite, PrometheusCheck, Tls};
+use meridian_model::{Bounds, Check, Finite, PrometheusCheck, Tls};
 
 use super::checks::parse_host;
 use super::{expect, tls};
+use crate::findings::Spotted;
 use crate::kinds::{At, Number, Parsed, Section};
 use crate::limits;
 use crate::reader::Table;
@@ -33,27 +34,34 @@ pub(super) fn read(table: &mut Table<'_>, file: &Path, data_files: &mut Vec<Path
         tls::read(table, file, data_files).map(|spec| spec.tls)
     };
     let expect = table.required("expect", &Section { header: "[probes.expect]", read: read_bounds });
-    let (min, max) = expect??;
+    let (wanted, preferred) = expect??;
     let (url, query, tls) = (url?.text, query?, tls?);
-    Some(Check::Prometheus(Box::new(PrometheusCheck { url, query, headers, tls, min, max })))
+    Some(Check::Prometheus(Box::new(PrometheusCheck { url, query, headers, tls, wanted, preferred })))
 }
 
-type Bounds = (Option<Finite>, Option<Finite>);
-
-/// Both ends included; at least one must be there.
-fn read_bounds(table: &mut Table<'_>) -> Option<Bounds> {
-    let min = table.optional("min", &Number);
+/// The bounds of success and failure, and of success and degraded; at least one must be there.
+fn read_bounds(table: &mut Table<'_>) -> Option<(Bounds, Bounds)> {
+    let min = table.optional("min", &At(Number));
     let max = table.optional("max", &At(Number));
-    if !table.has("min") && !table.has("max") {
-        table.missing("min", "a number, or max in its place");
+    let below = table.optional("degraded_below", &At(Number));
+    let above = table.optional("degraded_above", &At(Number));
+    if !["min", "max", "degraded_below", "degraded_above"].iter().any(|key| table.has(key)) {
+        table.missing("min", "a number, or max, degraded_below or degraded_above in its place");
         return None;
     }
-    if let (Some(min), Some(max)) = (min, &max)
-        && max.value.get() < min.get()
+    // From the least to the largest.
+    let mut before: Option<(&str, Finite)> = None;
+    for (key, bound) in [("min", &min), ("degraded_below", &below), ("degraded_above", &above), ("max", &max)]
     {
-        table.findings.mistake(&max.spot, format_args!("at least the min of {min}"), max.value);
+        let Some(Spotted { value, spot }) = bound else { continue };
+        if let Some((other, least)) = before.filter(|(_, least)| value.get() < least.get()) {
+            table.findings.mistake(spot, format_args!("at least the {other} of {least}"), value);
+        }
+        before = Some((key, *value));
     }
-    Some((min, max.map(|max| max.value)))
+    let value = |bound: Option<Spotted<Finite>>| bound.map(|bound| bound.value);
+    let wanted = Bounds { min: value(min), max: value(max) };
+    Some((wanted, Bounds { min: value(below), max: value(above) }))
 }
 
 /// A scheme, a host, perhaps a port and a path (RFC 3986 §3); no user, query or fragment.

@@ -61,8 +61,7 @@ fn data(record_type: RecordType, wire: &[u8]) -> Result<RData, String> {
 impl Dns {
     async fn ask(&self, at: SocketAddr) -> Result<Message, String> {
         if self.transport == DnsTransport::Udp {
-            let reply = self.over_udp(at).await.map_err(|error| finding(&error))?;
-            if !reply.metadata.truncation {
+            if let Some(reply) = self.over_udp(at).await.map_err(|error| finding(&error))? {
                 return Ok(reply);
             }
             return self.over_tcp(at).await.map_err(|error| format!("truncated; TCP: {}", finding(&error)));
@@ -71,8 +70,8 @@ impl Dns {
     }
 
     /// By a socket of its own, and so from a port that the kernel picks at random. What is not the answer
-    /// to this question may be a stranger's: it is passed over until the time is over.
-    async fn over_udp(&self, at: SocketAddr) -> io::Result<Message> {
+    /// to this question may be a stranger's: it is passed over until the time is over. `None`: truncated.
+    async fn over_udp(&self, at: SocketAddr) -> io::Result<Option<Message>> {
         let any: IpAddr =
             if at.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = UdpSocket::bind((any, 0)).await?;
@@ -82,8 +81,12 @@ impl Dns {
         let mut octets = [0; DNS_DATAGRAM_OCTETS_MAX];
         loop {
             let read = socket.recv(&mut octets).await?;
-            if let Some(reply) = self.reply(id, octets.get(..read).unwrap_or_default())? {
-                return Ok(reply);
+            let octets = octets.get(..read).unwrap_or_default();
+            if is_truncated(id, octets) {
+                return Ok(None);
+            }
+            if let Some(reply) = self.reply(id, octets)? {
+                return Ok(Some(reply));
             }
         }
     }
@@ -134,6 +137,14 @@ impl Dns {
         let is_reply = metadata.message_type == MessageType::Response && metadata.op_code == OpCode::Query;
         Ok((is_ours && is_reply).then_some(message))
     }
+}
+
+/// Whether these octets are a reply of this id with TC. The rest of it may be cut anywhere, and is not read.
+fn is_truncated(id: u16, octets: &[u8]) -> bool {
+    const QR: u8 = 0x80;
+    const TC: u8 = 0x02;
+    let Some([high, low, flags]) = octets.first_chunk() else { return false };
+    u16::from_be_bytes([*high, *low]) == id && flags & (QR | TC) == QR | TC
 }
 
 //----------- Judging --------------------------------------------------------

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
-use meridian_model::{Finite, PrometheusCheck};
+use meridian_model::{Bounds, PrometheusCheck};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use serde::Deserialize;
@@ -26,8 +26,8 @@ pub(super) struct Prometheus {
     url: Url,
     query: Box<str>,
     timeout: Duration,
-    min: Option<Finite>,
-    max: Option<Finite>,
+    wanted: Bounds,
+    preferred: Bounds,
 }
 
 impl Prometheus {
@@ -53,8 +53,8 @@ impl Prometheus {
             .connect_timeout(timeout)
             .build();
         let client = client.map_err(|error| finding(&error))?;
-        let PrometheusCheck { query, min, max, .. } = check;
-        Ok(Self { client, url, query: query.clone(), timeout, min: *min, max: *max })
+        let PrometheusCheck { query, wanted, preferred, .. } = check;
+        Ok(Self { client, url, query: query.clone(), timeout, wanted: *wanted, preferred: *preferred })
     }
 
     pub(super) async fn check(&self, at: SocketAddr) -> Finding {
@@ -85,33 +85,24 @@ impl Prometheus {
 
     /// A value out of bounds decides, whatever the others are; without one, all must be numbers.
     fn judge(&self, values: &[f64]) -> Finding {
-        let (min, max) = (self.min.map(Finite::get), self.max.map(Finite::get));
-        let is_out = |value: &f64| min.is_some_and(|min| *value < min) || max.is_some_and(|max| *value > max);
-        let outside: Vec<f64> = values.iter().copied().filter(is_out).collect();
-        if let Some(first) = outside.first() {
+        let beyond = |bounds: Bounds| {
+            let outside: Vec<f64> = values.iter().copied().filter(|value| bounds.exclude(*value)).collect();
             let of = match values.len() {
                 1 => String::new(),
                 all => format!(" ({} of {all} samples)", outside.len()),
             };
-            return Finding::Failed(format!("{first}{of}, wanted {}", self.wanted()));
+            outside.first().map(|first| format!("{first}{of}, wanted {bounds}"))
+        };
+        if let Some(why) = beyond(self.wanted) {
+            return Finding::Failed(why);
         }
         if values.is_empty() {
             return Finding::NoData("no sample".to_owned());
         }
         if values.iter().any(|value| value.is_nan()) {
-            return Finding::NoData(format!("NaN, wanted {}", self.wanted()));
+            return Finding::NoData("NaN, wanted a number".to_owned());
         }
-        Finding::Good
-    }
-
-    /// `at least 0.5`
-    fn wanted(&self) -> String {
-        match (self.min, self.max) {
-            (Some(min), Some(max)) => format!("{min} to {max}"),
-            (Some(min), None) => format!("at least {min}"),
-            (None, Some(max)) => format!("at most {max}"),
-            (None, None) => "any value".to_owned(),
-        }
+        beyond(self.preferred).map_or(Finding::Good, Finding::Degraded)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Queries to servers that answer as Prometheus does, or do not; the real one is asked in `tests/`.
 
-use meridian_model::{Finite, PrometheusCheck};
+use meridian_model::{Bounds, Finite, PrometheusCheck};
 
 use super::*;
 
@@ -15,8 +15,8 @@ fn query(server: SocketAddr, bounds: (Option<f64>, Option<f64>)) -> Check {
         query: QUERY.into(),
         headers: vec![("x-scope-orgid".into(), "shop".into())],
         tls: meridian_model::Tls::default(),
-        min: finite(bounds.0),
-        max: finite(bounds.1),
+        wanted: Bounds { min: finite(bounds.0), max: finite(bounds.1) },
+        preferred: Bounds::default(),
     }))
 }
 
@@ -82,12 +82,32 @@ async fn every_sample_must_be_within_them() {
     assert_eq!(answered("200 OK", scalar).await, Finding::Good);
 }
 
+/// Beyond the bounds that are preferred and within those that are wanted.
+#[tokio::test]
+async fn a_value_that_makes_others_preferred() {
+    let bounds = |min, max| Bounds { min: Finite::new(min), max: Finite::new(max) };
+    for (values, wanted) in [
+        (&["1.5"][..], Finding::Good),
+        (&["2.5"], Finding::Degraded("2.5, wanted 1 to 2".to_owned())),
+        (&["2", "0.5"], Finding::Degraded("0.5 (1 of 2 samples), wanted 1 to 2".to_owned())),
+        (&["2.5", "9"], failed("9 (1 of 2 samples), wanted 0 to 3")),
+        (&["2.5", "NaN"], no_data("NaN, wanted a number")),
+    ] {
+        let body = vector(values);
+        let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).leak();
+        let server = serve("127.0.0.1:0", Behaviour::Send(response)).await;
+        let Check::Prometheus(check) = query(server.address, AT_LEAST) else { panic!("another check") };
+        let check = PrometheusCheck { wanted: bounds(0.0, 3.0), preferred: bounds(1.0, 2.0), ..*check };
+        assert_eq!(found(server.address, Check::Prometheus(Box::new(check))).await, wanted, "{values:?}");
+    }
+}
+
 /// Whatever is no number says neither one nor the other.
 #[tokio::test]
 async fn what_says_nothing_is_no_data() {
     for (status, body, wanted) in [
         ("200 OK", &*vector(&[]), "no sample"),
-        ("200 OK", &vector(&["1", "NaN"]), "NaN, wanted at least 0.5"),
+        ("200 OK", &vector(&["1", "NaN"]), "NaN, wanted a number"),
         ("200 OK", &vector(&["one"]), r#""one", wanted a number"#),
         (
             "200 OK",
