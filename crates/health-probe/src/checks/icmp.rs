@@ -85,6 +85,10 @@ pub(super) async fn check(address: IpAddr) -> Finding {
     };
     match exchange(socket, kind, address).await {
         Ok(()) => Finding::Good,
+        // Where there are no connections the kernel's name for it would mislead.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Finding::Failed("port unreachable, wanted an echo reply".to_owned())
+        }
         Err(error) => Finding::Failed(finding(&error)),
     }
 }
