@@ -71,7 +71,8 @@ async fn by_the_sysctl_and_by_the_capability() {
     if env::var_os(ALONE).is_none() {
         let test = "by_the_sysctl_and_by_the_capability";
         alone(test, "ip link set lo up && echo 0 0 >/proc/sys/net/ipv4/ping_group_range");
-        return alone(test, "ip link set lo up && echo 1 0 >/proc/sys/net/ipv4/ping_group_range");
+        // In a new network the sysctl has no group.
+        return alone(test, "ip link set lo up");
     }
     for address in ["127.0.0.1", "::1"] {
         assert_eq!(echo(address, Duration::from_secs(5)).await, Finding::Good, "{address}");
