@@ -153,6 +153,56 @@ fn databases_that_cannot_be_used() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+/// What is no certificate in spite of its marks is found before a check fails for it.
+#[test]
+fn a_probe_that_can_never_be_run() {
+    let folder = scratch();
+    let pem = folder.join("ca.pem");
+    std::fs::write(&pem, "-----BEGIN CERTIFICATE-----\nnothing\n").unwrap();
+    let probes = format!(
+        "[[probes]]\nname = \"a\"\ntype = \"icmp\"\n[[probes]]\nname = \"b\"\ntype = \"tls\"\nca_file = {:?}\n",
+        pem.to_str().unwrap()
+    );
+    let file = folder.join("m.toml");
+    std::fs::write(&file, format!("{GOOD}{probes}[geoip]\ndatabases = [\"missing.mmdb\"]\n")).unwrap();
+    for command in [&["check"][..], &["serve", "--config"]] {
+        let output = run(&[command, &[file.to_str().unwrap()]].concat());
+        let err = String::from_utf8_lossy(&output.stderr).replace(&format!("{}/", folder.display()), "");
+        assert_eq!(output.status.code(), Some(64), "{err}");
+        let lines: Vec<&str> = err.lines().collect();
+        let [probe, database] = lines[..] else { panic!("expected two issues, found {err}") };
+        let wanted = "m.toml:19:1: probes[1]: expected a probe that can be run, found ca_file: no \
+                      \"-----END CERTIFICATE-----\" in it";
+        assert_eq!(probe, wanted);
+        assert!(database.starts_with("m.toml:24:"), "{database}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// In a network of its own, without the capability: there the kernel forbids ICMP, wherever this runs.
+#[test]
+fn a_probe_that_the_kernel_forbids() {
+    let folder = scratch();
+    let file = folder.join("m.toml");
+    std::fs::write(&file, format!("{GOOD}[[probes]]\nname = \"a\"\ntype = \"icmp\"\n")).unwrap();
+    let mut alone = Command::new("unshare");
+    alone.args(["--map-root-user", "--net", "setpriv", "--bounding-set", "-net_raw"]);
+    alone.arg(binary()).arg("check").stdin(Stdio::null());
+    let without = alone.arg(&file).output();
+    let is_run = without.as_ref().is_ok_and(|output| !output.stdout.is_empty());
+    if !is_run {
+        return eprintln!("not tested, expected unshare and setpriv to run: {without:?}");
+    }
+    assert_eq!(without.unwrap().status.code(), Some(0), "the file is good");
+    let output = alone.arg("--probe").output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).replace(&format!("{}/", folder.display()), "");
+    let wanted = "m.toml:16:1: probes[0]: expected a probe that this process may run here, found ICMP is \
+                  forbidden here: net.ipv4.ping_group_range has no group of this process, and it has no \
+                  CAP_NET_RAW\n";
+    assert_eq!((output.status.code(), &*err), (Some(64), wanted));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn serve_refuses_what_check_refuses() {
     let folder = scratch();

@@ -4,8 +4,8 @@
 //! (what holds in random worlds), `steered.rs` (what a gateway's keys mean), `command.rs`, `explain.rs`
 //! and `diff.rs` (the command line), `end_to_end.rs` (the binary with our own client), `clients.rs` (the
 //! binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an independent calculation),
-//! `resolver.rs` (random maps through Unbound's cache). The last three need what `./tests/run` installs,
-//! and it runs them.
+//! `resolver.rs` (random maps through Unbound's cache), `prometheus.rs` (probes that ask Prometheus). The
+//! last four need what `./tests/run` installs, and it runs them.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.
@@ -18,6 +18,7 @@ mod cluster;
 mod config;
 mod gdnsd;
 pub mod mmdb;
+mod prometheus;
 mod random_map;
 mod random_policy;
 mod random_world;
@@ -32,6 +33,7 @@ pub use cluster::{Cluster, Site};
 pub use config::{Config, WORLD};
 pub use gdnsd::{Chosen, Gdnsd};
 pub use nix::sys::signal::Signal;
+pub use prometheus::Prometheus;
 pub use random_map::RandomMap;
 pub use random_policy::RandomResidency;
 pub use random_world::{Pool, RandomWorld, nested_networks};

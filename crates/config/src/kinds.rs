@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use meridian_model::Share;
+use meridian_model::{Finite, Share};
 use toml::de::DeValue;
 
 use crate::findings::Spotted;
@@ -174,7 +174,7 @@ impl Kind for Flag {
     }
 }
 
-//----------- Whole, Degrees, Portion ----------------------------------------
+//----------- Whole, Degrees, Portion, Number --------------------------------
 
 /// A whole number in a range, both ends included.
 pub(crate) struct Whole<T> {
@@ -257,6 +257,21 @@ impl Kind for Portion {
     fn read(&self, cursor: &Cursor<'_>) -> Option<Share> {
         let part = decimal(cursor.value).and_then(|number| Share::from_fraction(number / self.whole));
         part.or_else(|| cursor.wrong(self.expected()))
+    }
+}
+
+/// Any number but the infinite ones.
+pub(crate) struct Number;
+
+impl Kind for Number {
+    type Value = Finite;
+
+    fn expected(&self) -> String {
+        "a number".into()
+    }
+
+    fn read(&self, cursor: &Cursor<'_>) -> Option<Finite> {
+        decimal(cursor.value).and_then(Finite::new).or_else(|| cursor.wrong(self.expected()))
     }
 }
 

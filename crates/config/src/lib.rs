@@ -218,8 +218,7 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
         gateways: gateways?,
         isolation,
     };
-    Some((
-        Catalog::new(parts),
-        Settings { server, geoip: geoip?, resolver, health: health.health, data_files },
-    ))
+    let (health, geoip) = (health.health, geoip?);
+    let settings = Settings { server, geoip, resolver, health, probes: probes.places, data_files };
+    Some((Catalog::new(parts), settings))
 }

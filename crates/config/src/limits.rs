@@ -131,6 +131,18 @@ pub(crate) const CERTIFICATE_DAYS: u32 = 398;
 /// A file of certificates: all public authorities take a quarter of it.
 pub(crate) const PEM_OCTETS: u64 = 1 << 20;
 
+/// Octets of the name of a gRPC service: package and name, each of a sane length.
+pub(crate) const SERVICE_OCTETS: usize = 255;
+
+/// RCODEs that a probe may want: as many as have a name that a server answers a question with.
+pub(crate) const RCODES: usize = 16;
+/// Records that a probe may want in an answer: more would be a copy of the zone.
+pub(crate) const WANTED_RECORDS: usize = 32;
+
+/// Octets of a query in PromQL: three times as many when percent-encoded, and servers take 8 KiB of a
+/// request's line.
+pub(crate) const PROMQL_OCTETS: usize = 2048;
+
 /// Words of a command.
 pub(crate) const COMMAND_WORDS: usize = 64;
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use meridian_model::{Check, Probe, ProbeId, Thresholds};
 
+use crate::Located;
 use crate::endpoints::check_ip;
 use crate::findings::{Findings, Spotted};
 use crate::kinds::{At, Flag, Parsed, Sections};
@@ -14,7 +15,9 @@ use crate::reader::{Many, Table};
 
 mod checks;
 mod combined;
+mod dns;
 mod expect;
+mod prometheus;
 mod thresholds;
 mod tls;
 
@@ -35,6 +38,8 @@ pub(crate) const ADDRESS: Parsed<IpAddr> = Parsed {
 
 /// A probe as written.
 pub(crate) struct ProbeSpec {
+    /// Where its table begins.
+    place: Spotted<()>,
     name: Option<Spotted<Box<str>>>,
     check: CheckSpec,
     invert: bool,
@@ -50,11 +55,13 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> Many<ProbeSpec> {
 }
 
 fn read_probe(table: &mut Table<'_>, file: &Path) -> ProbeSpec {
+    let name = table.required("name", &At(NAME));
     // Reports what a combined one leaves to its members, which is then read as though it were not there.
     let check = checks::read(table, file);
     let is_combined = check.combined.is_some();
     ProbeSpec {
-        name: table.required("name", &At(NAME)),
+        place: Spotted { value: (), spot: table.spot.clone() },
+        name,
         check,
         invert: table.or("invert", INVERT_DEFAULT, &Flag),
         address: if is_combined { None } else { table.optional("address", &ADDRESS) },
@@ -70,6 +77,8 @@ pub(crate) struct Probes {
     /// `None` where an issue says why.
     pub(crate) probes: Option<Vec<Probe>>,
     pub(crate) names: Names,
+    /// Where each of them stands.
+    pub(crate) places: Vec<Located<()>>,
     /// The files that were read.
     pub(crate) data_files: Vec<PathBuf>,
 }
@@ -93,17 +102,15 @@ impl Probes {
                 Some((spec, spec.build(&mut names, findings)?))
             })
             .collect();
+        let places = list.iter().map(|spec| findings.located(spec.place.clone())).collect();
         let is_nested_well = combined::check_nesting(&combined, findings);
         let combined: Vec<Option<Check>> =
             combined.into_iter().map(|found| found.map(|(_, check)| Check::Combined(check))).collect();
         let probes =
             list.into_iter().zip(combined).map(|(spec, combined)| build_probe(spec, combined, findings));
         let probes: Vec<Option<Probe>> = probes.collect();
-        Self {
-            probes: probes.into_iter().collect::<Option<_>>().filter(|_| is_nested_well),
-            names,
-            data_files,
-        }
+        let probes = probes.into_iter().collect::<Option<_>>().filter(|_| is_nested_well);
+        Self { probes, names, places, data_files }
     }
 
     /// The probe that a gateway names; reports a name that no probe has.
@@ -113,7 +120,7 @@ impl Probes {
 }
 
 fn build_probe(spec: ProbeSpec, combined: Option<Check>, findings: &Findings<'_>) -> Option<Probe> {
-    let ProbeSpec { name, check, invert, address, timing, thresholds } = spec;
+    let ProbeSpec { name, check, invert, address, timing, thresholds, place: _ } = spec;
     let Timing { interval, fast_interval, timeout } = timing.build(findings);
     let (name, check, port) = (name?.value, check.check.or(combined)?, check.port?);
     Some(Probe { name, check, invert, port, address, interval, fast_interval, timeout, thresholds })

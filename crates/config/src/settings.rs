@@ -19,6 +19,8 @@ pub struct Settings {
     pub resolver: Resolver,
     /// `[health]`.
     pub health: Health,
+    /// Where each probe of the catalog stands, in its order: for who finds out that one cannot be run.
+    pub probes: Vec<Located<()>>,
     /// Files beside the configuration that were read: who serves watches them.
     pub data_files: Vec<PathBuf>,
 }

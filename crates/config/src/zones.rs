@@ -20,8 +20,9 @@ use crate::limits;
 use crate::reader::{Cursor, Kind, Many, Table};
 
 use contents::Contents;
+pub(crate) use rdata::to_wire;
 use records::RecordSpec;
-use types::RecordType;
+pub(crate) use types::{RecordType, type_names};
 
 /// Seconds of the SOA and NS records: a day would outlive a mistake, an hour costs little.
 const TTL_DEFAULT: u32 = 3600;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use meridian_config::{Issue, Loaded, Position, parse};
 use meridian_model::{
-    AllDown, Check, ClusterId, Coordinates, DomainName, EndpointName, FlapDamping, Hostname, Https, Policy,
-    Rollout, Share, TcpCheck, Thresholds, Track, Trial,
+    AllDown, Bounds, Check, ClusterId, Coordinates, DnsCheck, DnsTransport, DomainName, EndpointName, Finite,
+    FlapDamping, GrpcCheck, Hostname, Https, Policy, PrometheusCheck, Rollout, Share, TcpCheck, Thresholds,
+    Tls, Track, Trial,
 };
 
 /// Two clusters, a zone, and one gateway with what is given in it.
@@ -224,6 +225,83 @@ flap = { changes = 0 }
     let connects = Check::Tcp(TcpCheck { max_body: 65_536, ..TcpCheck::default() });
     assert_eq!((&tcp.check, tcp.port, tcp.timeout), (&connects, 443, Duration::from_millis(1500)));
     assert_eq!((tcp.fast_interval, &tcp.thresholds.flap), (Duration::from_millis(200), &None));
+}
+
+const SERVICES: &str = r#"
+version = 1
+[[probes]]
+name = "grpc"
+type = "grpc"
+host = "shop.example:444"
+[[probes]]
+name = "plain"
+type = "grpc"
+tls = false
+service = "shop"
+[[probes]]
+name = "echo"
+type = "icmp"
+[[probes]]
+name = "question"
+type = "dns"
+question = "Shop.example."
+[[probes]]
+name = "answer"
+type = "dns"
+port = 5353
+question = "example"
+record = "mx"
+transport = "tcp"
+expect = { rcode = ["NOERROR", "NXDOMAIN"], answer = ["10 mail"], authoritative = true }
+[[probes]]
+name = "load"
+type = "prometheus"
+url = "https://[2001:db8::1]:9090/prom"
+query = "up"
+expect = { max = 3, degraded_below = 0.5 }
+"#;
+
+#[test]
+fn probes_of_services_by_their_defaults_and_with_all_keys() {
+    let catalog = parse(SERVICES, Path::new("m.toml")).unwrap().catalog;
+    let ports: Vec<u16> = catalog.probes().iter().map(|probe| probe.port).collect();
+    assert_eq!(ports, [443, 80, 0, 53, 5353, 0]);
+    let [grpc, plain, echo, question, answer, load] = catalog.probes() else { panic!("six probes") };
+    let tls = Some(Tls { sni: Some("shop.example".into()), ..Tls::default() });
+    let check = GrpcCheck { tls, host: Some("shop.example:444".into()), service: "".into() };
+    assert_eq!(grpc.check, Check::Grpc(Box::new(check)));
+    let check = GrpcCheck { tls: None, host: None, service: "shop".into() };
+    assert_eq!(plain.check, Check::Grpc(Box::new(check)));
+    assert_eq!(echo.check, Check::Icmp);
+    let check = DnsCheck {
+        question: DomainName::parse("shop.example").unwrap(),
+        record_type: 1,
+        transport: DnsTransport::Udp,
+        rcodes: vec![0],
+        answer: Vec::new(),
+        authoritative: None,
+    };
+    assert_eq!(question.check, Check::Dns(Box::new(check)));
+    let check = DnsCheck {
+        question: DomainName::parse("example").unwrap(),
+        record_type: 15,
+        transport: DnsTransport::Tcp,
+        rcodes: vec![0, 3],
+        answer: vec![b"\x00\x0a\x04mail\x00"[..].into()],
+        authoritative: Some(true),
+    };
+    assert_eq!(answer.check, Check::Dns(Box::new(check)));
+    let check = PrometheusCheck {
+        url: "https://[2001:db8::1]:9090/prom".into(),
+        query: "up".into(),
+        headers: Vec::new(),
+        tls: Tls::default(),
+        wanted: Bounds { min: None, max: Finite::new(3.0) },
+        preferred: Bounds { min: Finite::new(0.5), max: None },
+    };
+    assert_eq!(load.check, Check::Prometheus(Box::new(check)));
+    assert_eq!(Finite::new(-0.0), Finite::new(0.0));
+    assert_eq!(Finite::new(f64::INFINITY), None);
 }
 
 #[test]

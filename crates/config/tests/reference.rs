@@ -19,7 +19,7 @@ fn loads_without_issues_or_warnings() {
     // But for the probes that are there to show the keys of their type.
     let unused = |warning: &Issue| warning.to_string().contains("warning: no gateway uses the probe");
     let (shown, others): (Vec<Issue>, Vec<Issue>) = loaded().warnings.into_iter().partition(unused);
-    assert_eq!((shown.len(), others), (5, vec![]));
+    assert_eq!((shown.len(), others), (9, vec![]));
 }
 
 #[test]
@@ -109,6 +109,9 @@ fn written_defaults_are_the_defaults() {
         "track = \"stable\"",
         "answer = \"addresses\"",
         "stale_for = \"10m\"",
+        "record = \"A\"",
+        "transport = \"udp\"",
+        "rcode = [\"NOERROR\"]",
         "unknown = \"deny\"\n",
         "conflict = \"strictest\"\n",
     ];
@@ -143,6 +146,10 @@ probes = [
     { type = "tls", zz = 1, expect = { zz = 1 } },
     { type = "file", zz = 1 },
     { type = "exec", zz = 1 },
+    { type = "grpc", zz = 1, expect = { zz = 1 } },
+    { type = "icmp", zz = 1 },
+    { type = "dns", zz = 1, expect = { zz = 1 } },
+    { type = "prometheus", zz = 1, expect = { zz = 1 } },
 ]
 health = { zz = 1 }
 [[gateways]]
@@ -166,5 +173,5 @@ residency = { zz = 1, rules = [ { zz = 1 } ] }
             assert!(written.iter().any(|form| text.contains(form)), "{key} is not in the reference");
         }
     }
-    assert_eq!(tables, 35, "{issues}");
+    assert_eq!(tables, 42, "{issues}");
 }

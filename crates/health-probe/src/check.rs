@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_model::{Check, HttpCheck, Probe, Verdict};
+use hickory_proto::rr::RecordType;
+use meridian_model::{Check, GrpcCheck, HttpCheck, Probe, Verdict};
 use tokio::time::{Instant, timeout};
 
+use crate::checks::type_name;
 use crate::limits::{CAUSE_ACTION_OCTETS_MAX, CAUSE_FINDING_OCTETS_MAX};
 
 //----------- Checker --------------------------------------------------------
@@ -82,7 +84,7 @@ impl Finding {
         }
     }
 
-    fn map(self, of: impl FnOnce(&str) -> String) -> Self {
+    pub(crate) fn map(self, of: impl FnOnce(&str) -> String) -> Self {
         match self {
             Self::Good => Self::Good,
             Self::Degraded(reason) => Self::Degraded(of(&reason)),
@@ -111,11 +113,16 @@ pub(crate) async fn run<C: Checker>(checker: &C, prepared: &Prepared<C::Ready>, 
     let found = match &prepared.ready {
         Ok(ready) => timeout(probe.timeout, checker.check(probe, ready, at))
             .await
-            .unwrap_or_else(|_elapsed| Finding::Failed(format!("no answer within {:?}", probe.timeout))),
-        Err(why) => Finding::Failed(why.clone()),
+            .unwrap_or_else(|_elapsed| nothing(probe, format!("no answer within {:?}", probe.timeout))),
+        Err(why) => nothing(probe, why.clone()),
     };
     let found = if probe.invert { inverted(found) } else { found };
     Outcome { finding: found.map(|found| cause(probe, at, found)), latency: started.elapsed() }
+}
+
+/// What it means that there is no answer: of somebody else who is asked about the address, nothing about it.
+fn nothing(probe: &Probe, why: String) -> Finding {
+    if probe.check.asks_another() { Finding::NoData(why) } else { Finding::Failed(why) }
 }
 
 /// What is found where a failure is wanted. Degraded is a success, and so not wanted.
@@ -138,8 +145,18 @@ pub(crate) fn cause(probe: &Probe, at: SocketAddr, finding: &str) -> String {
         Check::File(file) => format!("{} in {}", at.ip(), file.path.display()),
         Check::Exec(exec) => format!("{} for {}", exec.command.first().map_or("", |word| word), at.ip()),
         Check::Combined(_) => format!("the probes of {}", at.ip()),
+        Check::Grpc(grpc) => format!("gRPC health{} at {at}", service(grpc)),
+        Check::Icmp => format!("echo to {}", at.ip()),
+        Check::Dns(dns) => {
+            format!("query {} {} to {at}", dns.question, type_name(RecordType::from(dns.record_type)))
+        }
+        Check::Prometheus(query) => format!("query to {} about {}", query.url, at.ip()),
     };
     format!("{}: {}", shorten(&action, CAUSE_ACTION_OCTETS_MAX), shorten(finding, CAUSE_FINDING_OCTETS_MAX))
+}
+
+fn service(grpc: &GrpcCheck) -> String {
+    if grpc.service.is_empty() { String::new() } else { format!(" of {:?}", grpc.service) }
 }
 
 fn url(http: &HttpCheck, at: SocketAddr) -> String {

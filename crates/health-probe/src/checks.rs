@@ -1,8 +1,12 @@
 //! Checks over the network and on this machine.
 
 mod connect;
+mod dns;
 mod exec;
+mod grpc;
 mod http;
+mod icmp;
+mod prometheus;
 mod state_file;
 mod tcp;
 mod text;
@@ -12,13 +16,19 @@ use std::io;
 use std::net::SocketAddr;
 
 use meridian_model::{Check, Probe};
+use rustls::crypto::ring;
 
 use crate::checks::connect::{Connector, expiry};
+use crate::checks::dns::Dns;
 use crate::checks::exec::Command;
+use crate::checks::grpc::Grpc;
 use crate::checks::http::Http;
+use crate::checks::prometheus::Prometheus;
 use crate::checks::state_file::StateFile;
 use crate::checks::tcp::Tcp;
 use crate::{Checker, Finding};
+
+pub(crate) use dns::type_name;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +36,8 @@ mod tests;
 //----------- NetworkChecker -------------------------------------------------
 
 /// Connects to exactly the address it is given: no DNS, no proxy, and a new connection each time, so
-/// that every probe proves that the address accepts one.
+/// that every probe proves that the address accepts one. Only a `prometheus` probe asks another: its
+/// server, by name and over connections that are kept.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NetworkChecker;
 
@@ -41,6 +52,10 @@ enum Kind {
     Tls(Connector),
     File(StateFile),
     Exec(Command),
+    Grpc(Box<Grpc>),
+    Icmp,
+    Dns(Box<Dns>),
+    Prometheus(Box<Prometheus>),
 }
 
 impl Checker for NetworkChecker {
@@ -54,6 +69,10 @@ impl Checker for NetworkChecker {
             Check::File(file) => Kind::File(StateFile::new(file)),
             Check::Exec(exec) => Kind::Exec(Command::new(exec)),
             Check::Combined(_) => return Err("made of other probes, which are checked themselves".to_owned()),
+            Check::Grpc(grpc) => Kind::Grpc(Box::new(Grpc::new(grpc, probe.timeout)?)),
+            Check::Icmp => Kind::Icmp,
+            Check::Dns(dns) => Kind::Dns(Box::new(Dns::new(dns)?)),
+            Check::Prometheus(query) => Kind::Prometheus(Box::new(Prometheus::new(query, probe.timeout)?)),
         }))
     }
 
@@ -67,8 +86,32 @@ impl Checker for NetworkChecker {
             },
             Kind::File(file) => file.check(at.ip()).await,
             Kind::Exec(command) => command.check(at).await,
+            Kind::Grpc(grpc) => grpc.check(at).await,
+            Kind::Icmp => icmp::check(at.ip()).await,
+            Kind::Dns(dns) => dns.check(at).await,
+            Kind::Prometheus(query) => query.check(at).await,
         }
     }
+}
+
+/// Whether the kernel here lets this process do what a probe does, before anything is sent: so that
+/// it can be said at once, and not by verdicts that stay unknown.
+///
+/// # Errors
+/// What it would have to allow.
+pub fn permitted(probe: &Probe) -> Result<(), String> {
+    match probe.check {
+        Check::Icmp => icmp::permitted(),
+        _ => Ok(()),
+    }
+}
+
+/// Octets that a stranger cannot guess: by them a reply shows that its sender saw the request.
+fn random<const OCTETS: usize>() -> io::Result<[u8; OCTETS]> {
+    let mut octets = [0; OCTETS];
+    let source = ring::default_provider().secure_random;
+    source.fill(&mut octets).map_err(|_| io::Error::other("no random octets on this machine"))?;
+    Ok(octets)
 }
 
 //----------- What was found -------------------------------------------------

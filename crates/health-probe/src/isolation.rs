@@ -190,5 +190,6 @@ fn probed(catalog: &Catalog) -> Vec<(usize, TargetId)> {
 /// Whether its failure says that the endpoint cannot be reached from here: not where failure is wanted, and
 /// not where somebody else is asked.
 fn sees_the_endpoint(probe: &Probe) -> bool {
-    !probe.invert && !matches!(probe.check, Check::File(_) | Check::Combined(_))
+    let is_here = !matches!(probe.check, Check::File(_) | Check::Combined(_));
+    is_here && !probe.invert && !probe.check.asks_another()
 }

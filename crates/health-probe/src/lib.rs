@@ -6,9 +6,10 @@
 //! and as [`meridian_model::Transition`]s, one a change.
 //!
 //! # What this crate does not do
-//! It does not know that DNS exists: it resolves no names and has no idea what a verdict is used
-//! for. It does not read the configuration or choose defaults, keeps nothing on disk, does not know who may
-//! override what, and does not hear other servers' verdicts.
+//! It does not know that our DNS exists: it resolves no names of targets and has no idea what a verdict
+//! is used for; a name server is a thing to check as any other. It does not read the configuration or choose
+//! defaults, keeps nothing on disk, does not know who may override what, and does not hear other servers'
+//! verdicts.
 //!
 //! # Invariants
 //! - A snapshot's verdicts are those of its own catalog, one a target, in its order.
@@ -37,7 +38,7 @@ mod timetable;
 mod tracker;
 
 pub use check::{Checker, Finding, Outcome};
-pub use checks::{NetworkChecker, Ready};
+pub use checks::{NetworkChecker, Ready, permitted};
 pub use counters::{Counters, Counts};
 pub use handle::{Handle, Settings, Snapshot, start};
 pub use overrides::{Timed, orders};

@@ -66,3 +66,17 @@ pub(crate) const STATE_FILE_OCTETS_MAX: u64 = 1 << 20;
 
 /// Octets of a command's output that are kept: enough for its first line.
 pub(crate) const COMMAND_OUTPUT_MAX: usize = 1024;
+
+/// Octets of a gRPC message: a serving status is two, and this leaves room for what a later protocol adds.
+pub(crate) const GRPC_MESSAGE_OCTETS_MAX: usize = 1024;
+
+/// Octets of a DNS answer over UDP: servers send 512 to a query without EDNS (RFC 1035 §4.2.1), and what is
+/// longer than this cannot be read and is passed over.
+pub(crate) const DNS_DATAGRAM_OCTETS_MAX: usize = 4096;
+
+/// Octets of Prometheus' response: some hundred samples. A query that gives more is too wide for a probe.
+pub(crate) const PROMETHEUS_OCTETS_MAX: usize = 64 * 1024;
+
+/// Connections to a Prometheus server that one probe keeps while they are not in use: checks are spread
+/// over the interval, so few are under way at once.
+pub(crate) const PROMETHEUS_IDLE_MAX: usize = 4;

@@ -40,6 +40,9 @@ enum Command {
     ///
     /// Ends with 0 when the file can be served, with 64 when not.
     Check {
+        /// Also try what probes need of this machine: what the kernel forbids, as ICMP, is an issue then.
+        #[arg(long)]
+        probe: bool,
         /// The configuration file.
         file: PathBuf,
     },
@@ -86,7 +89,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let line = Line::parse();
     let result = match line.command {
-        Command::Check { file } => check::run(&file),
+        Command::Check { probe, file } => check::run(&file, probe),
         Command::Explain(asked) => explain::run(&asked),
         Command::Diff(asked) => diff::run(&asked),
         Command::Prove(asked) => prove::run(&asked),

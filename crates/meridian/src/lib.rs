@@ -20,6 +20,7 @@ mod explain;
 mod load;
 mod logs;
 mod page;
+mod probes;
 mod prove;
 pub mod publish;
 mod serve;

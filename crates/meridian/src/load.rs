@@ -8,8 +8,8 @@ use meridian_dns::Ground;
 use meridian_geoip::{DatabaseError, Locality};
 use meridian_model::Network;
 
-use crate::unreached;
 use crate::watch::Watch;
+use crate::{probes, unreached};
 
 /// A configuration that can be served.
 pub struct Loaded {
@@ -50,18 +50,29 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
         false => meridian_config::parse(&loaded.text, file)?,
     };
     let geoip = &loaded.settings.geoip;
-    let locality = locality(&geoip.databases, &geoip.networks).map_err(|errors| {
-        let mut each = database_issues(file, &geoip.databases, &errors).into_iter();
-        let first = each.next().unwrap_or_else(|| Issue::unreadable(file, "no place is known".to_owned()));
-        let mut issues = Issues::from(first);
-        issues.add(each);
-        issues
-    })?;
+    let mut issues = probes::never(file, &loaded.catalog, &loaded.settings.probes);
+    let locality = match locality(&geoip.databases, &geoip.networks) {
+        Ok(locality) if issues.is_empty() => locality,
+        Ok(_) => return Err(all(file, issues)),
+        Err(errors) => {
+            issues.extend(database_issues(file, &geoip.databases, &errors));
+            return Err(all(file, issues));
+        }
+    };
     let ground = Ground::new(Arc::new(loaded.catalog), Arc::new(locality), None)
         .map_err(|error| Issue::unreadable(file, error.to_string()))?;
     let meridian_config::Loaded { settings, mut warnings, text, .. } = loaded;
     warnings.extend(unreached::warnings(file, ground.catalog(), ground.locality()));
     Ok(Loaded { ground: Arc::new(ground), settings, warnings, watch, text })
+}
+
+/// What was found after the loader, of which there is something.
+fn all(file: &Path, issues: Vec<Issue>) -> Issues {
+    let mut each = issues.into_iter();
+    let first = each.next().unwrap_or_else(|| Issue::unreadable(file, "no place is known".to_owned()));
+    let mut issues = Issues::from(first);
+    issues.add(each);
+    issues
 }
 
 /// The issues of a file, and with them those of the databases that it names.

@@ -22,8 +22,9 @@ pub(crate) enum LogFormat {
 /// Lines that wait for standard error to take them; further ones are dropped and counted.
 const LINES_WAITING: usize = 8192;
 
-/// Libraries that would write a line for a packet that anyone can send: what matters of it is in ours.
-const SILENT: [&str; 2] = ["hickory_net", "hickory_resolver"];
+/// Libraries that would write a line for a packet that anyone can send, or several for each probe: what
+/// matters of it is in ours.
+const SILENT: [&str; 4] = ["hickory_net", "hickory_resolver", "hyper_util", "reqwest"];
 
 /// The logs of this process. When it is dropped, lines that wait have a moment to be written.
 pub(crate) struct Logs {

@@ -28,7 +28,8 @@ pub use catalog::{
     Target, TargetId, ZoneId,
 };
 pub use check::{
-    Check, CombinedCheck, ExecCheck, FileCheck, HttpCheck, HttpVersion, Identity, TcpCheck, TextMatch, Tls,
+    Bounds, Check, CombinedCheck, DnsCheck, DnsTransport, ExecCheck, FileCheck, Finite, GrpcCheck, HttpCheck,
+    HttpVersion, Identity, PrometheusCheck, TcpCheck, TextMatch, Tls,
 };
 pub use country::{Country, EEA, EU, countries, country};
 pub use forms::{IPV4_BLOCKS, embedded_ipv4, ipv4_block_of, meant_network};

@@ -3,11 +3,14 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-use meridian_model::{Check, ExecCheck, FileCheck, Hostname, HttpCheck, HttpVersion, TcpCheck, TextMatch};
+use meridian_model::{
+    Check, ExecCheck, FileCheck, GrpcCheck, Hostname, HttpCheck, HttpVersion, TcpCheck, TextMatch,
+};
 
 use super::combined::{self, AtLeast, CombinedSpec};
 use super::expect::{self, ExpectSpec};
 use super::tls::{self, TlsSpec};
+use super::{dns, prometheus};
 use crate::findings::Spotted;
 use crate::issue::any_of;
 use crate::kinds::{At, Choice, FilePath, Flag, List, Octets, Parsed, Section, Text, Whole};
@@ -16,12 +19,15 @@ use crate::reader::Table;
 
 const HTTP_PORT_DEFAULT: u16 = 80;
 const HTTPS_PORT_DEFAULT: u16 = 443;
+const DNS_PORT_DEFAULT: u16 = 53;
 const METHOD_DEFAULT: &str = "GET";
 const PATH_DEFAULT: &str = "/";
 /// A redirect is an answer; whether it is the wanted one is for `expect.status` to say.
 const REDIRECTS_DEFAULT: u8 = 0;
 /// A health page is short.
 pub(super) const MAX_BODY_DEFAULT: u32 = 64 * 1024;
+/// The server as a whole (gRPC's health protocol).
+const SERVICE_DEFAULT: &str = "";
 
 const PORT: Whole<u16> = Whole { min: 1, max: u16::MAX, unit: "" };
 const METHOD: Parsed<Box<str>> =
@@ -29,6 +35,8 @@ const METHOD: Parsed<Box<str>> =
 const PATH: Parsed<Box<str>> = Parsed { what: "a path that begins with \"/\"", parse: parse_path };
 const HOST: Parsed<Box<str>> =
     Parsed { what: "a host for the Host header, such as \"shop.example\"", parse: parse_host };
+const SERVICE: Parsed<Box<str>> =
+    Parsed { what: "the name of a gRPC service, such as \"shop.v1.Shop\"", parse: parse_service };
 const REDIRECTS: Whole<u8> = Whole { min: 0, max: limits::REDIRECTS, unit: "redirects" };
 const MAX_BODY: Whole<u32> = Whole { min: 1, max: limits::MAX_BODY, unit: "octets" };
 
@@ -43,6 +51,10 @@ enum Type {
     Tls,
     File,
     Exec,
+    Grpc,
+    Icmp,
+    Dns,
+    Prometheus,
     All,
     Any,
     AtLeast,
@@ -56,6 +68,10 @@ const TYPES: &[(&str, Type)] = &[
     ("tls", Type::Tls),
     ("file", Type::File),
     ("exec", Type::Exec),
+    ("grpc", Type::Grpc),
+    ("icmp", Type::Icmp),
+    ("dns", Type::Dns),
+    ("prometheus", Type::Prometheus),
     ("all", Type::All),
     ("any", Type::Any),
     ("at_least", Type::AtLeast),
@@ -63,29 +79,35 @@ const TYPES: &[(&str, Type)] = &[
 
 /// The keys that not every type has, with those that have it.
 const KEYS: &[(&str, &[Type])] = {
-    use Type::{All, Any, AtLeast as Count, Exec, File, Http, Http2, Https, Tcp, Tls};
+    use Type::{All, Any, AtLeast as Count, Dns, Exec, File, Grpc, Http, Http2, Https, Prometheus, Tcp, Tls};
     const WEB: &[Type] = &[Http, Https, Http2];
-    const OVER_TLS: &[Type] = &[Https, Http2, Tls];
+    const OVER_TLS: &[Type] = &[Https, Http2, Tls, Grpc, Prometheus];
     &[
-        ("port", &[Http, Https, Http2, Tcp, Tls, Exec]),
+        ("port", &[Http, Https, Http2, Tcp, Tls, Exec, Grpc, Dns, Prometheus]),
         ("method", WEB),
         ("path", WEB),
-        ("host", WEB),
-        ("headers", WEB),
+        ("host", &[Http, Https, Http2, Grpc]),
+        ("headers", &[Http, Https, Http2, Prometheus]),
         ("redirects", WEB),
         ("max_body", &[Http, Https, Http2, Tcp]),
-        ("tls", &[Http2]),
-        ("sni", OVER_TLS),
+        ("tls", &[Http2, Grpc]),
+        ("sni", &[Https, Http2, Tls, Grpc]),
         ("insecure", OVER_TLS),
         ("ca_file", OVER_TLS),
         ("cert_file", OVER_TLS),
         ("key_file", OVER_TLS),
         ("send", &[Tcp]),
-        ("expect", &[Http, Https, Http2, Tcp, Tls]),
+        ("expect", &[Http, Https, Http2, Tcp, Tls, Grpc, Dns, Prometheus]),
         ("file", &[File]),
         ("command", &[Exec]),
         ("probes", &[All, Any, Count]),
         ("count", &[Count]),
+        ("service", &[Grpc]),
+        ("question", &[Dns]),
+        ("record", &[Dns]),
+        ("transport", &[Dns]),
+        ("url", &[Prometheus]),
+        ("query", &[Prometheus]),
     ]
 };
 
@@ -149,6 +171,13 @@ impl Reading<'_, '_> {
                 let check = command.map(|command| Check::Exec(ExecCheck { command: command.value }));
                 (check, Some(self.table.or("port", 0, &PORT)))
             }
+            Type::Grpc => self.grpc(),
+            Type::Icmp => (Some(Check::Icmp), Some(0)),
+            Type::Dns => (dns::read(self.table), Some(self.table.or("port", DNS_PORT_DEFAULT, &PORT))),
+            Type::Prometheus => {
+                let check = prometheus::read(self.table, self.file, &mut self.data_files);
+                (check, Some(self.table.or("port", 0, &PORT)))
+            }
         };
         CheckSpec { check, port, combined, exec, data_files: self.data_files }
     }
@@ -165,9 +194,7 @@ impl Reading<'_, '_> {
             // Said already: the type has none of them.
             None
         } else {
-            for key in ["sni", "insecure", "ca_file", "cert_file", "key_file"] {
-                self.table.refused(key, &format!("no {key}: without TLS there is none"));
-            }
+            tls::refuse(self.table);
             None
         };
         let version = if self.kind == Type::Http2 { HttpVersion::Http2 } else { HttpVersion::Http1 };
@@ -206,6 +233,30 @@ impl Reading<'_, '_> {
         (Some(Check::Http(Box::new(check))), Some(port))
     }
 
+    fn grpc(&mut self) -> (Option<Check>, Option<u16>) {
+        let over_tls = self.table.or("tls", true, &Flag);
+        let tls = if over_tls {
+            Some(tls::read(self.table, self.file, &mut self.data_files))
+        } else {
+            tls::refuse(self.table);
+            None
+        };
+        let port = if over_tls { HTTPS_PORT_DEFAULT } else { HTTP_PORT_DEFAULT };
+        let port = self.table.or("port", port, &PORT);
+        let host = self.table.optional("host", &HOST);
+        let service = self.table.or("service", SERVICE_DEFAULT.into(), &SERVICE);
+        let read = |table: &mut Table<'_>| expect::certificate_days(table, over_tls);
+        let days = self.table.or("expect", 0, &Section { header: "[probes.expect]", read });
+        let name = host.as_deref().and_then(name_of);
+        let tls = match tls.map(|tls| build_tls(tls, name, days)) {
+            None => None,
+            Some(Some(tls)) => Some(tls),
+            // An issue says which file could not be read.
+            Some(None) => return (None, Some(port)),
+        };
+        (Some(Check::Grpc(Box::new(GrpcCheck { tls, host, service }))), Some(port))
+    }
+
     fn tcp(&mut self) -> Option<Check> {
         let send = Octets { what: "a text to send", most: limits::PROBE_TEXT_OCTETS };
         let send = self.table.optional("send", &send);
@@ -219,7 +270,7 @@ impl Reading<'_, '_> {
         let tls = tls::read(self.table, self.file, &mut self.data_files);
         let days = Section {
             header: "[probes.expect]",
-            read: |table: &mut Table<'_>| table.or("certificate_days", 0, &expect::CERTIFICATE_DAYS),
+            read: |table: &mut Table<'_>| expect::certificate_days(table, true),
         };
         let days = self.table.or("expect", 0, &days);
         build_tls(tls, None, days).map(Check::Tls)
@@ -270,8 +321,15 @@ fn parse_path(text: &str) -> Result<Box<str>, String> {
     }
 }
 
+fn parse_service(text: &str) -> Result<Box<str>, String> {
+    if text.len() > limits::SERVICE_OCTETS {
+        return Err(format!("longer than {} octets", limits::SERVICE_OCTETS));
+    }
+    if text.chars().any(char::is_control) { Err("with a control character".into()) } else { Ok(text.into()) }
+}
+
 /// A host with or without a port (RFC 9110 §7.2).
-fn parse_host(text: &str) -> Result<Box<str>, String> {
+pub(super) fn parse_host(text: &str) -> Result<Box<str>, String> {
     if text.contains('/') {
         return Err("write the host alone".into());
     }

@@ -16,7 +16,7 @@ const STATUS_DEFAULT: (u16, u16) = (200, 299);
 /// No certificate is too near its end.
 const CERTIFICATE_DAYS_DEFAULT: u32 = 0;
 
-pub(super) const CERTIFICATE_DAYS: Whole<u32> = Whole { min: 0, max: limits::CERTIFICATE_DAYS, unit: "days" };
+const CERTIFICATE_DAYS: Whole<u32> = Whole { min: 0, max: limits::CERTIFICATE_DAYS, unit: "days" };
 
 const TEXT: Text = Text { what: "a text", characters: limits::PROBE_TEXT_OCTETS };
 const FIELD_NAME: Parsed<Box<str>> =
@@ -53,12 +53,7 @@ pub(super) fn read(table: &mut Table<'_>, of: OfHttp) -> ExpectSpec {
         let body = Section { header: "[probes.expect.body]", read: |table: &mut Table<'_>| text(table) };
         let field = Section { header: "[[probes.expect.header]]", read: read_field };
         let fields = List { of: field, what: "header fields", min: 0, max: limits::FIELDS };
-        let days = if of.over_tls {
-            table.or("certificate_days", CERTIFICATE_DAYS_DEFAULT, &CERTIFICATE_DAYS)
-        } else {
-            table.refused("certificate_days", "no certificate_days: without TLS there is no certificate");
-            CERTIFICATE_DAYS_DEFAULT
-        };
+        let days = certificate_days(table, of.over_tls);
         ExpectSpec {
             status: table.or("status", vec![STATUS_DEFAULT], &status),
             body: table.optional("body", &body).flatten(),
@@ -67,6 +62,15 @@ pub(super) fn read(table: &mut Table<'_>, of: OfHttp) -> ExpectSpec {
         }
     };
     table.optional("expect", &Section { header: "[probes.expect]", read }).unwrap_or_else(default)
+}
+
+/// Reads `certificate_days`, which only a probe over TLS has.
+pub(super) fn certificate_days(table: &mut Table<'_>, over_tls: bool) -> u32 {
+    if over_tls {
+        return table.or("certificate_days", CERTIFICATE_DAYS_DEFAULT, &CERTIFICATE_DAYS);
+    }
+    table.refused("certificate_days", "no certificate_days: without TLS there is no certificate");
+    CERTIFICATE_DAYS_DEFAULT
 }
 
 /// Reads `contains` or `regex`, one of which must be there.

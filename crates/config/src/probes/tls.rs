@@ -55,6 +55,13 @@ pub(super) fn read(table: &mut Table<'_>, file: &Path, data_files: &mut Vec<Path
     })
 }
 
+/// Reports the keys about TLS where there is none.
+pub(super) fn refuse(table: &mut Table<'_>) {
+    for key in ["sni", "insecure", "ca_file", "cert_file", "key_file"] {
+        table.refused(key, &format!("no {key}: without TLS there is none"));
+    }
+}
+
 /// What a PEM file has, and how it begins (RFC 7468).
 type Marks = (&'static str, &'static [&'static str]);
 

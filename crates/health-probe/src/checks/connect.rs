@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use meridian_model::Tls;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use x509_parser::parse_x509_certificate;
 
+use super::text::shown;
 use crate::Finding;
 
 //----------- Connector ------------------------------------------------------
@@ -62,7 +63,8 @@ impl Connector {
     }
 }
 
-fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
+/// Of the one TLS provider.
+pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -73,7 +75,8 @@ fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
     };
     let Some((chain, key)) = &tls.identity else { return Ok(builder.with_no_client_auth()) };
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("key_file: {error}"))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("key_file: {}", pem_error(&error)))?;
     builder
         .with_client_auth_cert(certificates(chain, "cert_file")?, key)
         .map_err(|error| format!("cert_file and key_file: {error}"))
@@ -92,8 +95,19 @@ fn roots(tls: &Tls) -> Result<RootCertStore, String> {
 
 fn certificates(pem: &[u8], key: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let all = all.map_err(|error| format!("{key}: {error}"))?;
+    let all = all.map_err(|error| format!("{key}: {}", pem_error(&error)))?;
     if all.is_empty() { Err(format!("{key}: no certificate in it")) } else { Ok(all) }
+}
+
+/// In words; the library's own show octets as numbers.
+fn pem_error(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!("no \"-----END {}-----\" in it", String::from_utf8_lossy(end_marker))
+        }
+        pem::Error::IllegalSectionStart { line } => format!("a wrong line {}", shown(line)),
+        other => other.to_string(),
+    }
 }
 
 /// Takes every certificate (`insecure = true`), but still wants its key.

@@ -252,7 +252,7 @@ fn ranges(status: &[(u16, u16)]) -> String {
 //----------- Driving --------------------------------------------------------
 
 /// Runs an exchange together with the connection that carries it, in one task: both end with the probe.
-async fn drive<T>(connection: impl Future, exchange: impl Future<Output = T>) -> T {
+pub(super) async fn drive<T>(connection: impl Future, exchange: impl Future<Output = T>) -> T {
     let (mut connection, mut exchange) = (pin!(connection), pin!(exchange));
     tokio::select! {
         biased;
@@ -266,7 +266,7 @@ async fn drive<T>(connection: impl Future, exchange: impl Future<Output = T>) ->
 /// Tasks that HTTP/2 needs beside the probe's own. They end when the probe drops the last of these, so
 /// that a server that never lets go of a connection costs no more than the deadline.
 #[derive(Clone, Default)]
-struct Tasks(Arc<Mutex<JoinSet<()>>>);
+pub(super) struct Tasks(Arc<Mutex<JoinSet<()>>>);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
     fn execute(&self, task: F) {

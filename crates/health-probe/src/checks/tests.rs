@@ -16,7 +16,11 @@ use super::*;
 use crate::Outcome;
 use crate::check::{self, Prepared};
 
+mod dns;
+mod grpc;
+mod icmp;
 mod local;
+mod prometheus;
 mod tls;
 mod wanted;
 

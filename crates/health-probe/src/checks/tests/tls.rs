@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-type Pem = Arc<[u8]>;
+pub(super) type Pem = Arc<[u8]>;
 
 fn pem(text: &str) -> Pem {
     text.as_bytes().into()
@@ -22,21 +22,21 @@ fn pem(text: &str) -> Pem {
 
 //----------- Authorities and servers ------------------------------------------------
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> Pem {
+    pub(super) fn pem(&self) -> Pem {
         pem(&self.0.pem())
     }
 
     /// A certificate for a name or an address, with its key.
-    fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (Pem, Pem) {
+    pub(super) fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (Pem, Pem) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -44,6 +44,30 @@ impl Authority {
         let certificate = params.signed_by(&key, issuer).unwrap();
         (pem(&certificate.pem()), pem(&key.serialize_pem()))
     }
+}
+
+/// Ends TLS with this certificate, by ALPN for HTTP/2, and passes on to a server in clear text.
+pub(super) async fn terminate(identity: &(Pem, Pem), behind: SocketAddr) -> SocketAddr {
+    let chain = CertificateDer::pem_slice_iter(&identity.0).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&identity.1).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = builder.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let Ok(mut behind) = TcpStream::connect(behind).await else { return };
+                let _ended = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
+            });
+        }
+    });
+    address
 }
 
 /// Serves `GET` over HTTP/1.1 and HTTP/2 with this certificate; the body names the host and, over TLS,
@@ -103,7 +127,7 @@ fn over_tls(tls: Tls) -> HttpCheck {
     HttpCheck { tls: Some(tls), ..HttpCheck::default() }
 }
 
-fn trusting(authority: &Authority, sni: Option<&str>) -> Tls {
+pub(super) fn trusting(authority: &Authority, sni: Option<&str>) -> Tls {
     Tls { sni: sni.map(Into::into), roots: Some(authority.pem()), ..Tls::default() }
 }
 
@@ -116,7 +140,7 @@ fn failure(found: Finding) -> String {
     cause
 }
 
-const NAME: &str = "shop.example";
+pub(super) const NAME: &str = "shop.example";
 
 //----------- Who is trusted ------------------------------------------------------------
 
