@@ -1,6 +1,7 @@
 //! Checks over the network and on this machine.
 
 mod connect;
+mod descriptors;
 mod exec;
 mod http;
 mod state_file;
@@ -45,6 +46,10 @@ enum Kind {
 
 impl Checker for NetworkChecker {
     type Ready = Ready;
+
+    fn under_way_max(&self) -> usize {
+        descriptors::under_way_max()
+    }
 
     fn ready(&self, probe: &Probe) -> Result<Ready, String> {
         Ok(Ready(match &probe.check {

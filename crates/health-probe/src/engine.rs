@@ -138,7 +138,7 @@ impl<C: Checker> Engine<C> {
                 count(&self.counters.skipped, 1);
                 self.schedule(id, now);
             } else {
-                self.runner.submit(slot.start(id, now), now);
+                self.runner.submit(slot.start(id, now), due, now);
             }
         }
     }

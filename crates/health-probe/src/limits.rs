@@ -2,9 +2,22 @@
 
 use std::time::Duration;
 
-/// Probes under way at once. Each holds a socket, and 1,024 file descriptors is the usual soft
-/// limit of a process: half is left for whoever shares it. A probe beyond waits its turn and is counted.
-pub const PROBES_UNDER_WAY_MAX: usize = 512;
+/// Probes under way at once where a checker does not say how many. Each may hold a socket, and 1,024 file
+/// descriptors is the usual soft limit of a process: half is left for whoever shares it.
+pub const PROBES_UNDER_WAY_DEFAULT: usize = 512;
+
+/// Probes under way at once where descriptors abound. 10,000 targets at a second, of which half take their
+/// half second, are 2,500; and with a [`RESPONSE_HEAD_OCTETS_MAX`] each all of them hold 256 MiB at most.
+pub const PROBES_UNDER_WAY_MAX: usize = 4096;
+
+/// Probes under way to one address, whatever their ports: what is behind it is often one load balancer,
+/// which must not be hit by a burst, and a host that swallows packets keeps each probe for its whole
+/// timeout: it must not take the places of others. A probe beyond waits its turn and is counted.
+pub const PROBES_OF_ADDRESS_MAX: usize = 16;
+
+/// Connections kept between probes (`keep_alive`), where descriptors abound: with some 16 KiB of buffers each
+/// they hold 256 MiB at most. Beyond it a probe closes its connection.
+pub const CONNECTIONS_KEPT_MAX: usize = 16_384;
 
 /// The shortest interval that is kept; one below counts as this. Keeps a wrong catalog from
 /// turning the probes into a flood.

@@ -1,7 +1,7 @@
 //! Many targets: limits, bursts, and work that does not depend on the weather.
 
 use super::*;
-use crate::limits::PROBES_UNDER_WAY_MAX;
+use crate::limits::PROBES_UNDER_WAY_DEFAULT;
 
 #[tokio::test(start_paused = true)]
 async fn no_more_than_the_limit_are_under_way() {
@@ -10,7 +10,7 @@ async fn no_more_than_the_limit_are_under_way() {
     script.tell_all(&targets, Answer::Hangs);
     let mut run = Run::start(&catalog(probe(), &targets), &script);
     run.next_snapshot().await;
-    assert_eq!(script.0.lock().unwrap().under_way_max, PROBES_UNDER_WAY_MAX);
+    assert_eq!(script.0.lock().unwrap().under_way_max, PROBES_UNDER_WAY_DEFAULT);
     assert_eq!(run.snapshots.borrow().as_ref().unwrap().verdicts.len(), 1500);
     let late = run.counts().late;
     assert!(late >= 988, "{late}");
@@ -76,7 +76,8 @@ async fn a_bad_day_costs_what_a_good_day_costs() {
         script.tell_all(&targets[..down], Answer::Down);
         let run = Run::after_first_round(&catalog(probe(), &targets), &script).await;
         pass(SECOND * 30).await;
-        let Counts { probes, failed: _, late, skipped, transitions, held: _, snapshots } = run.counts();
+        let Counts { probes, failed: _, late, crowded: _, skipped, transitions, held: _, snapshots } =
+            run.counts();
         costs.push((probes, late, skipped, transitions, snapshots));
     }
     assert_eq!(costs[0], costs[1]);
