@@ -4,6 +4,7 @@ mod connect;
 mod descriptors;
 mod exec;
 mod http;
+mod shortage;
 mod state_file;
 mod tcp;
 mod text;
@@ -17,6 +18,7 @@ use meridian_model::{Check, Probe};
 use crate::checks::connect::{Connector, expiry};
 use crate::checks::exec::Command;
 use crate::checks::http::Http;
+use crate::checks::shortage::shortage;
 use crate::checks::state_file::StateFile;
 use crate::checks::tcp::Tcp;
 use crate::{Checker, Finding};
@@ -26,8 +28,8 @@ mod tests;
 
 //----------- NetworkChecker -------------------------------------------------
 
-/// Connects to exactly the address it is given: no DNS, no proxy, and a new connection each time, so
-/// that every probe proves that the address accepts one.
+/// Connects to exactly the address it is given: no DNS, no proxy, and unless `keep_alive` says otherwise a new
+/// connection each time, so that every probe proves that the address accepts one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NetworkChecker;
 
@@ -53,7 +55,7 @@ impl Checker for NetworkChecker {
 
     fn ready(&self, probe: &Probe) -> Result<Ready, String> {
         Ok(Ready(match &probe.check {
-            Check::Http(http) => Kind::Http(Box::new(Http::new(http)?)),
+            Check::Http(http) => Kind::Http(Box::new(Http::new(http, probe.timeout)?)),
             Check::Tcp(tcp) => Kind::Tcp(Tcp::new(tcp)?),
             Check::Tls(tls) => Kind::Tls(Connector::new(Some(tls), &[])?),
             Check::File(file) => Kind::File(StateFile::new(file)),
@@ -67,7 +69,7 @@ impl Checker for NetworkChecker {
             Kind::Tcp(tcp) => tcp.check(at).await,
             Kind::Tls(connector) => match connector.connect(at).await {
                 Ok(stream) => expiry(&stream, connector.certificate_days).unwrap_or(Finding::Good),
-                Err(error) => Finding::Failed(finding(&error)),
+                Err(error) => failure(&error),
             },
             Kind::File(file) => file.check(at.ip()).await,
             Kind::Exec(command) => command.check(at).await,
@@ -77,12 +79,24 @@ impl Checker for NetworkChecker {
 
 //----------- What was found -------------------------------------------------
 
+/// What an error says of the address: that it does not serve, or nothing where this process itself is short
+/// of something.
+fn failure(error: &(dyn Error + 'static)) -> Finding {
+    let short = innermost(error).downcast_ref().and_then(shortage);
+    short.unwrap_or_else(|| Finding::Failed(finding(error)))
+}
+
 /// The innermost error, which says what happened and not which layer passed it on.
-fn finding(error: &(dyn Error + 'static)) -> String {
+fn innermost<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
+    innermost
+}
+
+fn finding(error: &(dyn Error + 'static)) -> String {
+    let innermost = innermost(error);
     match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
         Some(io::ErrorKind::ConnectionReset) => "connection reset".to_owned(),

@@ -19,6 +19,16 @@ pub const PROBES_OF_ADDRESS_MAX: usize = 16;
 /// they hold 256 MiB at most. Beyond it a probe closes its connection.
 pub const CONNECTIONS_KEPT_MAX: usize = 16_384;
 
+/// The longest that a connection waits for its next check. Translators and balancers on the way forget what is
+/// silent for some minutes, often without a word, and then a probe over it would find nobody.
+pub const CONNECTION_KEPT_FOR_MAX: Duration = Duration::from_mins(1);
+
+/// Octets of a response that nobody wants and that are read only to keep its connection.
+pub const KEPT_REST_OCTETS_MAX: usize = 64 * 1024;
+
+/// How long they are waited for, at most; and no longer than half of the time that the probe has left.
+pub const KEPT_REST_WAIT_MAX: Duration = Duration::from_millis(100);
+
 /// The shortest interval that is kept; one below counts as this. Keeps a wrong catalog from
 /// turning the probes into a flood.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(50);

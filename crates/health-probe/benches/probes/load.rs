@@ -98,7 +98,7 @@ fn probe(kind: Kind, port: u16) -> Probe {
     let http = HttpCheck { path: "/healthz".into(), ..HttpCheck::default() };
     let check = match kind {
         Kind::Http => Check::Http(Box::new(http)),
-        Kind::KeepAlive => Check::Http(Box::new(http)),
+        Kind::KeepAlive => Check::Http(Box::new(HttpCheck { keep_alive: true, ..http })),
         Kind::Tcp => Check::Tcp(TcpCheck::default()),
     };
     Probe {

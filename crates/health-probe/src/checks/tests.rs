@@ -16,7 +16,10 @@ use super::*;
 use crate::Outcome;
 use crate::check::{self, Prepared};
 
+mod hostile;
+mod kept;
 mod local;
+mod shortage;
 mod tls;
 mod wanted;
 

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-type Pem = Arc<[u8]>;
+pub(super) type Pem = Arc<[u8]>;
 
 fn pem(text: &str) -> Pem {
     text.as_bytes().into()
@@ -22,10 +22,10 @@ fn pem(text: &str) -> Pem {
 
 //----------- Authorities and servers ------------------------------------------------
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
@@ -36,7 +36,7 @@ impl Authority {
     }
 
     /// A certificate for a name or an address, with its key.
-    fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (Pem, Pem) {
+    pub(super) fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (Pem, Pem) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -48,7 +48,7 @@ impl Authority {
 
 /// Serves `GET` over HTTP/1.1 and HTTP/2 with this certificate; the body names the host and, over TLS,
 /// the name that was asked for. `clients`: whose certificates a client must show.
-async fn https(identity: &(Pem, Pem), clients: Option<&Authority>) -> SocketAddr {
+pub(super) async fn https(identity: &(Pem, Pem), clients: Option<&Authority>) -> SocketAddr {
     let chain = CertificateDer::pem_slice_iter(&identity.0).collect::<Result<_, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_slice(&identity.1).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -103,7 +103,7 @@ fn over_tls(tls: Tls) -> HttpCheck {
     HttpCheck { tls: Some(tls), ..HttpCheck::default() }
 }
 
-fn trusting(authority: &Authority, sni: Option<&str>) -> Tls {
+pub(super) fn trusting(authority: &Authority, sni: Option<&str>) -> Tls {
     Tls { sni: sni.map(Into::into), roots: Some(authority.pem()), ..Tls::default() }
 }
 
