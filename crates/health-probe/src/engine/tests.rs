@@ -15,6 +15,7 @@ use self::logs::Lines;
 use super::*;
 use crate::{Counts, Handle, start};
 
+mod hostile;
 mod hosts;
 mod load;
 mod logs;
