@@ -66,7 +66,8 @@ impl Place {
         let max = descriptors::kept_max();
         let taken = PLACES_TAKEN
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| (taken < max).then_some(taken + 1));
-        taken.is_ok().then_some(Self)
+        // Made only then: one that is dropped gives a place back.
+        taken.is_ok().then(|| Self)
     }
 }
 

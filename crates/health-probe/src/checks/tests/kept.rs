@@ -12,22 +12,22 @@ use crate::limits::CONNECTION_KEPT_FOR_MAX;
 
 /// What a server does with the next request of a connection.
 #[derive(Clone, Copy, Debug)]
-enum Does {
+pub(super) enum Does {
     Answers(&'static str),
     /// And closes.
     Ends(&'static str),
 }
 
-struct Counting {
-    at: SocketAddr,
+pub(super) struct Counting {
+    pub(super) at: SocketAddr,
     accepted: Arc<AtomicUsize>,
 }
 
 impl Counting {
-    /// Does the first with the first request of a connection, and so on; the last with all after it.
-    async fn start(does: &'static [Does]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
+    /// On every address of 127.0.0.0/8. Does the first with the first request of a connection, and so on; the last with all after it.
+    pub(super) async fn start(does: &'static [Does]) -> Self {
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let at = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
         let accepted = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&accepted);
         tokio::spawn(async move {
@@ -68,7 +68,7 @@ impl Counting {
         Self { at, accepted }
     }
 
-    fn accepted(&self) -> usize {
+    pub(super) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
 }
