@@ -121,11 +121,21 @@ impl Meridian {
     /// When it does not get ready; its log is in the message.
     #[must_use]
     pub fn serve(config: &str) -> Self {
+        Self::serve_in(config, &[])
+    }
+
+    /// As [`Meridian::serve`], with further variables in its environment.
+    ///
+    /// # Panics
+    /// When it does not get ready; its log is in the message.
+    #[must_use]
+    pub fn serve_in(config: &str, environment: &[(&str, &str)]) -> Self {
         let folder = scratch();
         let file = folder.join("meridian.toml");
         std::fs::write(&file, config).expect("the configuration is written");
         let mut command = Command::new(binary());
         command.args(["serve", "--log-format", "json", "--log-level", "debug", "--config"]).arg(&file);
+        command.envs(environment.iter().copied());
         let mut meridian = Self::start(command, folder);
         meridian.wait_for("ready", |line| line["message"] == "ready");
         let listening = meridian.seen.iter().filter(|line| line["message"] == "listening");

@@ -69,6 +69,9 @@ pub(crate) const RESOLVER_MIN_TTL_MIN: Duration = Duration::from_secs(1);
 /// The longest: a load balancer that moves must be followed within minutes.
 pub(crate) const RESOLVER_MIN_TTL_MAX: Duration = Duration::from_secs(300);
 
+/// Prefixes that names may lead into although they are guarded: there are hardly more of those.
+pub(crate) const RESOLVER_ALLOW: usize = 32;
+
 /// Zones: as for gateways, of which each zone has one at least.
 pub(crate) const ZONES: usize = 100_000;
 

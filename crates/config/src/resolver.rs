@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::findings::{Findings, Spotted};
+use crate::geoip::parse_prefix;
 use crate::kinds::{At, List, Parsed, Section, Span};
 use crate::limits;
 use crate::reader::Table;
@@ -20,17 +23,22 @@ const SERVER: Parsed<SocketAddr> = Parsed {
     parse: parse_server,
 };
 
+const ALLOW: Parsed<IpNet> =
+    Parsed { what: "a prefix, such as \"127.0.0.0/8\" or \"fe80::/10\"", parse: parse_prefix };
+
 /// `[resolver]` as written.
 #[derive(Default)]
 pub(crate) struct ResolverSpec {
     servers: Vec<Spotted<SocketAddr>>,
     timeout: Option<Duration>,
     min_ttl: Option<Duration>,
+    allow: Vec<Spotted<IpNet>>,
 }
 
 /// Reads `[resolver]`.
 pub(crate) fn read(root: &mut Table<'_>) -> ResolverSpec {
     let servers = List { of: At(SERVER), what: "addresses", min: 0, max: limits::RESOLVERS };
+    let allow = List { of: At(ALLOW), what: "prefixes", min: 0, max: limits::RESOLVER_ALLOW };
     let read = |table: &mut Table<'_>| ResolverSpec {
         servers: table.or("servers", Vec::new(), &servers),
         timeout: table.optional(
@@ -41,6 +49,7 @@ pub(crate) fn read(root: &mut Table<'_>) -> ResolverSpec {
             "min_ttl",
             &Span { min: limits::RESOLVER_MIN_TTL_MIN, max: limits::RESOLVER_MIN_TTL_MAX },
         ),
+        allow: table.or("allow", Vec::new(), &allow),
     };
     root.or("resolver", ResolverSpec::default(), &Section { header: "[resolver]", read })
 }
@@ -59,18 +68,25 @@ fn parse_server(text: &str) -> Result<SocketAddr, String> {
     Err(reason.into())
 }
 
-/// Builds the section and checks that no server stands twice.
+/// Builds the section and checks that no server and no prefix stands twice.
 pub(crate) fn build(spec: ResolverSpec, findings: &Findings<'_>) -> Resolver {
-    let ResolverSpec { servers, timeout, min_ttl } = spec;
+    let ResolverSpec { servers, timeout, min_ttl, allow } = spec;
     let mut seen = HashSet::new();
     for server in &servers {
         if !seen.insert(server.value) {
             findings.mistake(&server.spot, "each resolver once", format_args!("{} again", server.value));
         }
     }
+    let mut seen = HashSet::new();
+    for prefix in &allow {
+        if !seen.insert(prefix.value) {
+            findings.mistake(&prefix.spot, "each prefix once", format_args!("{} again", prefix.value));
+        }
+    }
     Resolver {
         servers: servers.into_iter().map(|server| server.value).collect(),
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         min_ttl: min_ttl.unwrap_or(MIN_TTL_DEFAULT),
+        allow: allow.into_iter().map(|prefix| prefix.value).collect(),
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use meridian_model::Network;
 
 use crate::Located;
@@ -56,6 +57,8 @@ pub struct Resolver {
     pub timeout: Duration,
     /// How soon a name is resolved again at the earliest, whatever its TTL.
     pub min_ttl: Duration,
+    /// Where names may lead although it is loopback, link-local or a metadata address; none twice.
+    pub allow: Vec<IpNet>,
 }
 
 /// `[health]`: what holds for all probes.

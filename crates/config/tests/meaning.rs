@@ -155,11 +155,13 @@ fn resolvers() {
     let by_default = parse("version = 1\n", Path::new("m.toml")).unwrap().settings.resolver;
     assert_eq!(by_default, resolver(""));
     assert_eq!(by_default.servers, []);
+    assert_eq!(by_default.allow, []);
     assert_eq!((by_default.timeout, by_default.min_ttl), (Duration::from_secs(2), Duration::from_secs(5)));
     let written = resolver(
         "servers = [\"127.0.0.53:5353\", \"192.0.2.1\", \"2001:db8::1\", \"[2001:db8::2]:54\"]\n\
-         timeout = \"100ms\"\nmin_ttl = \"5m\"",
+         timeout = \"100ms\"\nmin_ttl = \"5m\"\nallow = [\"127.0.0.0/8\", \"::1/128\"]",
     );
+    assert_eq!(written.allow, ["127.0.0.0/8", "::1/128"].map(|prefix| prefix.parse().unwrap()));
     let servers: Vec<String> = written.servers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["127.0.0.53:5353", "192.0.2.1:53", "[2001:db8::1]:53", "[2001:db8::2]:54"]);
     assert_eq!((written.timeout, written.min_ttl), (Duration::from_millis(100), Duration::from_secs(300)));

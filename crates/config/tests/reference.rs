@@ -72,6 +72,7 @@ fn commented_defaults_are_the_defaults() {
         "# servers = ",
         "# timeout = ",
         "# min_ttl = ",
+        "# allow = ",
         "# fast_interval = ",
         "# forgive = ",
         "# rise_for = ",

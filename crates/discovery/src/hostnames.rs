@@ -11,6 +11,7 @@ mod handle;
 mod hickory;
 mod lookup;
 mod name;
+mod refused;
 mod ttl;
 
 pub use counters::{Counters, Counts};

@@ -9,7 +9,7 @@ use meridian_model::{Check, GrpcCheck, HttpCheck, Probe, Verdict};
 use tokio::time::{Instant, timeout};
 
 use crate::checks::type_name;
-use crate::limits::{CAUSE_ACTION_OCTETS_MAX, CAUSE_FINDING_OCTETS_MAX};
+use crate::limits::{CAUSE_ACTION_OCTETS_MAX, CAUSE_FINDING_OCTETS_MAX, PROBES_UNDER_WAY_DEFAULT};
 
 //----------- Checker --------------------------------------------------------
 
@@ -17,6 +17,11 @@ use crate::limits::{CAUSE_ACTION_OCTETS_MAX, CAUSE_FINDING_OCTETS_MAX};
 pub trait Checker: Send + Sync + 'static {
     /// What is made of a probe once, and used for all its checks.
     type Ready: Send + Sync + 'static;
+
+    /// How many checks may be under way at once: as many as what they hold allows.
+    fn under_way_max(&self) -> usize {
+        PROBES_UNDER_WAY_DEFAULT
+    }
 
     /// Makes a probe ready.
     ///

@@ -1,12 +1,14 @@
 //! Checks over the network and on this machine.
 
 mod connect;
+mod descriptors;
 mod dns;
 mod exec;
 mod grpc;
 mod http;
 mod icmp;
 mod prometheus;
+mod shortage;
 mod state_file;
 mod tcp;
 mod text;
@@ -24,6 +26,7 @@ use crate::checks::exec::Command;
 use crate::checks::grpc::Grpc;
 use crate::checks::http::Http;
 use crate::checks::prometheus::Prometheus;
+use crate::checks::shortage::shortage;
 use crate::checks::state_file::StateFile;
 use crate::checks::tcp::Tcp;
 use crate::{Checker, Finding};
@@ -35,9 +38,9 @@ mod tests;
 
 //----------- NetworkChecker -------------------------------------------------
 
-/// Connects to exactly the address it is given: no DNS, no proxy, and a new connection each time, so
-/// that every probe proves that the address accepts one. Only a `prometheus` probe asks another: its
-/// server, by name and over connections that are kept.
+/// Connects to exactly the address it is given: no DNS, no proxy, and unless `keep_alive` says otherwise a new
+/// connection each time, so that every probe proves that the address accepts one. Only a `prometheus` probe
+/// asks another: its server, by name and over connections that are kept.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NetworkChecker;
 
@@ -61,9 +64,13 @@ enum Kind {
 impl Checker for NetworkChecker {
     type Ready = Ready;
 
+    fn under_way_max(&self) -> usize {
+        descriptors::under_way_max()
+    }
+
     fn ready(&self, probe: &Probe) -> Result<Ready, String> {
         Ok(Ready(match &probe.check {
-            Check::Http(http) => Kind::Http(Box::new(Http::new(http)?)),
+            Check::Http(http) => Kind::Http(Box::new(Http::new(http, probe.timeout)?)),
             Check::Tcp(tcp) => Kind::Tcp(Tcp::new(tcp)?),
             Check::Tls(tls) => Kind::Tls(Connector::new(Some(tls), &[])?),
             Check::File(file) => Kind::File(StateFile::new(file)),
@@ -82,7 +89,7 @@ impl Checker for NetworkChecker {
             Kind::Tcp(tcp) => tcp.check(at).await,
             Kind::Tls(connector) => match connector.connect(at).await {
                 Ok(stream) => expiry(&stream, connector.certificate_days).unwrap_or(Finding::Good),
-                Err(error) => Finding::Failed(finding(&error)),
+                Err(error) => failure(&error),
             },
             Kind::File(file) => file.check(at.ip()).await,
             Kind::Exec(command) => command.check(at).await,
@@ -116,12 +123,24 @@ fn random<const OCTETS: usize>() -> io::Result<[u8; OCTETS]> {
 
 //----------- What was found -------------------------------------------------
 
+/// What an error says of the address: that it does not serve, or nothing where this process itself is short
+/// of something.
+fn failure(error: &(dyn Error + 'static)) -> Finding {
+    let short = innermost(error).downcast_ref().and_then(shortage);
+    short.unwrap_or_else(|| Finding::Failed(finding(error)))
+}
+
 /// The innermost error, which says what happened and not which layer passed it on.
-fn finding(error: &(dyn Error + 'static)) -> String {
+fn innermost<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
+    innermost
+}
+
+fn finding(error: &(dyn Error + 'static)) -> String {
+    let innermost = innermost(error);
     match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
         Some(io::ErrorKind::ConnectionReset) => "connection reset".to_owned(),

@@ -2,12 +2,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::lateness::{Lateness, LatenessCounters};
+
 /// Counts since the start, written by the engine and read by anybody at any time.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub(crate) probes: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) late: AtomicU64,
+    pub(crate) crowded: AtomicU64,
+    pub(crate) lateness: LatenessCounters,
     pub(crate) skipped: AtomicU64,
     pub(crate) transitions: AtomicU64,
     pub(crate) held: AtomicU64,
@@ -23,8 +27,10 @@ pub struct Counts {
     pub probes: u64,
     /// Those of them that failed.
     pub failed: u64,
-    /// Probes that waited because [`crate::limits::PROBES_UNDER_WAY_MAX`] were under way.
+    /// Probes that waited because [`crate::Checker::under_way_max`] were under way.
     pub late: u64,
+    /// Probes that waited because [`crate::limits::PROBES_OF_ADDRESS_MAX`] of their address were under way.
+    pub crowded: u64,
     /// Beats without a probe, because the beat before, a wait or a stopped process took longer
     /// than an interval.
     pub skipped: u64,
@@ -44,19 +50,26 @@ impl Counters {
     /// The values now. Each is exact; a reader may see one move before another.
     #[must_use]
     pub fn read(&self) -> Counts {
-        let Self { probes, failed, late, skipped, transitions, held, snapshots, isolations, isolated } = self;
+        let Self { probes, failed, late, crowded, skipped, transitions, held, snapshots, .. } = self;
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             probes: value(probes),
             failed: value(failed),
             late: value(late),
+            crowded: value(crowded),
             skipped: value(skipped),
             transitions: value(transitions),
             held: value(held),
             snapshots: value(snapshots),
-            isolations: value(isolations),
-            isolated: value(isolated),
+            isolations: value(&self.isolations),
+            isolated: value(&self.isolated),
         }
+    }
+
+    /// How late probes started.
+    #[must_use]
+    pub fn lateness(&self) -> Lateness {
+        self.lateness.read()
     }
 }
 

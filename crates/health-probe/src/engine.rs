@@ -159,7 +159,7 @@ impl<C: Checker> Engine<C> {
             self.due.pop();
             let Some(slot) = self.slots.get_mut(&id) else { continue };
             match slot.start(id, due, now) {
-                Some(job) => self.runner.submit(job, now),
+                Some(job) => self.runner.submit(job, due, now),
                 None => {
                     count(&self.counters.skipped, 1);
                     self.schedule(id, now);

@@ -13,8 +13,8 @@
 //!
 //! # Invariants
 //! - A snapshot's verdicts are those of its own catalog, one a target, in its order.
-//! - A target has at most one probe under way, and all targets together at most
-//!   [`limits::PROBES_UNDER_WAY_MAX`].
+//! - A target has at most one probe under way, an address at most [`limits::PROBES_OF_ADDRESS_MAX`], and
+//!   all together at most [`Checker::under_way_max`].
 //! - No probe costs more than its timeout, whatever the other side does.
 //! - One task owns every tracker, so nothing here needs a lock.
 //! - The cost of a snapshot depends on the number of targets, never on how many changed.
@@ -29,6 +29,7 @@ mod flaps;
 mod generation;
 mod handle;
 mod isolation;
+mod lateness;
 pub mod limits;
 mod overrides;
 mod runner;
@@ -41,6 +42,7 @@ pub use check::{Checker, Finding, Outcome};
 pub use checks::{NetworkChecker, Ready, permitted};
 pub use counters::{Counters, Counts};
 pub use handle::{Handle, Settings, Snapshot, start};
+pub use lateness::{LATENESS_BOUNDS, Lateness};
 pub use overrides::{Timed, orders};
 pub use status::{EndpointStatus, LastOutcome, OverrideStatus, ProbedStatus, Report};
 pub use tracker::{Change, Event, Held, Tracker};

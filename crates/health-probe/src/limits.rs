@@ -2,9 +2,32 @@
 
 use std::time::Duration;
 
-/// Probes under way at once. Each holds a socket, and 1,024 file descriptors is the usual soft
-/// limit of a process: half is left for whoever shares it. A probe beyond waits its turn and is counted.
-pub const PROBES_UNDER_WAY_MAX: usize = 512;
+/// Probes under way at once where a checker does not say how many. Each may hold a socket, and 1,024 file
+/// descriptors is the usual soft limit of a process: half is left for whoever shares it.
+pub const PROBES_UNDER_WAY_DEFAULT: usize = 512;
+
+/// Probes under way at once where descriptors abound. 10,000 targets at a second, of which half take their
+/// half second, are 2,500; and with a [`RESPONSE_HEAD_OCTETS_MAX`] each all of them hold 256 MiB at most.
+pub const PROBES_UNDER_WAY_MAX: usize = 4096;
+
+/// Probes under way to one address, whatever their ports: what is behind it is often one load balancer,
+/// which must not be hit by a burst, and a host that swallows packets keeps each probe for its whole
+/// timeout: it must not take the places of others. A probe beyond waits its turn and is counted.
+pub const PROBES_OF_ADDRESS_MAX: usize = 16;
+
+/// Connections kept between probes (`keep_alive`), where descriptors abound: measured at 28 KB of buffers each,
+/// they hold 230 MB. Beyond it a probe closes its connection.
+pub const CONNECTIONS_KEPT_MAX: usize = 8192;
+
+/// The longest that a connection waits for its next check. Translators and balancers on the way forget what is
+/// silent for some minutes, often without a word, and then a probe over it would find nobody.
+pub const CONNECTION_KEPT_FOR_MAX: Duration = Duration::from_mins(1);
+
+/// Octets of a response that nobody wants and that are read only to keep its connection.
+pub const KEPT_REST_OCTETS_MAX: usize = 64 * 1024;
+
+/// How long they are waited for, at most; and no longer than half of the time that the probe has left.
+pub const KEPT_REST_WAIT_MAX: Duration = Duration::from_millis(100);
 
 /// The shortest interval that is kept; one below counts as this. Keeps a wrong catalog from
 /// turning the probes into a flood.

@@ -14,6 +14,7 @@
 mod check;
 mod command;
 mod demo;
+mod descriptors;
 mod diff;
 mod exit;
 mod explain;

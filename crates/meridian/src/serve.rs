@@ -11,10 +11,10 @@ use meridian_health_probe::{self as health_probe, Handle, NetworkChecker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::exit;
 use crate::load::{Loaded, load};
 use crate::publish::Publisher;
 use crate::supply::{Requester, Supply, requests};
+use crate::{descriptors, exit};
 
 /// How long connections may take to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -30,6 +30,7 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<u8> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(serve(config, loaded))?;
     Ok(exit::OK)

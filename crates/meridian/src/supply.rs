@@ -53,7 +53,8 @@ impl Supply {
         let resolver = &settings.resolver;
         let lookup = HickoryLookup::new(&resolver.servers, resolver.timeout).context("no resolver")?;
         let first_round = settings.server.first_round;
-        let tuning = hostnames::Settings { first_round, min_ttl: resolver.min_ttl, seed };
+        let allow = resolver.allow.as_slice().into();
+        let tuning = hostnames::Settings { first_round, min_ttl: resolver.min_ttl, allow, seed };
         let names = hostnames::start(ground.catalog().clone(), tuning, lookup);
         let mut catalogs = names.catalogs();
         let first = catalogs.wait_for(Option::is_some).await.ok().and_then(|first| first.clone());

@@ -46,6 +46,8 @@ pub struct HttpCheck {
     pub version: HttpVersion,
     /// TLS; `None`: in clear text.
     pub tls: Option<Tls>,
+    /// Whether the connection is kept for the next check, if the server lets it.
+    pub keep_alive: bool,
     /// `GET`, `HEAD`, …
     pub method: Box<str>,
     /// With its query; begins with `/`.
@@ -72,6 +74,7 @@ impl Default for HttpCheck {
         Self {
             version: HttpVersion::Http1,
             tls: None,
+            keep_alive: false,
             method: "GET".into(),
             path: "/".into(),
             host: None,

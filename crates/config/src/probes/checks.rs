@@ -89,6 +89,7 @@ const KEYS: &[(&str, &[Type])] = {
         ("host", &[Http, Https, Http2, Grpc]),
         ("headers", &[Http, Https, Http2, Prometheus]),
         ("redirects", WEB),
+        ("keep_alive", WEB),
         ("max_body", &[Http, Https, Http2, Tcp]),
         ("tls", &[Http2, Grpc]),
         ("sni", &[Https, Http2, Tls, Grpc]),
@@ -204,6 +205,7 @@ impl Reading<'_, '_> {
         let path = self.table.or("path", PATH_DEFAULT.into(), &PATH);
         let host = self.table.optional("host", &HOST);
         let redirects = self.table.or("redirects", REDIRECTS_DEFAULT, &REDIRECTS);
+        let keep_alive = self.table.or("keep_alive", false, &Flag);
         let max_body = self.table.or("max_body", MAX_BODY_DEFAULT, &MAX_BODY);
         let headers = self.table.or("headers", Vec::new(), &expect::Headers);
         let ExpectSpec { status, body, headers: response_headers, certificate_days } =
@@ -220,6 +222,7 @@ impl Reading<'_, '_> {
         let check = HttpCheck {
             version,
             tls,
+            keep_alive,
             method,
             path,
             host,

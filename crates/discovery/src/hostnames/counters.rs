@@ -8,6 +8,7 @@ pub struct Counters {
     pub(crate) lookups: AtomicU64,
     pub(crate) failures: AtomicU64,
     pub(crate) partial: AtomicU64,
+    pub(crate) refused: AtomicU64,
     pub(crate) changes: AtomicU64,
     pub(crate) catalogs: AtomicU64,
 }
@@ -21,6 +22,8 @@ pub struct Counts {
     pub failures: u64,
     /// Those that brought addresses of one family and a failure for the other.
     pub partial: u64,
+    /// Addresses in answers that nobody allowed, each time they came.
+    pub refused: u64,
     /// Changes of what a name shows: addresses, TTL or lost; the first addresses included.
     pub changes: u64,
     /// Catalogs published.
@@ -31,12 +34,13 @@ impl Counters {
     /// The values now. Each is exact; a reader may see one move before another.
     #[must_use]
     pub fn read(&self) -> Counts {
-        let Self { lookups, failures, partial, changes, catalogs } = self;
+        let Self { lookups, failures, partial, refused, changes, catalogs } = self;
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             lookups: value(lookups),
             failures: value(failures),
             partial: value(partial),
+            refused: value(refused),
             changes: value(changes),
             catalogs: value(catalogs),
         }

@@ -1,23 +1,26 @@
 //! The one task that owns the state of all names and decides when each is looked up.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use ipnet::IpNet;
 use meridian_model::{Catalog, DomainName, EndpointName};
 use tokio::sync::watch;
 use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use self::report::report;
+use self::report::{report, report_refused};
 use super::counters::count;
-use super::generation::{Generation, endpoint_names};
+use super::generation::{Generation, endpoint_names, endpoint_with};
 use super::lookup::{self, Answers};
 use super::name::{NameState, Shown};
 use super::{Counters, Lookup, Resolved, Settings};
 use crate::limits::{
-    COALESCE, FIRST_ROUND_MAX, JITTER_DIVISOR, LOOKUPS_UNDER_WAY_MAX, MIN_TTL_MIN, REFRESH_MAX, RETRY_MAX,
+    ADDRESSES_MAX, COALESCE, FIRST_ROUND_MAX, JITTER_DIVISOR, LOOKUPS_UNDER_WAY_MAX, MIN_TTL_MIN,
+    REFRESH_MAX, RETRY_MAX,
 };
 
 mod report;
@@ -30,6 +33,7 @@ pub(crate) struct Engine<L> {
     lookup: Arc<L>,
     first_round: Duration,
     min_ttl: Duration,
+    allow: Arc<[IpNet]>,
     rng: Rng,
     counters: Arc<Counters>,
     bases: watch::Receiver<Arc<Catalog>>,
@@ -65,6 +69,9 @@ struct Entry {
     shown: Vec<(Duration, Shown)>,
     /// Whether its failures have been warned of.
     warned: bool,
+    /// Addresses that were refused and warned of, for as long as the name is there: an owner who goes to and
+    /// fro must not fill the log.
+    refused: BTreeSet<IpAddr>,
 }
 
 /// A catalog that is not in force yet.
@@ -88,6 +95,7 @@ impl<L: Lookup> Engine<L> {
             lookup: Arc::new(lookup),
             first_round: settings.first_round.min(FIRST_ROUND_MAX),
             min_ttl: settings.min_ttl.clamp(MIN_TTL_MIN, REFRESH_MAX),
+            allow: settings.allow,
             rng: Rng::with_seed(settings.seed),
             counters,
             bases,
@@ -149,8 +157,8 @@ impl<L: Lookup> Engine<L> {
             && let Some((_, name)) = self.due.pop_first()
         {
             let Some(entry) = self.names.get_mut(&name) else { continue };
-            let (lookup, asked) = (Arc::clone(&self.lookup), name.clone());
-            let task = self.tasks.spawn(async move { lookup::run(&*lookup, &asked).await });
+            let (lookup, allow, asked) = (Arc::clone(&self.lookup), Arc::clone(&self.allow), name.clone());
+            let task = self.tasks.spawn(async move { lookup::run(&*lookup, &asked, &allow).await });
             self.name_of_task.insert(task.id(), name);
             entry.under_way = Some(task);
         }
@@ -175,10 +183,27 @@ impl<L: Lookup> Engine<L> {
         count(&self.counters.lookups, 1);
         count(&self.counters.failures, u64::from(!resolves));
         count(&self.counters.partial, u64::from(resolves && failures > 0));
+        self.refuse(&name, &answers.refused);
 
         let wait = self.wait(&answers, failures);
         self.due.insert((now + wait, name.clone()));
         self.update(&name, now);
+    }
+
+    /// Counts addresses that were refused, and warns of those that are new.
+    fn refuse(&mut self, name: &DomainName, refused: &[IpAddr]) {
+        count(&self.counters.refused, u64::try_from(refused.len()).unwrap_or(u64::MAX));
+        let Some(entry) = self.names.get_mut(name) else { return };
+        let room = ADDRESSES_MAX.saturating_sub(entry.refused.len());
+        let new: Vec<IpAddr> =
+            refused.iter().copied().filter(|address| !entry.refused.contains(address)).take(room).collect();
+        entry.refused.extend(&new);
+        if !new.is_empty() {
+            let bases = [self.coming.as_ref().map(|coming| &coming.generation), self.current.as_ref()];
+            let mut bases = bases.into_iter().flatten().map(|generation| &*generation.base);
+            let endpoint = bases.find_map(|base| endpoint_with(base, name)).unwrap_or_default();
+            report_refused(name, &endpoint, &new);
+        }
     }
 
     /// From the end of a lookup to the next: until the TTL ends, or after a failure a while that

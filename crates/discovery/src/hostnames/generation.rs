@@ -33,3 +33,16 @@ pub(crate) fn endpoint_names(catalog: &Catalog) -> impl Iterator<Item = &Endpoin
     let endpoints = catalog.gateways().iter().flat_map(|gateway| &gateway.endpoints);
     endpoints.filter_map(|endpoint| endpoint.name.as_ref())
 }
+
+/// The first endpoint with a name, as log lines name it: gateway, cluster, and how many others there are.
+pub(crate) fn endpoint_with(catalog: &Catalog, name: &DomainName) -> Option<String> {
+    let all =
+        catalog.gateways().iter().flat_map(|gateway| gateway.endpoints.iter().map(move |e| (gateway, e)));
+    let mut with = all.filter(|(_, endpoint)| endpoint.name.as_ref().is_some_and(|own| own.name == *name));
+    let (gateway, endpoint) = with.next()?;
+    let first = format!("{}/{}", gateway.name, catalog.cluster(endpoint.cluster).name);
+    Some(match with.count() {
+        0 => first,
+        others => format!("{first} and {others} more"),
+    })
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use meridian_model::Catalog;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,7 +14,7 @@ use super::{Counters, Lookup};
 //----------- Settings -------------------------------------------------------
 
 /// What the engine is told beside the catalog.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The longest that a catalog waits for the first outcomes of its new names; at most
     /// [`crate::limits::FIRST_ROUND_MAX`]. Those that have none by then have no addresses yet.
@@ -21,6 +22,9 @@ pub struct Settings {
     /// The least from one lookup of a name to the next, whatever its TTL, and from a first failure
     /// to the next try; counts as [`crate::limits::MIN_TTL_MIN`] to [`crate::limits::REFRESH_MAX`].
     pub min_ttl: Duration,
+    /// Where names may lead beside what anybody's may: prefixes of loopback, link-local and metadata
+    /// addresses, which are refused otherwise.
+    pub allow: Arc<[IpNet]>,
     /// Where the jitter begins; another for each server.
     pub seed: u64,
 }

@@ -160,6 +160,7 @@ mod tests {
             let answers = Answers {
                 v4: Ok(Found { addresses: v4(given.0), ttl: 60 }),
                 v6: Ok(Found { addresses: v6(given.1), ttl: 60 }),
+                refused: Vec::new(),
             };
             state.observe(&answers, now);
             let shown = state.shown(Duration::ZERO, now).addresses;

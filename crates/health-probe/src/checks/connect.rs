@@ -151,26 +151,47 @@ impl ServerCertVerifier for Anyone {
 
 //----------- Certificates that end ------------------------------------------
 
-/// Degraded where the server's certificate ends in fewer days than wanted; `None` where it does not.
-pub(super) fn expiry(stream: &Stream, wanted_days: u32) -> Option<Finding> {
+/// When a server's certificate ends; `None` inside: it cannot be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CertificateEnd(Option<i64>);
+
+/// The end of the certificate of the server, where it showed one.
+pub(super) fn certificate_end(stream: &Stream) -> Option<CertificateEnd> {
     let Stream::Tls(stream) = stream else { return None };
     let certificate = stream.get_ref().1.peer_certificates()?.first()?;
-    if wanted_days == 0 {
-        return None;
+    let end = parse_x509_certificate(certificate).ok();
+    Some(CertificateEnd(end.map(|(_, parsed)| parsed.validity().not_after.timestamp())))
+}
+
+impl CertificateEnd {
+    pub(super) fn has_passed(self) -> bool {
+        self.0.is_some_and(|end_s| end_s < wall_clock_s())
     }
-    let Ok((_, parsed)) = parse_x509_certificate(certificate) else {
-        return Some(Finding::Degraded("a certificate whose end cannot be read".to_owned()));
-    };
-    let left_s = parsed.validity().not_after.timestamp().saturating_sub(wall_clock_s());
-    const DAY_S: i64 = 24 * 3600;
-    let days = left_s.div_euclid(DAY_S);
-    (left_s < i64::from(wanted_days) * DAY_S).then(|| {
-        Finding::Degraded(if left_s < 0 {
-            "its certificate has ended".to_owned()
-        } else {
-            format!("its certificate ends in {days} days, wanted {wanted_days}")
+
+    /// Degraded where it is in fewer days than wanted; `None` where it is not.
+    pub(super) fn finding(self, wanted_days: u32) -> Option<Finding> {
+        if wanted_days == 0 {
+            return None;
+        }
+        let Some(end_s) = self.0 else {
+            return Some(Finding::Degraded("a certificate whose end cannot be read".to_owned()));
+        };
+        let left_s = end_s.saturating_sub(wall_clock_s());
+        const DAY_S: i64 = 24 * 3600;
+        let days = left_s.div_euclid(DAY_S);
+        (left_s < i64::from(wanted_days) * DAY_S).then(|| {
+            Finding::Degraded(if left_s < 0 {
+                "its certificate has ended".to_owned()
+            } else {
+                format!("its certificate ends in {days} days, wanted {wanted_days}")
+            })
         })
-    })
+    }
+}
+
+/// Degraded where the server's certificate ends in fewer days than wanted; `None` where it does not.
+pub(super) fn expiry(stream: &Stream, wanted_days: u32) -> Option<Finding> {
+    certificate_end(stream)?.finding(wanted_days)
 }
 
 /// Seconds since 1970: what certificates are dated by.

@@ -11,7 +11,7 @@ use meridian_model::{DnsCheck, DnsTransport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::{finding, random};
+use super::{failure, random};
 use crate::Finding;
 use crate::limits::DNS_DATAGRAM_OCTETS_MAX;
 
@@ -44,7 +44,7 @@ impl Dns {
     pub(super) async fn check(&self, at: SocketAddr) -> Finding {
         match self.ask(at).await {
             Ok(reply) => self.judge(&reply),
-            Err(why) => Finding::Failed(why),
+            Err(found) => found,
         }
     }
 }
@@ -59,14 +59,17 @@ fn data(record_type: RecordType, wire: &[u8]) -> Result<RData, String> {
 //----------- Asking ---------------------------------------------------------
 
 impl Dns {
-    async fn ask(&self, at: SocketAddr) -> Result<Message, String> {
+    async fn ask(&self, at: SocketAddr) -> Result<Message, Finding> {
         if self.transport == DnsTransport::Udp {
-            if let Some(reply) = self.over_udp(at).await.map_err(|error| finding(&error))? {
+            if let Some(reply) = self.over_udp(at).await.map_err(|error| failure(&error))? {
                 return Ok(reply);
             }
-            return self.over_tcp(at).await.map_err(|error| format!("truncated; TCP: {}", finding(&error)));
+            return self.over_tcp(at).await.map_err(|error| match failure(&error) {
+                Finding::Failed(why) => Finding::Failed(format!("truncated; TCP: {why}")),
+                ours => ours,
+            });
         }
-        self.over_tcp(at).await.map_err(|error| finding(&error))
+        self.over_tcp(at).await.map_err(|error| failure(&error))
     }
 
     /// By a socket of its own, and so from a port that the kernel picks at random. What is not the answer

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process;
 
+use super::shortage::shortage;
 use crate::Finding;
 use crate::limits::COMMAND_OUTPUT_MAX;
 
@@ -42,7 +43,10 @@ impl Command {
                 let dash = if said.is_empty() { "" } else { ": " };
                 Finding::Failed(format!("{status}{dash}{said}"))
             }
-            Err(error) => Finding::Failed(format!("cannot be run: {error}")),
+            Err(error) => match shortage(&error) {
+                Some(short) => short,
+                None => Finding::Failed(format!("cannot be run: {error}")),
+            },
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -18,8 +19,8 @@ use percent_encoding::percent_decode;
 use prost::Message;
 
 use super::connect::{Connector, expiry};
-use super::finding;
-use super::http::{Tasks, drive};
+use super::failure;
+use super::http::connection::{Tasks, drive};
 use super::text::shown;
 use crate::Finding;
 use crate::limits::{GRPC_MESSAGE_OCTETS_MAX, RESPONSE_HEAD_OCTETS_MAX};
@@ -101,14 +102,13 @@ impl Grpc {
     }
 
     pub(super) async fn check(&self, at: SocketAddr) -> Finding {
-        self.call(at).await.unwrap_or_else(|error| Finding::Failed(finding(&*error)))
+        self.call(at).await.unwrap_or_else(|error| failure(&*error))
     }
 
     async fn call(&self, at: SocketAddr) -> Result<Finding, Failure> {
         let stream = self.connector.connect(at).await?;
         let ends_soon = expiry(&stream, self.connector.certificate_days);
-        let tasks = Tasks::default();
-        let (mut sender, connection) = http2::Builder::new(tasks.clone())
+        let (mut sender, connection) = http2::Builder::new(Tasks::default())
             .max_header_list_size(u32::try_from(RESPONSE_HEAD_OCTETS_MAX).unwrap_or(u32::MAX))
             .initial_stream_window_size(u32::try_from(RESPONSE_HEAD_OCTETS_MAX).unwrap_or(u32::MAX))
             .handshake(TokioIo::new(stream))
@@ -120,8 +120,8 @@ impl Grpc {
             *headers = self.headers.clone();
         }
         let request = request.body(Full::new(self.call.clone()))?;
-        let found = drive(connection, async { judge(sender.send_request(request).await?).await }).await;
-        drop(tasks);
+        let found = async { judge(sender.send_request(request).await?).await };
+        let found = drive(pin!(connection), &mut false, found).await;
         Ok(match (found?, ends_soon) {
             (Finding::Good, Some(ends_soon)) => ends_soon,
             (found, _) => found,

@@ -2,24 +2,26 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::{http1, http2};
 use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT};
-use hyper::rt::Executor;
+use hyper::http::response::Parts;
 use hyper::{HeaderMap, Method, Request, Response};
-use hyper_util::rt::TokioIo;
 use meridian_model::{HttpCheck, HttpVersion};
-use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
-use super::connect::{Connector, Stream, expiry};
-use super::finding;
+use self::connection::Connection;
+use self::kept::Kept;
+use super::connect::Connector;
+use super::failure;
 use super::text::{Matcher, shown};
 use crate::Finding;
-use crate::limits::{RESPONSE_HEAD_OCTETS_MAX, RESPONSE_HEADERS_MAX};
+use crate::limits::{INTERVAL_MAX, KEPT_REST_OCTETS_MAX, KEPT_REST_WAIT_MAX};
+
+pub(super) mod connection;
+mod kept;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -40,6 +42,10 @@ pub(super) struct Http {
     status: Vec<(u16, u16)>,
     body: Option<Matcher>,
     fields: Vec<(HeaderName, Option<Matcher>)>,
+    /// Connections between checks, if they are kept.
+    kept: Option<Kept>,
+    /// The probe's.
+    timeout: Duration,
 }
 
 /// Where to go instead.
@@ -49,7 +55,8 @@ enum Next {
 }
 
 impl Http {
-    pub(super) fn new(check: &HttpCheck) -> Result<Self, String> {
+    /// `timeout`: how long a check may take; who runs it sees to that.
+    pub(super) fn new(check: &HttpCheck, timeout: Duration) -> Result<Self, String> {
         let protocols: &[&[u8]] = match check.version {
             HttpVersion::Http1 => &[b"http/1.1"],
             HttpVersion::Http2 => &[b"h2"],
@@ -81,77 +88,84 @@ impl Http {
             status: check.status.clone(),
             body: Matcher::optional(check.body.as_ref())?,
             fields: fields.collect::<Result<_, String>>()?,
+            kept: check.keep_alive.then(Kept::default),
+            timeout,
         })
     }
 
     pub(super) async fn check(&self, at: SocketAddr) -> Finding {
+        let deadline = Instant::now() + self.timeout.min(INTERVAL_MAX);
         let host = self.host(at);
         let mut path = String::from(&*self.path);
         for redirects_left in (0..=self.redirects).rev() {
-            match self.exchange(at, &host, &path, redirects_left).await {
+            match self.exchange(at, &host, &path, redirects_left, deadline).await {
                 Ok(Next::Path(next)) => path = next,
                 Ok(Next::Done(found)) => return found,
-                Err(error) => return Finding::Failed(finding(&*error)),
+                Err(error) => return failure(&*error),
             }
         }
         Finding::Failed(format!("more than {} redirects", self.redirects))
     }
 
-    /// One request and its response, on a connection of its own.
-    async fn exchange(&self, at: SocketAddr, host: &str, path: &str, left: u8) -> Result<Next, Failure> {
-        let stream = self.connector.connect(at).await?;
-        let ends_soon = expiry(&stream, self.connector.certificate_days);
-        let judge = |response| self.judge(response, host, left);
-        let next = match self.version {
-            HttpVersion::Http1 => self.http1(stream, host, path, judge).await?,
-            HttpVersion::Http2 => self.http2(stream, host, path, judge).await?,
-        };
+    /// One request and its response.
+    async fn exchange(
+        &self,
+        at: SocketAddr,
+        host: &str,
+        path: &str,
+        left: u8,
+        deadline: Instant,
+    ) -> Result<Next, Failure> {
+        let (mut connection, response) = self.ask(at, host, path).await?;
+        let ends_soon =
+            connection.certificate_end.and_then(|end| end.finding(self.connector.certificate_days));
+        let (head, mut body) = response.into_parts();
+        let next = connection.during(self.judge(&head, &mut body, host, left)).await?;
+        if let Some(kept) = &self.kept
+            && is_left(&mut connection, body, deadline).await
+        {
+            kept.put(at, connection);
+        }
         Ok(match (next, ends_soon) {
             (Next::Done(Finding::Good), Some(ends_soon)) => Next::Done(ends_soon),
             (next, _) => next,
         })
     }
 
-    async fn http1<J: Future<Output = Result<Next, Failure>>>(
+    /// Asks over the connection that was kept, or over a new one.
+    async fn ask(
         &self,
-        stream: Stream,
+        at: SocketAddr,
         host: &str,
         path: &str,
-        judge: impl FnOnce(Response<Incoming>) -> J,
-    ) -> Result<Next, Failure> {
-        let (mut sender, connection) = http1::Builder::new()
-            .max_buf_size(RESPONSE_HEAD_OCTETS_MAX)
-            .max_headers(RESPONSE_HEADERS_MAX)
-            .handshake(TokioIo::new(stream))
-            .await?;
-        let mut request = self.request(path)?;
-        request.headers_mut().insert(HOST, HeaderValue::from_str(host)?);
-        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        drive(connection, async { judge(sender.send_request(request).await?).await }).await
+    ) -> Result<(Connection, Response<Incoming>), Failure> {
+        if let Some(mut connection) = self.kept.as_ref().and_then(|kept| kept.take(at)) {
+            match connection.send(self.request(host, path)?).await {
+                Ok(response) => return Ok((connection, response)),
+                // The server has closed it meanwhile, as it may: that says nothing of it.
+                Err(_) if !connection.has_answered() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut connection = Connection::open(&self.connector, self.version, at).await?;
+        let response = connection.send(self.request(host, path)?).await?;
+        Ok((connection, response))
     }
 
-    async fn http2<J: Future<Output = Result<Next, Failure>>>(
-        &self,
-        stream: Stream,
-        host: &str,
-        path: &str,
-        judge: impl FnOnce(Response<Incoming>) -> J,
-    ) -> Result<Next, Failure> {
-        let tasks = Tasks::default();
-        let (mut sender, connection) = http2::Builder::new(tasks.clone())
-            .max_header_list_size(u32::try_from(RESPONSE_HEAD_OCTETS_MAX).unwrap_or(u32::MAX))
-            .initial_stream_window_size(u32::try_from(RESPONSE_HEAD_OCTETS_MAX).unwrap_or(u32::MAX))
-            .handshake(TokioIo::new(stream))
-            .await?;
-        let request = self.request(&format!("{}://{host}{path}", self.scheme))?;
-        let next = drive(connection, async { judge(sender.send_request(request).await?).await }).await;
-        drop(tasks);
-        next
-    }
-
-    fn request(&self, uri: &str) -> Result<Request<Empty<Bytes>>, Failure> {
-        let mut request = Request::builder().method(self.method.clone()).uri(uri).body(Empty::new())?;
+    fn request(&self, host: &str, path: &str) -> Result<Request<Empty<Bytes>>, Failure> {
+        let request = Request::builder().method(self.method.clone());
+        let request = match self.version {
+            HttpVersion::Http1 => request.uri(path),
+            HttpVersion::Http2 => request.uri(format!("{}://{host}{path}", self.scheme)),
+        };
+        let mut request = request.body(Empty::new())?;
         *request.headers_mut() = self.headers.clone();
+        if self.version == HttpVersion::Http1 {
+            request.headers_mut().insert(HOST, HeaderValue::from_str(host)?);
+            if self.kept.is_none() {
+                request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+        }
         Ok(request)
     }
 
@@ -169,11 +183,11 @@ impl Http {
 //----------- Judging --------------------------------------------------------
 
 impl Http {
-    async fn judge(&self, response: Response<Incoming>, host: &str, left: u8) -> Result<Next, Failure> {
-        let status = response.status();
+    async fn judge(&self, head: &Parts, body: &mut Incoming, host: &str, left: u8) -> Result<Next, Failure> {
+        let status = head.status;
         if left > 0
             && status.is_redirection()
-            && let Some(location) = response.headers().get(LOCATION)
+            && let Some(location) = head.headers.get(LOCATION)
         {
             return Ok(self.redirect(location, host, status.as_u16()));
         }
@@ -182,8 +196,7 @@ impl Http {
             return Ok(failed(format!("{code}, wanted {}", ranges(&self.status))));
         }
         for (name, wanted) in &self.fields {
-            let values: Vec<&[u8]> =
-                response.headers().get_all(name).iter().map(HeaderValue::as_bytes).collect();
+            let values: Vec<&[u8]> = head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
             let found = match (&values[..], wanted) {
                 ([], _) => format!("{code} without the header field {name}"),
                 (values, Some(wanted)) if !values.iter().any(|value| wanted.is_in(value)) => {
@@ -198,7 +211,7 @@ impl Http {
             return Ok(failed(found));
         }
         let Some(wanted) = &self.body else { return Ok(Next::Done(Finding::Good)) };
-        let body = self.read(response.into_body()).await?;
+        let body = self.read(body).await?;
         if wanted.is_in(&body) {
             return Ok(Next::Done(Finding::Good));
         }
@@ -208,7 +221,7 @@ impl Http {
     }
 
     /// The first `max_body` octets of a body.
-    async fn read(&self, mut body: Incoming) -> Result<Vec<u8>, Failure> {
+    async fn read(&self, body: &mut Incoming) -> Result<Vec<u8>, Failure> {
         let mut octets = Vec::new();
         while octets.len() < self.max_body {
             let Some(frame) = body.frame().await else { break };
@@ -249,27 +262,22 @@ fn ranges(status: &[(u16, u16)]) -> String {
     each.collect::<Vec<_>>().join(" or ")
 }
 
-//----------- Driving --------------------------------------------------------
+//----------- Keeping --------------------------------------------------------
 
-/// Runs an exchange together with the connection that carries it, in one task: both end with the probe.
-pub(super) async fn drive<T>(connection: impl Future, exchange: impl Future<Output = T>) -> T {
-    let (mut connection, mut exchange) = (pin!(connection), pin!(exchange));
-    tokio::select! {
-        biased;
-        result = &mut exchange => return result,
-        _ = &mut connection => {}
-    }
-    // What the connection's end left of it.
-    exchange.await
-}
-
-/// Tasks that HTTP/2 needs beside the probe's own. They end when the probe drops the last of these, so
-/// that a server that never lets go of a connection costs no more than the deadline.
-#[derive(Clone, Default)]
-pub(super) struct Tasks(Arc<Mutex<JoinSet<()>>>);
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
-    fn execute(&self, task: F) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
-    }
+/// Reads the rest of a response, so that another can follow it over the same connection. A server that is
+/// slow with that loses the connection, not the probe: what was found stands.
+async fn is_left(connection: &mut Connection, mut body: Incoming, deadline: Instant) -> bool {
+    let wait = (deadline.saturating_duration_since(Instant::now()) / 2).min(KEPT_REST_WAIT_MAX);
+    let rest = async {
+        let mut octets = 0;
+        while let Some(frame) = body.frame().await {
+            octets += frame.map_or(KEPT_REST_OCTETS_MAX, |frame| frame.data_ref().map_or(0, Bytes::len));
+            if octets >= KEPT_REST_OCTETS_MAX {
+                return false;
+            }
+        }
+        true
+    };
+    let all = async { connection.during(rest).await && connection.is_reusable().await };
+    timeout(wait, all).await.unwrap_or(false)
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::{finding, random};
+use super::{failure, random};
 use crate::Finding;
 
 /// What is said where neither kind of socket can be had, with what may be changed.
@@ -81,7 +81,7 @@ pub(super) async fn check(address: IpAddr) -> Finding {
     let (socket, kind) = match open(address.is_ipv4()) {
         Ok(opened) => opened,
         Err(error) if is_forbidden(&error) => return Finding::NoData(FORBIDDEN.to_owned()),
-        Err(error) => return Finding::Failed(finding(&error)),
+        Err(error) => return failure(&error),
     };
     match exchange(socket, kind, address).await {
         Ok(()) => Finding::Good,
@@ -89,7 +89,7 @@ pub(super) async fn check(address: IpAddr) -> Finding {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             Finding::Failed("port unreachable, wanted an echo reply".to_owned())
         }
-        Err(error) => Finding::Failed(finding(&error)),
+        Err(error) => failure(&error),
     }
 }
 

@@ -6,7 +6,7 @@ use meridian_model::TcpCheck;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::finding;
+use super::failure;
 use super::text::{Matcher, shown};
 use crate::Finding;
 
@@ -27,12 +27,12 @@ impl Tcp {
     pub(super) async fn check(&self, at: SocketAddr) -> Finding {
         let mut stream = match TcpStream::connect(at).await {
             Ok(stream) => stream,
-            Err(error) => return Finding::Failed(finding(&error)),
+            Err(error) => return failure(&error),
         };
         if let Some(send) = &self.send
             && let Err(error) = stream.write_all(send).await
         {
-            return Finding::Failed(finding(&error));
+            return failure(&error);
         }
         match &self.expect {
             None => Finding::Good,
@@ -49,7 +49,7 @@ impl Tcp {
                 Ok(_) if wanted.is_in(&octets) => return Finding::Good,
                 Ok(0) => return Finding::Failed(format!("{}, {}", shown(&octets), wanted.wanted())),
                 Ok(_) => {}
-                Err(error) => return Finding::Failed(finding(&error)),
+                Err(error) => return failure(&error),
             }
         }
     }

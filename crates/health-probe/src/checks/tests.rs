@@ -18,9 +18,12 @@ use crate::check::{self, Prepared};
 
 mod dns;
 mod grpc;
+mod hostile;
 mod icmp;
+mod kept;
 mod local;
 mod prometheus;
+mod shortage;
 mod tls;
 mod wanted;
 

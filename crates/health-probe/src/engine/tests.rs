@@ -16,6 +16,8 @@ use super::*;
 use crate::{Counts, Handle, start};
 
 mod combined;
+mod hostile;
+mod hosts;
 mod isolation;
 mod load;
 mod logs;

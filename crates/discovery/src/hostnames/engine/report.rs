@@ -1,5 +1,7 @@
 //! What is logged of a name: its changes, never its lookups.
 
+use std::net::IpAddr;
+
 use meridian_model::DomainName;
 use tracing::{debug, info, warn};
 
@@ -39,4 +41,11 @@ pub(super) fn report(name: &DomainName, entry: &mut Entry, before: &[Shown]) {
     } else if entry.state.resolves() && std::mem::take(&mut entry.warned) && !is_found_again {
         info!(%name, "resolves again");
     }
+}
+
+/// Tells of addresses that a name leads to and nobody allowed.
+pub(super) fn report_refused(name: &DomainName, endpoint: &str, addresses: &[IpAddr]) {
+    warn!(endpoint, %name, ?addresses,
+        "neither probed nor answered: loopback, link-local and metadata addresses from a name need `allow` under \
+         [resolver]");
 }

@@ -15,6 +15,7 @@ use crate::hostnames::{Counts, Family, Found, Handle, NotFound, start};
 
 mod failures;
 mod logs;
+mod rebinding;
 mod refresh;
 mod rounds;
 
@@ -209,8 +210,13 @@ struct Run {
 impl Run {
     /// Two seconds of first round, and 5 seconds between lookups at least.
     fn start(catalog: &Arc<Catalog>, script: &Script) -> Self {
+        Self::allowing(&[], catalog, script)
+    }
+
+    fn allowing(allow: &[&str], catalog: &Arc<Catalog>, script: &Script) -> Self {
+        let allow = allow.iter().map(|prefix| prefix.parse().unwrap()).collect();
         let (lines, guard) = Lines::capture();
-        let settings = Settings { first_round: SECOND * 2, min_ttl: SECOND * 5, seed: 1 };
+        let settings = Settings { first_round: SECOND * 2, min_ttl: SECOND * 5, allow, seed: 1 };
         let started = Instant::now();
         let handle = start(Arc::clone(catalog), settings, script.clone());
         let catalogs = handle.catalogs();

@@ -72,7 +72,7 @@ pub(super) async fn terminate(identity: &(Pem, Pem), behind: SocketAddr) -> Sock
 
 /// Serves `GET` over HTTP/1.1 and HTTP/2 with this certificate; the body names the host and, over TLS,
 /// the name that was asked for. `clients`: whose certificates a client must show.
-async fn https(identity: &(Pem, Pem), clients: Option<&Authority>) -> SocketAddr {
+pub(super) async fn https(identity: &(Pem, Pem), clients: Option<&Authority>) -> SocketAddr {
     let chain = CertificateDer::pem_slice_iter(&identity.0).collect::<Result<_, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_slice(&identity.1).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::limits::COALESCE;
-use crate::limits::PROBES_UNDER_WAY_MAX;
+use crate::limits::PROBES_UNDER_WAY_DEFAULT;
 
 #[tokio::test(start_paused = true)]
 async fn no_more_than_the_limit_are_under_way() {
@@ -11,7 +11,7 @@ async fn no_more_than_the_limit_are_under_way() {
     script.tell_all(&targets, Answer::Hangs);
     let mut run = Run::start(&catalog(probe(), &targets), &script);
     run.next_snapshot().await;
-    assert_eq!(script.0.lock().unwrap().under_way_max, PROBES_UNDER_WAY_MAX);
+    assert_eq!(script.0.lock().unwrap().under_way_max, PROBES_UNDER_WAY_DEFAULT);
     assert_eq!(run.snapshots.borrow().as_ref().unwrap().verdicts.len(), 1500);
     let late = run.counts().late;
     assert!(late >= 988, "{late}");
