@@ -143,6 +143,12 @@ fn inverted(found: Finding) -> Finding {
 
 /// What was done and what was found, as one line of bounded length.
 pub(crate) fn cause(probe: &Probe, at: SocketAddr, finding: &str) -> String {
+    format!("{}: {}", action(probe, at), shorten(finding, CAUSE_FINDING_OCTETS_MAX))
+}
+
+/// What a probe does with an address, as causes begin: `GET http://192.0.2.10:8080/healthz`. Bounded in length.
+#[must_use]
+pub fn action(probe: &Probe, at: SocketAddr) -> String {
     let action = match &probe.check {
         Check::Http(http) => format!("{} {}", http.method, url(http, at)),
         Check::Tcp(_) => format!("connect to {at}"),
@@ -157,7 +163,7 @@ pub(crate) fn cause(probe: &Probe, at: SocketAddr, finding: &str) -> String {
         }
         Check::Prometheus(query) => format!("query to {} about {}", query.url, at.ip()),
     };
-    format!("{}: {}", shorten(&action, CAUSE_ACTION_OCTETS_MAX), shorten(finding, CAUSE_FINDING_OCTETS_MAX))
+    shorten(&action, CAUSE_ACTION_OCTETS_MAX)
 }
 
 fn service(grpc: &GrpcCheck) -> String {

@@ -8,6 +8,7 @@ mod grpc;
 mod http;
 mod icmp;
 mod prometheus;
+mod sent;
 mod shortage;
 mod state_file;
 mod tcp;
@@ -32,6 +33,7 @@ use crate::checks::tcp::Tcp;
 use crate::{Checker, Finding};
 
 pub(crate) use dns::type_name;
+pub use sent::Sent;
 
 #[cfg(test)]
 mod tests;
@@ -97,6 +99,20 @@ impl Checker for NetworkChecker {
             Kind::Icmp => icmp::check(at.ip()).await,
             Kind::Dns(dns) => dns.check(at).await,
             Kind::Prometheus(query) => query.check(at).await,
+        }
+    }
+}
+
+impl Ready {
+    /// What a check of this address sends beside what its cause says.
+    #[must_use]
+    pub fn sent(&self, at: SocketAddr) -> Sent {
+        match &self.0 {
+            Kind::Http(http) => http.sent(at),
+            Kind::Tls(connector) => Sent { server_name: connector.server_name(at), ..Sent::default() },
+            Kind::Grpc(grpc) => grpc.sent(at),
+            Kind::Prometheus(query) => query.sent(),
+            Kind::Tcp(_) | Kind::File(_) | Kind::Exec(_) | Kind::Icmp | Kind::Dns(_) => Sent::default(),
         }
     }
 }

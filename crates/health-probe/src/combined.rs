@@ -80,7 +80,8 @@ impl Combined {
     }
 }
 
-fn nth_best(mut verdicts: Vec<Verdict>, n: usize, invert: bool) -> Verdict {
+/// The verdict of a combined probe: the `n`-th best of those of its members, or its contrary.
+pub(crate) fn nth_best(mut verdicts: Vec<Verdict>, n: usize, invert: bool) -> Verdict {
     verdicts.sort_by_key(|verdict| Reverse(verdict.rank()));
     let verdict = n.checked_sub(1).and_then(|index| verdicts.get(index)).copied().unwrap_or_default();
     match verdict {
@@ -88,6 +89,11 @@ fn nth_best(mut verdicts: Vec<Verdict>, n: usize, invert: bool) -> Verdict {
         Verdict::Unhealthy if invert => Verdict::Healthy,
         verdict => verdict,
     }
+}
+
+/// How many members serve, as the cause of a combined verdict begins.
+pub(crate) fn tally(serving: usize, all: usize, at_least: usize) -> String {
+    format!("{serving} of {all} probes serve, wanted {at_least}")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use meridian_model::{Catalog, Check, GatewayId, Probe, TargetId};
+use meridian_model::{Catalog, Check, ClusterId, GatewayId, Probe, TargetId};
 
 /// The name of a tracker and its timetable in the engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +69,61 @@ impl Generation {
 fn uses(catalog: &Catalog) -> Vec<Use> {
     let mut uses = vec![Use::default(); catalog.targets().len()];
     let mut counted_for = vec![None; uses.len()];
+    each_use(catalog, |target, user| {
+        let (Some(entry), Some(counted)) =
+            (uses.get_mut(target.index()), counted_for.get_mut(target.index()))
+        else {
+            return;
+        };
+        if entry.gateways == 0 {
+            entry.first = Some((user.gateway, user.endpoint, user.address));
+            entry.endpoint = user.name(catalog).into();
+        }
+        if counted.replace(user.gateway) != Some(user.gateway) {
+            entry.gateways += 1;
+        }
+    });
+    uses
+}
+
+//----------- User -----------------------------------------------------------
+
+/// An address of an endpoint, whose health depends on a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The gateway that hands it out.
+    pub gateway: GatewayId,
+    /// Which of the gateway's endpoints has it.
+    pub endpoint: usize,
+    /// What is handed out, which need not be what is checked.
+    pub address: IpAddr,
+    /// Where it is.
+    pub cluster: ClusterId,
+}
+
+impl User {
+    /// `gateway/cluster/address`
+    #[must_use]
+    pub fn name(&self, catalog: &Catalog) -> String {
+        let (gateway, cluster) = (catalog.gateway(self.gateway), catalog.cluster(self.cluster));
+        format!("{}/{}/{}", gateway.name, cluster.name, self.address)
+    }
+}
+
+/// Who uses each target, in the catalog's order, itself or by a combined probe.
+#[must_use]
+pub fn users(catalog: &Catalog) -> Vec<Vec<User>> {
+    let mut users: Vec<Vec<User>> = vec![Vec::new(); catalog.targets().len()];
+    each_use(catalog, |target, user| {
+        // Two combined probes of one address can share a member.
+        if let Some(of_target) = users.get_mut(target.index()).filter(|all| all.last() != Some(&user)) {
+            of_target.push(user);
+        }
+    });
+    users
+}
+
+fn each_use(catalog: &Catalog, mut visit: impl FnMut(TargetId, User)) {
     for (number, gateway) in catalog.gateways().iter().enumerate() {
         for (index, endpoint) in gateway.endpoints.iter().enumerate() {
             for address in &endpoint.addresses {
@@ -76,22 +131,11 @@ fn uses(catalog: &Catalog) -> Vec<Use> {
                 let mut targets: Vec<TargetId> = address.target.into_iter().collect();
                 while let Some(target) = targets.pop() {
                     targets.extend(catalog.members(target));
-                    let (Some(entry), Some(counted)) =
-                        (uses.get_mut(target.index()), counted_for.get_mut(target.index()))
-                    else {
-                        continue;
-                    };
-                    if entry.gateways == 0 {
-                        let cluster = &catalog.cluster(endpoint.cluster).name;
-                        entry.first = Some((GatewayId::from_index(number), index, address.ip));
-                        entry.endpoint = format!("{}/{cluster}/{}", gateway.name, address.ip).into();
-                    }
-                    if counted.replace(number) != Some(number) {
-                        entry.gateways += 1;
-                    }
+                    let gateway = GatewayId::from_index(number);
+                    let (address, cluster) = (address.ip, endpoint.cluster);
+                    visit(target, User { gateway, endpoint: index, address, cluster });
                 }
             }
         }
     }
-    uses
 }

@@ -29,6 +29,10 @@ pub const KEPT_REST_OCTETS_MAX: usize = 64 * 1024;
 /// How long they are waited for, at most; and no longer than half of the time that the probe has left.
 pub const KEPT_REST_WAIT_MAX: Duration = Duration::from_millis(100);
 
+/// Probes under way at once where each is run once for somebody who looks at it: few enough that the times are
+/// those of the addresses and not of this machine, and that one host with many of them is not flooded.
+pub const ONCE_UNDER_WAY_MAX: usize = 32;
+
 /// The shortest interval that is kept; one below counts as this. Keeps a wrong catalog from
 /// turning the probes into a flood.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(50);

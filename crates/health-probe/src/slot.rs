@@ -9,7 +9,7 @@ use meridian_model::{Probe, TargetHealth, TargetId, Verdict};
 use tokio::time::Instant;
 
 use crate::check::Prepared;
-use crate::combined::{Combined, Judged, Turn};
+use crate::combined::{Combined, Judged, Turn, tally};
 use crate::generation::SlotId;
 use crate::runner::Job;
 use crate::timetable::Timetable;
@@ -220,8 +220,7 @@ impl<R> Slot<R> {
     ) -> Option<Turn> {
         let Source::Combined { combined, .. } = &mut self.source else { return None };
         let turn = combined.update(members, now)?;
-        let (all, wanted) = (members.len(), combined.at_least());
-        self.cause = format!("{} of {all} probes serve, wanted {wanted}: {cause}", turn.serving);
+        self.cause = format!("{}: {cause}", tally(turn.serving, members.len(), combined.at_least()));
         self.note_loss(turn.before.effective, lost);
         Some(turn)
     }

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::diff::{self, Diff};
 use crate::explain::{self, Explain};
 use crate::logs::{self, LogFormat};
+use crate::probe::{self, Probe};
 use crate::prove::{self, Prove};
 use crate::{check, demo, exit, serve};
 
@@ -50,6 +51,15 @@ enum Command {
     ///
     /// The same code as the answer's. Every address counts as healthy unless --down or --probe says more.
     Explain(Explain),
+    /// Run each probe once, now, and print what it did, what it found and how long it took.
+    ///
+    /// The same code as serve's, but one outcome decides: no thresholds, no overrides. Hostnames of endpoints
+    /// are resolved as serve does. A probe that is made of others is worked out from what they found. Values of
+    /// header fields that may be secrets are hidden.
+    ///
+    /// Ends with 0 when every target shown is good or degraded, with 1 when one failed or has no data, and
+    /// with 64 when the file has issues or a --target matches nothing.
+    Probe(Probe),
     /// Prove that residency holds: which clusters could ever answer which clients, whatever their health.
     ///
     /// A rule is held for all the clients that it names, also where an earlier rule takes them. An endpoint
@@ -92,6 +102,7 @@ pub fn run() -> ExitCode {
         Command::Check { probe, file } => check::run(&file, probe),
         Command::Explain(asked) => explain::run(&asked),
         Command::Diff(asked) => diff::run(&asked),
+        Command::Probe(asked) => probe::run(&asked),
         Command::Prove(asked) => prove::run(&asked),
         Command::Serve { config } => {
             let _logs = logs::init(line.log_format, line.log_level);

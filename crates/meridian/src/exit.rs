@@ -2,7 +2,7 @@
 
 /// All went well.
 pub(crate) const OK: u8 = 0;
-/// Something at run time: a port in use, a thread that cannot start.
+/// Something at run time: a port in use, a thread that cannot start; of `probe`, a target that does not serve.
 pub(crate) const FAILED: u8 = 1;
 /// More clients move than `diff --max-moved` lets.
 pub(crate) const MOVED: u8 = 3;

@@ -21,6 +21,7 @@ mod explain;
 mod load;
 mod logs;
 mod page;
+mod probe;
 mod probes;
 mod prove;
 pub mod publish;

@@ -50,6 +50,12 @@ impl Connector {
         Ok(Self { tls: Some((connector, name)), certificate_days: tls.certificate_days })
     }
 
+    /// Whose certificate is asked for; `None` without TLS.
+    pub(super) fn server_name(&self, at: SocketAddr) -> Option<String> {
+        let (_, name) = self.tls.as_ref()?;
+        Some(name.as_ref().map_or_else(|| at.ip().to_string(), |name| name.to_str().into_owned()))
+    }
+
     pub(super) async fn connect(&self, at: SocketAddr) -> io::Result<Stream> {
         let stream = TcpStream::connect(at).await?;
         stream.set_nodelay(true)?;

@@ -21,6 +21,7 @@ use prost::Message;
 use super::connect::{Connector, expiry};
 use super::failure;
 use super::http::connection::{Tasks, drive};
+use super::sent::Sent;
 use super::text::shown;
 use crate::Finding;
 use crate::limits::{GRPC_MESSAGE_OCTETS_MAX, RESPONSE_HEAD_OCTETS_MAX};
@@ -105,6 +106,14 @@ impl Grpc {
         self.call(at).await.unwrap_or_else(|error| failure(&*error))
     }
 
+    pub(super) fn sent(&self, at: SocketAddr) -> Sent {
+        Sent::new(self.connector.server_name(at), Some(self.host(at)), &self.headers)
+    }
+
+    fn host(&self, at: SocketAddr) -> String {
+        self.host.as_deref().map_or_else(|| at.to_string(), ToOwned::to_owned)
+    }
+
     async fn call(&self, at: SocketAddr) -> Result<Finding, Failure> {
         let stream = self.connector.connect(at).await?;
         let ends_soon = expiry(&stream, self.connector.certificate_days);
@@ -113,7 +122,7 @@ impl Grpc {
             .initial_stream_window_size(u32::try_from(RESPONSE_HEAD_OCTETS_MAX).unwrap_or(u32::MAX))
             .handshake(TokioIo::new(stream))
             .await?;
-        let host = self.host.as_deref().map_or_else(|| at.to_string(), ToOwned::to_owned);
+        let host = self.host(at);
         let uri = format!("{}://{host}{METHOD_PATH}", self.scheme);
         let mut request = Request::builder().method(Method::POST).uri(uri);
         if let Some(headers) = request.headers_mut() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, InvalidHeaderValue, LOCATION, USER_AGENT};
 use hyper::http::response::Parts;
 use hyper::{HeaderMap, Method, Request, Response};
 use meridian_model::{HttpCheck, HttpVersion};
@@ -16,6 +16,7 @@ use self::connection::Connection;
 use self::kept::Kept;
 use super::connect::Connector;
 use super::failure;
+use super::sent::{Sent, field, field_name};
 use super::text::{Matcher, shown};
 use crate::Finding;
 use crate::limits::{INTERVAL_MAX, KEPT_REST_OCTETS_MAX, KEPT_REST_WAIT_MAX};
@@ -61,20 +62,17 @@ impl Http {
             HttpVersion::Http1 => &[b"http/1.1"],
             HttpVersion::Http2 => &[b"h2"],
         };
-        let name = |name: &str| {
-            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("the header field {name:?}"))
-        };
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static("meridian-probe"));
-        for (field, value) in &check.headers {
-            let wrong = |_| format!("the value {value:?} of the header field {field:?}");
-            headers.insert(name(field)?, HeaderValue::from_str(value).map_err(wrong)?);
+        for (name, value) in &check.headers {
+            let (name, value) = field(name, value)?;
+            headers.insert(name, value);
         }
         if let Some(host) = &check.host {
             HeaderValue::from_str(host).map_err(|_| format!("the host {host:?}"))?;
         }
         let fields = check.response_headers.iter();
-        let fields = fields.map(|(field, value)| Ok((name(field)?, Matcher::optional(value.as_ref())?)));
+        let fields = fields.map(|(name, value)| Ok((field_name(name)?, Matcher::optional(value.as_ref())?)));
         Ok(Self {
             connector: Connector::new(check.tls.as_ref(), protocols)?,
             version: check.version,
@@ -159,14 +157,28 @@ impl Http {
             HttpVersion::Http2 => request.uri(format!("{}://{host}{path}", self.scheme)),
         };
         let mut request = request.body(Empty::new())?;
-        *request.headers_mut() = self.headers.clone();
+        *request.headers_mut() = self.header_fields(host)?;
+        Ok(request)
+    }
+
+    /// Over HTTP/2 the host is none of them, but the authority of the URI.
+    fn header_fields(&self, host: &str) -> Result<HeaderMap, InvalidHeaderValue> {
+        let mut fields = self.headers.clone();
         if self.version == HttpVersion::Http1 {
-            request.headers_mut().insert(HOST, HeaderValue::from_str(host)?);
+            fields.insert(HOST, HeaderValue::from_str(host)?);
             if self.kept.is_none() {
-                request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                fields.insert(CONNECTION, HeaderValue::from_static("close"));
             }
         }
-        Ok(request)
+        Ok(fields)
+    }
+
+    pub(super) fn sent(&self, at: SocketAddr) -> Sent {
+        let host = self.host(at);
+        // Without a host that can be one there is no request.
+        let fields = self.header_fields(&host).unwrap_or_default();
+        let authority = (self.version == HttpVersion::Http2).then_some(host);
+        Sent::new(self.connector.server_name(at), authority, &fields)
     }
 
     fn host(&self, at: SocketAddr) -> String {

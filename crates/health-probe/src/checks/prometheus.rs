@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper::HeaderMap;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{HeaderValue, USER_AGENT};
 use meridian_model::{Bounds, PrometheusCheck};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
@@ -16,6 +16,7 @@ use serde::de::IgnoredAny;
 
 use super::connect::client_config;
 use super::finding;
+use super::sent::{Sent, field};
 use crate::Finding;
 use crate::limits::{PROMETHEUS_IDLE_MAX, PROMETHEUS_OCTETS_MAX};
 
@@ -23,6 +24,8 @@ use crate::limits::{PROMETHEUS_IDLE_MAX, PROMETHEUS_OCTETS_MAX};
 #[derive(Debug)]
 pub(super) struct Prometheus {
     client: Client,
+    /// Those that the client sends.
+    headers: HeaderMap,
     url: Url,
     query: Box<str>,
     timeout: Duration,
@@ -36,14 +39,13 @@ impl Prometheus {
         let url = format!("{}/api/v1/query", check.url.trim_end_matches('/'));
         let url = Url::parse(&url).map_err(|error| format!("the URL {:?}: {error}", check.url))?;
         let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static("meridian-probe"));
         for (name, value) in &check.headers {
-            let wrong = || format!("the header field {name:?}");
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
-            headers.insert(name, HeaderValue::from_str(value).map_err(|_| wrong())?);
+            let (name, value) = field(name, value)?;
+            headers.insert(name, value);
         }
         let client = Client::builder()
-            .user_agent("meridian-probe")
-            .default_headers(headers)
+            .default_headers(headers.clone())
             .tls_backend_preconfigured(client_config(&check.tls)?)
             .no_proxy()
             .redirect(Policy::none())
@@ -54,7 +56,13 @@ impl Prometheus {
             .build();
         let client = client.map_err(|error| finding(&error))?;
         let PrometheusCheck { query, wanted, preferred, .. } = check;
-        Ok(Self { client, url, query: query.clone(), timeout, wanted: *wanted, preferred: *preferred })
+        let (query, wanted, preferred) = (query.clone(), *wanted, *preferred);
+        Ok(Self { client, headers, url, query, timeout, wanted, preferred })
+    }
+
+    pub(super) fn sent(&self) -> Sent {
+        let server_name = self.url.host_str().filter(|_| self.url.scheme() == "https");
+        Sent::new(server_name.map(str::to_owned), None, &self.headers)
     }
 
     pub(super) async fn check(&self, at: SocketAddr) -> Finding {
