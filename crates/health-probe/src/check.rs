@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::checks::type_name;
 use crate::limits::{CAUSE_ACTION_OCTETS_MAX, CAUSE_FINDING_OCTETS_MAX, PROBES_UNDER_WAY_DEFAULT};
+use crate::tally::Tally;
 
 //----------- Checker --------------------------------------------------------
 
@@ -46,12 +47,18 @@ pub trait Checker: Send + Sync + 'static {
 pub(crate) struct Prepared<R> {
     pub(crate) probe: Arc<Probe>,
     ready: Result<R, String>,
+    /// Where its outcomes are counted.
+    pub(crate) tally: Arc<Tally>,
 }
 
 impl<R> Prepared<R> {
     pub(crate) fn new<C: Checker<Ready = R>>(checker: &C, probe: Arc<Probe>) -> Self {
         let ready = checker.ready(&probe);
-        Self { probe, ready }
+        Self { probe, ready, tally: Arc::default() }
+    }
+
+    pub(crate) fn counted_in(self, tally: Arc<Tally>) -> Self {
+        Self { tally, ..self }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::lateness::{Lateness, LatenessCounters};
+use crate::tally::{ProbeTally, Tallies};
 
 /// Counts since the start, written by the engine and read by anybody at any time.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ pub struct Counters {
     pub(crate) snapshots: AtomicU64,
     pub(crate) isolations: AtomicU64,
     pub(crate) isolated: AtomicU64,
+    pub(crate) tallies: Tallies,
 }
 
 /// The values of [`Counters`] at one moment.
@@ -64,6 +66,12 @@ impl Counters {
             isolations: value(&self.isolations),
             isolated: value(&self.isolated),
         }
+    }
+
+    /// What came of the checks of each probe, by name.
+    #[must_use]
+    pub fn by_probe(&self) -> Vec<ProbeTally> {
+        self.tallies.read()
     }
 
     /// How late probes started.

@@ -179,6 +179,7 @@ impl<C: Checker> Engine<C> {
     fn observe(&mut self, job: &Job<C::Ready>, outcome: Outcome, now: Instant) {
         count(&self.counters.probes, 1);
         count(&self.counters.failed, u64::from(matches!(outcome.finding, Finding::Failed(_))));
+        job.prepared.tally.count(&outcome);
         trace!(probe = %job.prepared.probe.name, at = %job.at, latency = ?outcome.latency,
             reason = outcome.finding.reason(), "outcome");
 
@@ -225,8 +226,11 @@ impl<C: Checker> Engine<C> {
             let id = self.slot_of.get(&key).copied().unwrap_or_else(|| {
                 let id = match &key {
                     Key::Probed(probe, at) => {
-                        let make = || Arc::new(Prepared::new(&*self.runner.checker, Arc::clone(probe)));
-                        let prepared = Arc::clone(prepared.entry(target.probe).or_insert_with(make));
+                        let checker = &*self.runner.checker;
+                        let tally = || self.counters.tallies.of(&probe.name);
+                        let make = || Prepared::new(checker, Arc::clone(probe)).counted_in(tally());
+                        let prepared =
+                            Arc::clone(prepared.entry(target.probe).or_insert_with(|| Arc::new(make())));
                         self.add_probed(prepared, *at, now)
                     }
                     Key::Combined { members, .. } => {
@@ -307,6 +311,7 @@ impl<C: Checker> Engine<C> {
             |id| slots.get(&id).is_some_and(Slot::answers),
             |id| slots.get(&id).map(Slot::probe),
         );
+        self.counters.tallies.retain(&coming.generation.catalog);
         self.current = Some(coming.generation);
         self.apply_overrides(now);
         self.report_first_round(&coming.new);

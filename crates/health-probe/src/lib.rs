@@ -36,6 +36,7 @@ mod overrides;
 mod runner;
 mod slot;
 mod status;
+mod tally;
 mod timetable;
 mod tracker;
 
@@ -48,4 +49,5 @@ pub use lateness::{LATENESS_BOUNDS, Lateness};
 pub use once::{Found, probe_once};
 pub use overrides::{Timed, orders};
 pub use status::{EndpointStatus, LastOutcome, OverrideStatus, ProbedStatus, Report};
+pub use tally::{LATENCY_BOUNDS, ProbeTally};
 pub use tracker::{Change, Event, Held, Tracker};
