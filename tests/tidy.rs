@@ -7,13 +7,14 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may depend on whom, of ours (design §2); tests may use everything.
-const MAY_DEPEND: [(&str, &[&str]); 9] = [
+const MAY_DEPEND: [(&str, &[&str]); 10] = [
     ("meridian-model", &[]),
     ("meridian-config", &["meridian-model"]),
     ("meridian-geoip", &["meridian-model"]),
     ("meridian-health-probe", &["meridian-model"]),
     ("meridian-discovery", &["meridian-model"]),
     ("meridian-steering", &["meridian-model"]),
+    ("meridian-store", &["meridian-model"]),
     ("meridian-dns", &["meridian-geoip", "meridian-model", "meridian-steering"]),
     (
         "meridian",

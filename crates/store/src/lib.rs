@@ -1,0 +1,13 @@
+//! What must survive a restart, in files of one folder that one server holds at a time.
+//!
+//! Every file is written beside its place, flushed and renamed: a reader, and a server that starts after a
+//! loss of power, finds the old content or the new one. Losing the folder changes no answer that is being
+//! given; it is only not remembered what operators said.
+//!
+//! What it does not do: decide what the overrides mean, watch the clock, or share anything with other servers.
+
+mod folder;
+mod overrides;
+
+pub use folder::{Folder, Loaded, StoreError};
+pub use overrides::KeptOverride;
