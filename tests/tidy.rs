@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may depend on whom, of ours (design §2); tests may use everything.
-const MAY_DEPEND: [(&str, &[&str]); 10] = [
+const MAY_DEPEND: [(&str, &[&str]); 11] = [
     ("meridian-model", &[]),
     ("meridian-config", &["meridian-model"]),
     ("meridian-geoip", &["meridian-model"]),
@@ -16,9 +16,11 @@ const MAY_DEPEND: [(&str, &[&str]); 10] = [
     ("meridian-steering", &["meridian-model"]),
     ("meridian-store", &["meridian-model"]),
     ("meridian-dns", &["meridian-geoip", "meridian-model", "meridian-steering"]),
+    ("meridian-admin", &["meridian-dns", "meridian-health-probe", "meridian-model", "meridian-store"]),
     (
         "meridian",
         &[
+            "meridian-admin",
             "meridian-config",
             "meridian-discovery",
             "meridian-dns",
@@ -26,6 +28,7 @@ const MAY_DEPEND: [(&str, &[&str]); 10] = [
             "meridian-health-probe",
             "meridian-model",
             "meridian-steering",
+            "meridian-store",
         ],
     ),
     (
@@ -44,14 +47,16 @@ const MAY_DEPEND: [(&str, &[&str]); 10] = [
 ];
 
 /// What belongs to one crate alone, in code that is shipped: the library and who may have it.
-const ONLY_IN: [(&str, &[&str]); 7] = [
+const ONLY_IN: [(&str, &[&str]); 9] = [
     // The tests read databases themselves: a second opinion on what geoip says.
     ("maxminddb", &["meridian-geoip", "meridian-tests"]),
     ("toml", &["meridian-config"]),
     ("hickory-resolver", &["meridian-discovery"]),
     ("arc-swap", &["meridian-dns"]),
-    // Probes are its client; the demo's clusters are applications, not an API of Meridian.
-    ("hyper", &["meridian", "meridian-health-probe"]),
+    // Probes and commands are its clients; the demo's clusters are applications, not an API of Meridian.
+    ("hyper", &["meridian", "meridian-admin", "meridian-health-probe"]),
+    ("axum", &["meridian-admin"]),
+    ("prometheus-client", &["meridian-admin"]),
     // For Prometheus alone: what is probed is asked over connections of our own.
     ("reqwest", &["meridian-health-probe"]),
     ("anyhow", &["meridian", "meridian-tests"]),

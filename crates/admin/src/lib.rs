@@ -1,0 +1,19 @@
+//! What operators see and say of a server that runs: status, overrides and metrics, as HTTP over a Unix
+//! socket in its folder.
+//!
+//! [`Book`] holds the overrides: it keeps them in the [`meridian_store::Folder`], hands them to the probes and
+//! lifts those whose time is over. [`Admin`] serves it together with what the probes report. Whoever may open
+//! the socket may do everything; its mode lets that be the server's own user.
+//!
+//! What it does not do: answer DNS, decide anything, or listen on a network.
+
+mod api;
+mod book;
+pub mod limits;
+mod metrics;
+mod server;
+mod status;
+pub mod wire;
+
+pub use book::{Book, BookError, Said};
+pub use server::{Admin, SOCKET};

@@ -1,0 +1,23 @@
+//! Bounds of what is held and read.
+
+use std::time::Duration;
+
+/// Overrides at once; one more is refused.
+pub const OVERRIDES_MAX: usize = 256;
+/// Characters of a reason.
+pub const REASON_CHARS_MAX: usize = 512;
+/// Characters of who says so.
+pub const BY_CHARS_MAX: usize = 64;
+/// The longest that an override is said for: one that holds longer is one without an end.
+pub const HOLD_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The longest that a drain takes.
+pub const DRAIN_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Connections at once; one more waits until another ends.
+pub const CONNECTIONS_MAX: usize = 16;
+/// Octets of a request's body.
+pub const BODY_OCTETS_MAX: usize = 16 << 10;
+/// How long a client may take for the head of a request.
+pub const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a connection lives: a client that reads nothing does not keep it for ever.
+pub const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60);

@@ -1,0 +1,104 @@
+//! What the probes report, as JSON.
+
+use std::time::{Duration, SystemTime};
+
+use meridian_health_probe::{EndpointStatus, Finding, LastOutcome, ProbedStatus, Report};
+use meridian_model::{Forced, Order};
+use meridian_store::KeptOverride;
+
+use crate::wire;
+
+/// `wall`: now, for the times that are shown as such.
+pub(crate) fn status(report: &Report, kept: &[KeptOverride], wall: SystemTime) -> wire::Status {
+    wire::Status {
+        isolated_for_ms: report.isolated_for.map(ms),
+        overrides: overrides(kept, Some(report)),
+        endpoints: report.endpoints.iter().map(|of| endpoint(report, of, wall)).collect(),
+    }
+}
+
+pub(crate) fn overrides(kept: &[KeptOverride], report: Option<&Report>) -> Vec<wire::Override> {
+    let addresses = |kept: &KeptOverride| {
+        let mut of = report?.overrides.iter();
+        of.find(|of| of.said.target == kept.said.target).map(|of| of.addresses)
+    };
+    kept.iter().map(|kept| wire::Override { addresses: addresses(kept), ..one_override(kept) }).collect()
+}
+
+pub(crate) fn one_override(kept: &KeptOverride) -> wire::Override {
+    let said = &kept.said;
+    let over = match said.forced {
+        Forced::Drain { over } => Some(humantime::format_duration(over).to_string()),
+        Forced::Up | Forced::Down => None,
+    };
+    wire::Override {
+        target: said.target.to_string(),
+        state: said.forced.as_str().to_owned(),
+        over,
+        reason: said.reason.to_string(),
+        by: said.by.to_string(),
+        since: rfc3339(kept.since),
+        until: kept.until.map(rfc3339),
+        addresses: None,
+        not_kept: None,
+    }
+}
+
+fn endpoint(report: &Report, of: &EndpointStatus, wall: SystemTime) -> wire::Endpoint {
+    let gateway = report.catalog.gateway(of.gateway);
+    let endpoint = gateway.endpoints.get(of.endpoint);
+    let cluster = endpoint.map(|endpoint| report.catalog.cluster(endpoint.cluster).name.to_string());
+    let left = of.forced.as_ref().and_then(|(_, order)| match order {
+        Order::Drain(left) => Some(f64::from(left.millionths()) / 1e4),
+        Order::Up | Order::Down => None,
+    });
+    wire::Endpoint {
+        gateway: gateway.name.to_string(),
+        cluster: cluster.unwrap_or_default(),
+        address: of.address,
+        hostname: endpoint.and_then(|endpoint| endpoint.name.as_ref()).map(|of| of.name.to_string()),
+        observed: of.observed.as_str().to_owned(),
+        forced: of.forced.as_ref().map(|(_, order)| order.as_str().to_owned()),
+        forced_by: of.forced.as_ref().map(|(target, _)| target.to_string()),
+        left_percent: left,
+        effective: of.effective.as_str().to_owned(),
+        frozen: of.is_frozen,
+        probe: of.probed.as_ref().map(|probed| probe(probed, wall)),
+    }
+}
+
+fn probe(of: &ProbedStatus, wall: SystemTime) -> wire::Probe {
+    wire::Probe {
+        name: of.probe.to_string(),
+        held_ms: of.held.map(ms),
+        since: of.held.and_then(|held| wall.checked_sub(held)).map(rfc3339),
+        in_doubt: of.in_doubt,
+        put_off_ms: of.put_off.map(ms),
+        cause: of.cause.clone(),
+        last: of.last.as_ref().map(last),
+    }
+}
+
+fn last(of: &LastOutcome) -> wire::Last {
+    let result = match of.finding {
+        Finding::Good => "good",
+        Finding::Degraded(_) => "degraded",
+        Finding::Failed(_) => "failed",
+        Finding::NoData(_) => "no_data",
+    };
+    wire::Last {
+        result: result.to_owned(),
+        reason: of.finding.reason().map(str::to_owned),
+        // To the microsecond: what is finer is noise.
+        latency_ms: (of.latency.as_secs_f64() * 1e6).round() / 1e3,
+        ago_ms: ms(of.ago),
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}

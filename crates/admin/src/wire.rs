@@ -1,0 +1,133 @@
+//! The JSON of the API. Keys are fixed; what is added later comes beside them.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/status`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// For how long the server has suspected that it is itself cut off, if it does.
+    pub isolated_for_ms: Option<u64>,
+    /// The overrides in force, as said first.
+    pub overrides: Vec<Override>,
+    /// Every address that is handed out, in the file's order.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// One address that is handed out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Of which gateway.
+    pub gateway: String,
+    /// In which cluster.
+    pub cluster: String,
+    /// `null` for a hostname that is handed out itself and has no address yet.
+    pub address: Option<IpAddr>,
+    /// The hostname that the address is of, if it was given by one.
+    pub hostname: Option<String>,
+    /// What the probes say: `healthy`, `degraded`, `unhealthy`, `unknown`; healthy where there is no probe.
+    pub observed: String,
+    /// What an operator says: `up`, `down` or `drain`.
+    pub forced: Option<String>,
+    /// By which override.
+    pub forced_by: Option<String>,
+    /// In percent, what a drain has left of the weight.
+    pub left_percent: Option<f64>,
+    /// What counts.
+    pub effective: String,
+    /// Whether it is held on to although something else is observed: the server suspects itself.
+    pub frozen: bool,
+    /// What its probe has to say.
+    pub probe: Option<Probe>,
+}
+
+/// What a probe has to say of an address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Its name.
+    pub name: String,
+    /// For how long the observed verdict has held; `null` before the first.
+    pub held_ms: Option<u64>,
+    /// Since when, by the server's wall clock (RFC 3339).
+    pub since: Option<String>,
+    /// Whether the verdict may be about to change, or just did.
+    pub in_doubt: bool,
+    /// For how much longer a recovery is put off because the address comes and goes.
+    pub put_off_ms: Option<u64>,
+    /// Why the verdict is what it is.
+    pub cause: String,
+    /// The last outcome; `null` before the first, and where the probe is made of others.
+    pub last: Option<Last>,
+}
+
+/// The last outcome of a probe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Last {
+    /// `good`, `degraded`, `failed` or `no_data`.
+    pub result: String,
+    /// What was done and found, unless it is good.
+    pub reason: Option<String>,
+    /// How long it took.
+    pub latency_ms: f64,
+    /// How long ago it ended.
+    pub ago_ms: u64,
+}
+
+/// An override in force: in the status, of `GET /v1/overrides`, and what `PUT` and `DELETE` answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// `cluster/NAME`, `gateway/NAME` or `endpoint/GATEWAY/CLUSTER/ADDRESS`, with `*` and `?`.
+    pub target: String,
+    /// `up`, `down` or `drain`.
+    pub state: String,
+    /// Of a drain: in which time.
+    pub over: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who said so.
+    pub by: String,
+    /// When (RFC 3339).
+    pub since: String,
+    /// Until when it holds; `null`: until it is lifted.
+    pub until: Option<String>,
+    /// For how many addresses it decides; `null` where the probes were not asked.
+    pub addresses: Option<usize>,
+    /// In an answer to `PUT` and `DELETE`: why a restart would not know of it, if the disk did not take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_kept: Option<String>,
+}
+
+/// The body of `PUT /v1/overrides`. One of the same target is replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Say {
+    /// As [`Override::target`].
+    pub target: String,
+    /// `up`, `down` or `drain`.
+    pub state: String,
+    /// Of a drain: in which time, such as `5m`; at once without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<String>,
+    /// How long it holds, such as `2h`; until it is lifted without it.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub hold_for: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who says so.
+    pub by: String,
+}
+
+/// The query of `DELETE /v1/overrides`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lift {
+    /// As it was said.
+    pub target: String,
+}
+
+/// The body of every answer that is not 200.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What was expected and what was found.
+    pub error: String,
+}
