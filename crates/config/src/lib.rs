@@ -76,7 +76,7 @@ use crate::shared::{Collected, Shared};
 use crate::zones::{ZoneSpec, Zones};
 
 pub use issue::{Issue, Issues, Located, Matter, Position};
-pub use settings::{Geoip, Health, Resolver, Server, Settings};
+pub use settings::{DATA_DIR_DEFAULT, Geoip, Health, Resolver, Server, Settings};
 
 //----------- Loading --------------------------------------------------------
 

@@ -16,7 +16,6 @@ const LISTEN_DEFAULT: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300),
     SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 5300),
 ];
-const DATA_DIR_DEFAULT: &str = "/var/lib/meridian";
 /// One worker a core.
 const WORKERS_DEFAULT: usize = 0;
 /// Longer than a check of the default probe takes to fail.
@@ -31,7 +30,7 @@ const SOCKET: Parsed<SocketAddr> = Parsed {
 #[derive(Default)]
 pub(crate) struct ServerSpec {
     listen: Option<Vec<Spotted<SocketAddr>>>,
-    data_dir: Option<Spotted<PathBuf>>,
+    data_dir: Option<PathBuf>,
     workers: Option<usize>,
     first_round: Option<Duration>,
 }
@@ -41,7 +40,7 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> ServerSpec {
     let listen = List { of: At(SOCKET), what: "addresses with ports", min: 1, max: limits::LISTEN };
     let read = |table: &mut Table<'_>| ServerSpec {
         listen: table.optional("listen", &listen),
-        data_dir: table.optional("data_dir", &At(FilePath { file, what: "the path of a folder" })),
+        data_dir: table.optional("data_dir", &FilePath { file, what: "the path of a folder" }),
         workers: table.optional("workers", &Whole { min: 0, max: limits::WORKERS, unit: "" }),
         first_round: table
             .optional("first_round", &Span { min: Duration::ZERO, max: limits::FIRST_ROUND_MAX }),
@@ -69,16 +68,13 @@ pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findin
             );
         }
     }
-    if let Some(data_dir) = &data_dir {
-        findings.warn(&data_dir.spot, "nothing is kept there yet");
-    }
     if let Some(admin) = &admin {
         findings.warn(&admin.spot, "nothing listens there yet in this version");
     }
     let listen = listen.map(|sockets| sockets.into_iter().map(|socket| socket.value).collect());
     Server {
         listen: listen.unwrap_or_else(|| LISTEN_DEFAULT.to_vec()),
-        data_dir: data_dir.map_or_else(|| DATA_DIR_DEFAULT.into(), |data_dir| data_dir.value),
+        data_dir,
         workers: workers.unwrap_or(WORKERS_DEFAULT),
         first_round: first_round.unwrap_or(FIRST_ROUND_DEFAULT),
     }

@@ -26,13 +26,16 @@ pub struct Settings {
     pub data_files: Vec<PathBuf>,
 }
 
+/// Where packages put such a folder (Filesystem Hierarchy Standard 3.0 §5.8).
+pub const DATA_DIR_DEFAULT: &str = "/var/lib/meridian";
+
 /// `[server]`: sockets, threads and files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Where UDP and TCP queries are received; at least one, none twice unless with port 0.
     pub listen: Vec<SocketAddr>,
-    /// For what must survive a restart.
-    pub data_dir: PathBuf,
+    /// For what must survive a restart, and the API's socket. `None`: [`DATA_DIR_DEFAULT`], if it is there.
+    pub data_dir: Option<PathBuf>,
     /// How many threads receive UDP; 0: one a core.
     pub workers: usize,
     /// How long the first answers wait for the first round of probes, at most.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use meridian_config::{Issue, Loaded, load, parse};
+use meridian_config::{DATA_DIR_DEFAULT, Issue, Loaded, load, parse};
 use meridian_model::{AllDown, Check, Policy, Rollout, Share, Track, Trial};
 
 fn reference() -> PathBuf {
@@ -86,8 +86,10 @@ fn commented_defaults_are_the_defaults() {
         assert_eq!(text.matches(&format!("\n{key}")).count(), 1, "{key}");
         written = written.replace(&format!("\n{key}"), &format!("\n{}", &key[2..]));
     }
-    let (defaults, written) = (loaded(), parse(&written, &reference()).unwrap());
+    let (mut defaults, written) = (loaded(), parse(&written, &reference()).unwrap());
     assert_eq!(defaults.catalog, written.catalog);
+    // The default folder is used where it is there; written, it is made.
+    assert_eq!(defaults.settings.server.data_dir.replace(DATA_DIR_DEFAULT.into()), None);
     assert_eq!(defaults.settings, written.settings);
 }
 

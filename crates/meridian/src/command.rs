@@ -8,8 +8,10 @@ use clap::{Parser, Subcommand};
 use crate::diff::{self, Diff};
 use crate::explain::{self, Explain};
 use crate::logs::{self, LogFormat};
+use crate::overrides::{self, Restore, Say};
 use crate::probe::{self, Probe};
 use crate::prove::{self, Prove};
+use crate::status::{self, Status};
 use crate::{check, demo, exit, serve};
 
 /// A DNS-based global load balancer: answers each hostname with the address of the nearest healthy
@@ -84,6 +86,18 @@ enum Command {
     ///
     /// Ends with 0, with 3 when more than --max-moved moves, and with 64 when a file has issues.
     Diff(Diff),
+    /// Show what the server on this machine holds of every address, and why.
+    ///
+    /// Observed is what the probes say, forced what an operator says, effective what counts.
+    Status(Status),
+    /// Say what counts for endpoints of the server on this machine, whatever its probes find.
+    ///
+    /// It is in force at once and holds across restarts. Of several that match, the narrowest counts: an
+    /// endpoint's before a gateway's before a cluster's, then the one with fewer wildcards. One of the same
+    /// target is replaced.
+    Override(Say),
+    /// Lift an override of the server on this machine: its probes count again.
+    Restore(Restore),
     /// Run three small clusters and the DNS server for them on loopback addresses.
     Demo {
         /// Where the DNS server listens, UDP and TCP.
@@ -103,6 +117,9 @@ pub fn run() -> ExitCode {
         Command::Explain(asked) => explain::run(&asked),
         Command::Diff(asked) => diff::run(&asked),
         Command::Probe(asked) => probe::run(&asked),
+        Command::Status(asked) => status::run(&asked),
+        Command::Override(asked) => overrides::say(&asked),
+        Command::Restore(asked) => overrides::restore(&asked),
         Command::Prove(asked) => prove::run(&asked),
         Command::Serve { config } => {
             let _logs = logs::init(line.log_format, line.log_level);

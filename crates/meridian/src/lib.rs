@@ -12,6 +12,7 @@
 //! - A failing reload leaves everything as it was.
 
 mod check;
+mod client;
 mod command;
 mod demo;
 mod descriptors;
@@ -20,12 +21,14 @@ mod exit;
 mod explain;
 mod load;
 mod logs;
+mod overrides;
 mod page;
 mod probe;
 mod probes;
 mod prove;
 pub mod publish;
 mod serve;
+mod status;
 mod supply;
 mod unreached;
 mod watch;

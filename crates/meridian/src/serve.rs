@@ -3,11 +3,14 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use meridian_admin::{Admin, Book, SOCKET};
+use meridian_config::DATA_DIR_DEFAULT;
 use meridian_dns::{Bound, Server};
 use meridian_health_probe::{self as health_probe, Handle, NetworkChecker};
+use meridian_store::Folder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -44,8 +47,9 @@ async fn serve(config: &Path, loaded: Loaded) -> anyhow::Result<()> {
     let bound = Bound::bind(&settings.listen, workers(settings.workers)).with_context(|| {
         format!("cannot listen; `listen` under [server] in {} says where", config.display())
     })?;
+    let folder = folder(settings);
     let running = tokio::select! {
-        running = Running::start(loaded, Some(config), bound) => running?,
+        running = Running::start(loaded, Some(config), bound, folder) => running?,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
@@ -59,6 +63,55 @@ async fn serve(config: &Path, loaded: Loaded) -> anyhow::Result<()> {
     tracing::info!(signal = stop, "stopping");
     running.stop().await;
     Ok(())
+}
+
+/// Where to keep what must survive a restart, if that is to be. Whatever is wrong with it, answers are given:
+/// a disk that is read-only must not keep a server from coming back.
+fn folder(settings: &meridian_config::Server) -> Option<Folder> {
+    let default = Path::new(DATA_DIR_DEFAULT);
+    let path = match &settings.data_dir {
+        Some(path) => path,
+        None if default.is_dir() => default,
+        None => {
+            tracing::info!("no data_dir, and no {DATA_DIR_DEFAULT}: no status, no overrides, no metrics");
+            return None;
+        }
+    };
+    match Folder::open(path) {
+        Ok(folder) => Some(folder),
+        Err(error) => {
+            tracing::error!("no status, no overrides, no metrics: data_dir: {error}");
+            None
+        }
+    }
+}
+
+/// Starts the API over a folder. Whatever is wrong with it, answers are given.
+fn admin(folder: Folder, probes: &Arc<Handle>) -> Option<Admin> {
+    let path = folder.path().to_owned();
+    let book = match Book::open(folder, Arc::clone(probes), wall()) {
+        Ok(book) => Arc::new(book),
+        Err(error) => {
+            tracing::error!("no status, no overrides, no metrics: data_dir: {error}");
+            return None;
+        }
+    };
+    match Admin::start(book, Arc::clone(probes), wall) {
+        Ok(admin) => {
+            tracing::info!(socket = %path.join(SOCKET).display(), "the API listens");
+            Some(admin)
+        }
+        Err(error) => {
+            tracing::error!("no status, no metrics: {}: {error}", path.join(SOCKET).display());
+            None
+        }
+    }
+}
+
+/// The wall clock, for what people say and see; nothing else reads it.
+#[expect(clippy::disallowed_methods, reason = "the one place where times of overrides begin")]
+fn wall() -> SystemTime {
+    SystemTime::now()
 }
 
 /// UDP workers: one a core unless the file says otherwise.
@@ -83,17 +136,25 @@ pub(crate) struct Running {
     requester: Requester,
     supply: JoinHandle<()>,
     server: Server,
+    admin: Option<Admin>,
 }
 
 impl Running {
     /// Resolves hostnames and starts the probes, waits for the first round of both (capped), then
-    /// answers. `file`: what a reload reads.
-    pub(crate) async fn start(loaded: Loaded, file: Option<&Path>, bound: Bound) -> anyhow::Result<Self> {
+    /// answers. `file`: what a reload reads. `kept`: where overrides are from before, and go to.
+    pub(crate) async fn start(
+        loaded: Loaded,
+        file: Option<&Path>,
+        bound: Bound,
+        kept: Option<Folder>,
+    ) -> anyhow::Result<Self> {
         let first_round = loaded.settings.server.first_round;
         let supply = Supply::start(loaded, file.map(Path::to_path_buf), seed()).await?;
         let ground = supply.ground().clone();
         let settings = health_probe::Settings { first_round, seed: seed() };
         let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, NetworkChecker));
+        // Before the first round ends: what is forced is so from the first answer on.
+        let admin = kept.and_then(|folder| admin(folder, &probes));
         let publisher = Publisher::first(ground, probes.snapshots())
             .await
             .context("the probes ended before their first round")?;
@@ -110,18 +171,21 @@ impl Running {
             tracing::info!(%address, "listening");
         }
         tracing::info!("ready");
-        Ok(Self { probes, publisher, requester, supply, server })
+        Ok(Self { probes, publisher, requester, supply, server, admin })
     }
 
     /// Stops answering when what has arrived is answered, then stops what kept the views up to date.
     pub(crate) async fn stop(self) {
-        let Self { probes, requester, supply, server, .. } = self;
+        let Self { probes, requester, supply, server, admin, .. } = self;
         let counters = server.counters().clone();
         let drained = server.stop(DRAIN).await;
         drop(requester);
         // A load that is under way is not waited for.
         supply.abort();
         let _ended = supply.await;
+        if let Some(admin) = admin {
+            admin.stop().await;
+        }
         if let Some(probes) = Arc::into_inner(probes) {
             probes.stop().await;
         }

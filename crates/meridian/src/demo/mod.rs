@@ -41,7 +41,7 @@ async fn demo(listen: SocketAddr, http_port: u16) -> anyhow::Result<()> {
         CONFIG.replace("{listen}", &listen.to_string()).replace("{http_port}", &clusters.port().to_string());
     let loaded = load_text(&text, Path::new("demo.toml"))
         .map_err(|issues| anyhow!("the demo's own configuration: {issues}"))?;
-    let running = Running::start(loaded, None, bound).await?;
+    let running = Running::start(loaded, None, bound, None).await?;
     let mut transitions = running.probes.transitions();
 
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();

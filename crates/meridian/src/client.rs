@@ -1,0 +1,78 @@
+//! Requests to a server on this machine, over the socket in its folder.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use meridian_admin::{SOCKET, wire};
+use meridian_config::DATA_DIR_DEFAULT;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+/// A server that takes longer is as good as none.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Far more than the status of a hundred thousand addresses.
+const ANSWER_OCTETS_MAX: usize = 256 << 20;
+
+/// Which server of this machine.
+#[derive(Debug, Args)]
+pub(crate) struct Server {
+    /// The server's data_dir, where its socket is.
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR_DEFAULT)]
+    data_dir: PathBuf,
+}
+
+impl Server {
+    /// The JSON that the server answers with.
+    ///
+    /// # Errors
+    /// When there is no server, no answer in time, or a refusal, in the server's words.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
+        let socket = self.data_dir.join(SOCKET);
+        let answer = timeout(ANSWER_WAIT_MAX, exchange(&socket, method, path, body)).await;
+        answer.map_err(|_| anyhow!("{}: no answer in {ANSWER_WAIT_MAX:?}", socket.display()))?
+    }
+}
+
+async fn exchange(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
+    let stream = UnixStream::connect(socket).await.with_context(|| {
+        format!("{}: no server there; is it running, and is --data-dir its data_dir?", socket.display())
+    })?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, "meridian")
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body)))?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_OCTETS_MAX).collect().await;
+        let body = body.map_err(|error| anyhow!(error))?.to_bytes();
+        if status.is_success() {
+            return Ok(body);
+        }
+        match serde_json::from_slice::<wire::Refusal>(&body) {
+            Ok(refusal) => bail!("{}", refusal.error),
+            Err(_) => bail!("{}: {status}", socket.display()),
+        }
+    };
+    let (answer, _ended) = tokio::join!(exchange, connection);
+    answer
+}
+
+/// A runtime for a few requests.
+///
+/// # Errors
+/// When the system has none.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")
+}
