@@ -112,7 +112,7 @@ impl Collector for Scrape {
         let mut family =
             encoder.encode_descriptor("probe_duration_seconds", help, None, MetricType::Histogram)?;
         for of in &self.by_probe {
-            let bounds = LATENCY_BOUNDS.iter().map(|bound| bound.as_secs_f64()).chain([f64::MAX]);
+            let bounds = LATENCY_BOUNDS.iter().map(|bound| bound.as_secs_f64()).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds.zip(of.latency).collect();
             let count = of.latency.iter().sum();
             let labels = [("probe", &*of.probe)];

@@ -52,7 +52,8 @@ async fn exchange(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> a
         .header(HOST, "meridian")
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)))?;
-    let exchange = async {
+    // With its end the sender is gone, and so ends the connection.
+    let exchange = async move {
         let response = sender.send_request(request).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_OCTETS_MAX).collect().await;
