@@ -1,13 +1,13 @@
 //! What operators see and say of a running server: `meridian status`, `override`, `restore`, the metrics.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Cluster, Config, Meridian, Site, WORLD, ask_udp, binary, now, scratch};
+use meridian_tests::{Ask, Cluster, Config, Meridian, Process, Site, WORLD, ask_udp, binary, now, scratch};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -24,6 +24,11 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// `keys`: further ones of the gateway.
+    fn with(keys: &str) -> Self {
         let site = Site::new();
         let folder = scratch();
         // Made by the server.
@@ -40,7 +45,7 @@ impl Stage {
                 site.port
             ))
             .clusters(&WORLD[..2])
-            .gateway("shop", &["shop.gslb.example"], "probe = \"web\"\n", &endpoints)
+            .gateway("shop", &["shop.gslb.example"], &format!("probe = \"web\"\n{keys}"), &endpoints)
             .text()
             .to_owned();
         let clusters = [1, 2].map(|host| site.cluster(host));
@@ -137,6 +142,20 @@ fn a_status_says_what_is_observed_forced_and_effective_and_why() {
 }
 
 #[test]
+fn a_status_that_is_watched_comes_again() {
+    let stage = Stage::new();
+    let _server = Meridian::serve(&stage.config);
+    let mut command = Command::new(binary());
+    command.args(["status", "--json", "--watch", "--data-dir"]).arg(&stage.data_dir).stdin(Stdio::null());
+    let mut watching = Process(command.stdout(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(watching.0.stdout.take().unwrap()).lines();
+    for line in lines.take(2) {
+        let status: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert_eq!(status["endpoints"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
 fn metrics_count_probes_verdicts_transitions_and_overrides() {
     let mut stage = Stage::new();
     let mut server = Meridian::serve(&stage.config);
@@ -194,6 +213,32 @@ fn what_is_forced_is_answered() {
         assert_eq!(restored, format!("cluster/{} is no longer {state}\n", WORLD[0].0));
         until_answered(&server, CLIENTS[0], &near);
     }
+}
+
+/// The share of a drained cluster falls step by step, and then nobody is sent there.
+#[test]
+fn a_drain_takes_its_time() {
+    let stage = Stage::with("policy = \"weighted\"\n");
+    let server = Meridian::serve(&stage.config);
+    stage.force(&format!("cluster/{}", WORLD[0].0), "drain", &["--over", "3s"]);
+    let deadline = now() + std::time::Duration::from_secs(30);
+    let mut left = vec![100.0];
+    while left.last() != Some(&0.0) {
+        assert!(now() < deadline, "{left:?}");
+        left.push(stage.endpoint(1)["left_percent"].as_f64().unwrap());
+    }
+    assert!(left.is_sorted_by(|a, b| a >= b), "{left:?}");
+    left.dedup();
+    assert!(left.len() > 5, "{left:?}");
+    // The last step is in the answers a moment later; by chance, some before it name the other cluster too.
+    let mut in_a_row = 0;
+    while in_a_row < 200 {
+        assert!(now() < deadline, "clients are still sent to what is drained");
+        let is_other = answer(&server, CLIENTS[0]) == [stage.address(2)];
+        in_a_row = if is_other { in_a_row + 1 } else { 0 };
+    }
+    // The address serves: it is only not sent anybody.
+    assert_eq!(stage.endpoint(1)["effective"], "healthy");
 }
 
 #[test]
