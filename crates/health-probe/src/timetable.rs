@@ -50,7 +50,10 @@ impl Timetable {
     /// `is_settling`: whether the verdict may be about to change.
     pub(crate) fn next(&mut self, now: Instant, is_settling: bool, rng: &mut Rng) -> (Instant, u64) {
         if is_settling && self.fast_interval < self.interval {
-            return (self.started + self.fast_interval, 0);
+            let due = self.started + self.fast_interval;
+            // The same time once more would be missed for ever.
+            let is_missed = self.is_missed(due, now);
+            return (if is_missed { now + share(self.fast_interval, rng.u64(..)) } else { due }, 0);
         }
         // Beats that fast starts stood in for.
         let settled = self.started + self.interval / 2;
@@ -64,7 +67,7 @@ impl Timetable {
     }
 
     /// Whether a start that was planned for `due` is so late at `now` (the process stood still)
-    /// that it gives way to the next beat: else all targets would start together.
+    /// that it gives way to the next one: else all targets would start together.
     pub(crate) fn is_missed(&self, due: Instant, now: Instant) -> bool {
         now.saturating_duration_since(due) >= self.interval
     }
