@@ -38,6 +38,7 @@ mod slot;
 mod status;
 mod timetable;
 mod tracker;
+mod worst_case;
 
 pub use check::{Checker, Finding, Outcome, action};
 pub use checks::{NetworkChecker, Ready, Sent, permitted};
@@ -49,3 +50,4 @@ pub use once::{Found, probe_once};
 pub use overrides::{Timed, orders};
 pub use status::{EndpointStatus, LastOutcome, OverrideStatus, ProbedStatus, Report};
 pub use tracker::{Change, Event, Held, Tracker};
+pub use worst_case::{WorstCase, worst_case_failover};

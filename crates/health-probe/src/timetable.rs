@@ -28,14 +28,13 @@ impl Timetable {
     /// The first probe does not wait for a beat. The one after it takes the first beat that is half
     /// an interval later, and late enough that the first has ended.
     pub(crate) fn new(now: Instant, probe: &Probe, at: SocketAddr) -> (Self, Instant) {
-        let interval = probe.interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
+        let (interval, fast_interval) = intervals(probe);
         let hash = hash(probe, at);
         let first = now + share(interval.min(FIRST_ROUND_SPREAD), hash);
         let mut beat = now + share(interval, hash);
         if beat < first + probe.timeout.clamp(interval / 2, interval) {
             beat += interval;
         }
-        let fast_interval = probe.fast_interval.clamp(INTERVAL_MIN, interval);
         (Self { interval, fast_interval, started: first, beat }, first)
     }
 
@@ -88,6 +87,12 @@ impl Timetable {
         let most = self.interval / JITTER_DIVISOR;
         self.beat - most + share(most * 2, rng.u64(..))
     }
+}
+
+/// The interval and the fast interval of a probe, as far as they are kept.
+pub(crate) fn intervals(probe: &Probe) -> (Duration, Duration) {
+    let interval = probe.interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
+    (interval, probe.fast_interval.clamp(INTERVAL_MIN, interval))
 }
 
 /// The same for the same target, so that a reload or a restart keeps the order of targets; any
