@@ -12,14 +12,14 @@ mod tests;
 
 /// How long it takes at worst until an address that dies is out of the answers, all counted from when it dies.
 ///
-/// It dies at the worst moment, just after a probe has started that still succeeds, and then fails every check
-/// by its whole timeout. It had its first verdict before, some other endpoint is left to answer, and the prober is neither
-/// late nor does it suspect itself. A probe that asks somebody else about the address (`file`, `prometheus`)
-/// counts from when that one knows.
+/// It dies at the worst moment, just after a probe has started that still succeeds, and then fails every
+/// check by its whole timeout. It had its first verdict before, some other endpoint is left to answer, and the
+/// prober is neither late nor does it suspect itself. A probe that asks somebody else about the address
+/// (`file`, `prometheus`) counts from when that one knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorstCase {
-    /// Until the first outcome against it: the longest time between two starts of its probe, and the timeout. From
-    /// then on the verdict is in doubt.
+    /// Until the first outcome against it: the longest time between two starts of its probe, and the timeout.
+    /// From then on the verdict is in doubt.
     pub first: Duration,
     /// Until the verdict is that it does not serve: `fall` such outcomes.
     pub detected: Duration,
@@ -31,8 +31,8 @@ pub struct WorstCase {
     pub clients: Duration,
 }
 
-/// The worst case for an address of a gateway of the catalog; all of them have the gateway's probe, so it is the
-/// same for each. `None`: no probe would ever find out.
+/// The worst case for an address of a gateway of the catalog; all of them have the gateway's probe, so it is
+/// the same for each. `None`: no probe would ever find out.
 ///
 /// A combined probe follows the members that it needs to lose, all of which fail together as the address dies.
 /// An inverted probe finds nothing: a dead address is what it wants. A combination that is inverted counts as
