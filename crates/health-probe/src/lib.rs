@@ -39,6 +39,7 @@ mod status;
 mod tally;
 mod timetable;
 mod tracker;
+mod worst_case;
 
 pub use check::{Checker, Finding, Outcome, action};
 pub use checks::{NetworkChecker, Ready, Sent, permitted};
@@ -51,3 +52,4 @@ pub use overrides::{Timed, orders};
 pub use status::{EndpointStatus, LastOutcome, OverrideStatus, ProbedStatus, Report};
 pub use tally::{LATENCY_BOUNDS, ProbeTally};
 pub use tracker::{Change, Event, Held, Tracker};
+pub use worst_case::{WorstCase, worst_case_failover};

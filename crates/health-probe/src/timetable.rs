@@ -28,14 +28,13 @@ impl Timetable {
     /// The first probe does not wait for a beat. The one after it takes the first beat that is half
     /// an interval later, and late enough that the first has ended.
     pub(crate) fn new(now: Instant, probe: &Probe, at: SocketAddr) -> (Self, Instant) {
-        let interval = probe.interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
+        let (interval, fast_interval) = intervals(probe);
         let hash = hash(probe, at);
         let first = now + share(interval.min(FIRST_ROUND_SPREAD), hash);
         let mut beat = now + share(interval, hash);
         if beat < first + probe.timeout.clamp(interval / 2, interval) {
             beat += interval;
         }
-        let fast_interval = probe.fast_interval.clamp(INTERVAL_MIN, interval);
         (Self { interval, fast_interval, started: first, beat }, first)
     }
 
@@ -50,7 +49,10 @@ impl Timetable {
     /// `is_settling`: whether the verdict may be about to change.
     pub(crate) fn next(&mut self, now: Instant, is_settling: bool, rng: &mut Rng) -> (Instant, u64) {
         if is_settling && self.fast_interval < self.interval {
-            return (self.started + self.fast_interval, 0);
+            let due = self.started + self.fast_interval;
+            // The same time once more would be missed for ever.
+            let is_missed = self.is_missed(due, now);
+            return (if is_missed { now + share(self.fast_interval, rng.u64(..)) } else { due }, 0);
         }
         // Beats that fast starts stood in for.
         let settled = self.started + self.interval / 2;
@@ -64,7 +66,7 @@ impl Timetable {
     }
 
     /// Whether a start that was planned for `due` is so late at `now` (the process stood still)
-    /// that it gives way to the next beat: else all targets would start together.
+    /// that it gives way to the next one: else all targets would start together.
     pub(crate) fn is_missed(&self, due: Instant, now: Instant) -> bool {
         now.saturating_duration_since(due) >= self.interval
     }
@@ -85,6 +87,12 @@ impl Timetable {
         let most = self.interval / JITTER_DIVISOR;
         self.beat - most + share(most * 2, rng.u64(..))
     }
+}
+
+/// The interval and the fast interval of a probe, as far as they are kept.
+pub(crate) fn intervals(probe: &Probe) -> (Duration, Duration) {
+    let interval = probe.interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
+    (interval, probe.fast_interval.clamp(INTERVAL_MIN, interval))
 }
 
 /// The same for the same target, so that a reload or a restart keeps the order of targets; any

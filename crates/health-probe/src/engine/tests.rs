@@ -25,6 +25,7 @@ mod overrides;
 mod reload;
 mod rounds;
 mod schedule;
+mod worst_case;
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);

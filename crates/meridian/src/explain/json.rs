@@ -1,7 +1,10 @@
 //! An explanation for programs. The keys are fixed; what is added later comes beside them.
 
+use std::time::Duration;
+
 use hickory_proto::rr::RecordType;
 use meridian_dns::{Asked, Choice, Explanation, Located, Steering};
+use meridian_health_probe::{WorstCase, worst_case_failover};
 use meridian_model::Gateway;
 use meridian_steering::{Family, Note, Permit};
 use serde_json::{Value, json};
@@ -72,6 +75,21 @@ fn steering(steering: &Steering, naming: &Naming) -> Value {
         },
         "ranking": steering.ranking.iter().map(|one| note(one, gateway, naming)).collect::<Vec<_>>(),
         "choices": steering.choices.iter().map(|one| choice(one, gateway, naming)).collect::<Vec<_>>(),
+        "fail_over": fail_over(steering, naming),
+    })
+}
+
+/// In milliseconds; null where a dead address is never detected, and for a test name.
+fn fail_over(steering: &Steering, naming: &Naming) -> Value {
+    let computed = worst_case_failover(&naming.catalog, steering.gateway);
+    let Some(worst_case) = computed.filter(|_| steering.site.is_none()) else { return Value::Null };
+    let WorstCase { first, detected, published, clients } = worst_case;
+    let ms = |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    json!({
+        "first_outcome_ms": ms(first),
+        "detected_ms": ms(detected),
+        "published_ms": ms(published),
+        "caches_ms": ms(clients),
     })
 }
 

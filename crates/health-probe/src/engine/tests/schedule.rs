@@ -173,3 +173,21 @@ async fn fast_probes_end_with_the_doubt() {
     assert_eq!(run.verdict(0), Verdict::Healthy);
     assert_eq!(run.counts().skipped, 0);
 }
+
+/// The process stands still while a verdict settles: the fast start that it missed is made up for once, and
+/// then others follow.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_goes_on_settling() {
+    let script = Script::default();
+    let fast = Probe { interval: SECOND * 10, fast_interval: SECOND, ..probe() };
+    let run = Run::after_first_round(&catalog(fast, &addresses(1)), &script).await;
+    let before = script.starts_of(address(0)).len();
+    script.tell(address(0), Answer::Down);
+    while script.starts_of(address(0)).len() == before {
+        pass(MS * 100).await;
+    }
+    tokio::time::advance(SECOND * 60).await;
+    pass(SECOND * 3).await;
+    assert_eq!(script.starts_of(address(0)).len(), before + 3);
+    assert_eq!(run.verdict(0), Verdict::Unhealthy);
+}
