@@ -138,6 +138,9 @@ fn a_status_says_what_is_observed_forced_and_effective_and_why() {
     let row: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
     assert_eq!(row[..6], ["shop", WORLD[0].0, &stage.address(1), "unhealthy", "up", "healthy"], "{page}");
     assert!(page.contains("connection refused"), "{page}");
+    let promise =
+        "shop  a dead address is detected within 310 ms, out of the answers within 320 ms, out of caches";
+    assert!(page.contains(promise), "{page}");
     assert!(page.contains("1 address  until lifted  ann: a drill\n"), "{page}");
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use meridian_health_probe::{EndpointStatus, Finding, LastOutcome, ProbedStatus, Report};
-use meridian_model::{Forced, Order};
+use meridian_health_probe::{
+    EndpointStatus, Finding, LastOutcome, ProbedStatus, Report, WorstCase, worst_case_failover,
+};
+use meridian_model::{Forced, GatewayId, Order};
 use meridian_store::KeptOverride;
 
 use crate::wire;
@@ -13,6 +15,9 @@ pub(crate) fn status(report: &Report, kept: &[KeptOverride], wall: SystemTime) -
     wire::Status {
         isolated_for_ms: report.isolated_for.map(ms),
         overrides: overrides(kept, Some(report)),
+        gateways: (0..report.catalog.gateways().len())
+            .map(|index| gateway(report, GatewayId::from_index(index)))
+            .collect(),
         endpoints: report.endpoints.iter().map(|of| endpoint(report, of, wall)).collect(),
     }
 }
@@ -42,6 +47,20 @@ pub(crate) fn one_override(kept: &KeptOverride) -> wire::Override {
         addresses: None,
         not_kept: None,
     }
+}
+
+fn gateway(report: &Report, id: GatewayId) -> wire::Gateway {
+    let fail_over = worst_case_failover(&report.catalog, id).map(|worst_case| {
+        let WorstCase { first, detected, published, clients } = worst_case;
+        let ms = |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        wire::FailOver {
+            first_outcome_ms: ms(first),
+            detected_ms: ms(detected),
+            published_ms: ms(published),
+            caches_ms: ms(clients),
+        }
+    });
+    wire::Gateway { name: report.catalog.gateway(id).name.to_string(), fail_over }
 }
 
 fn endpoint(report: &Report, of: &EndpointStatus, wall: SystemTime) -> wire::Endpoint {

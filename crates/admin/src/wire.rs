@@ -11,8 +11,32 @@ pub struct Status {
     pub isolated_for_ms: Option<u64>,
     /// The overrides in force, as said first.
     pub overrides: Vec<Override>,
+    /// Every gateway, in the file's order.
+    pub gateways: Vec<Gateway>,
     /// Every address that is handed out, in the file's order.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// One gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// Its name.
+    pub name: String,
+    /// What its configuration promises; `null` where nothing detects a dead address.
+    pub fail_over: Option<FailOver>,
+}
+
+/// How long fail-over takes at worst, from when an address dies; rounded up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailOver {
+    /// Until the first outcome against it.
+    pub first_outcome_ms: u64,
+    /// Until it counts as dead.
+    pub detected_ms: u64,
+    /// Until it is out of the answers.
+    pub published_ms: u64,
+    /// Until it is out of the caches that heed TTLs.
+    pub caches_ms: u64,
 }
 
 /// One address that is handed out.

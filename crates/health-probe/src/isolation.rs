@@ -6,7 +6,7 @@ use std::time::Duration;
 use meridian_model::{Catalog, Check, Isolation as Rule, Probe, TargetId};
 
 use crate::generation::{Generation, SlotId};
-use crate::limits::{INTERVAL_MAX, JITTER_DIVISOR};
+use crate::worst_case::first_outcome;
 
 /// Which clusters answer, by the last outcome of each of their targets.
 #[derive(Debug, Default)]
@@ -72,7 +72,7 @@ impl Isolation {
         for (cluster, target) in probed(catalog) {
             let Some(&slot) = generation.slots.get(target.index()) else { continue };
             let Some(probe) = probe(slot).filter(|probe| sees_the_endpoint(probe)) else { continue };
-            self.window = self.window.max(once(probe));
+            self.window = self.window.max(first_outcome(probe));
             let is_lit = answers(slot);
             let (of, _) = slots.entry(slot).or_insert_with(|| (Vec::new(), is_lit));
             if let Some(known) = clusters.get_mut(cluster).filter(|_| !of.contains(&cluster)) {
@@ -162,12 +162,6 @@ impl Suspicion {
     pub(crate) fn clusters(&self) -> usize {
         self.clusters.len()
     }
-}
-
-/// The longest from one outcome of a target to the next: an interval with its jitter, and the timeout.
-fn once(probe: &Probe) -> Duration {
-    let interval = probe.interval.min(INTERVAL_MAX);
-    interval + interval * 2 / JITTER_DIVISOR + probe.timeout.min(interval)
 }
 
 /// Every target that is probed, with each cluster that it belongs to, by index.

@@ -71,6 +71,11 @@ fn detection(catalog: &Catalog, probe: &Probe) -> Option<Detection> {
     Some(Detection { first: nth(|member| member.first)?, detected: nth(|member| member.detected)? })
 }
 
+/// The longest until the first outcome of an address that has died.
+pub(crate) fn first_outcome(probe: &Probe) -> Duration {
+    probed(probe).first
+}
+
 /// By the timetable: starts are planned for beats, each moved by its jitter, and one that the probe before it
 /// overruns follows at once.
 fn probed(probe: &Probe) -> Detection {

@@ -1,7 +1,5 @@
 //! An explanation for programs. The keys are fixed; what is added later comes beside them.
 
-use std::time::Duration;
-
 use hickory_proto::rr::RecordType;
 use meridian_dns::{Asked, Choice, Explanation, Located, Steering};
 use meridian_health_probe::{WorstCase, worst_case_failover};
@@ -12,6 +10,7 @@ use serde_json::{Value, json};
 use super::names::Naming;
 use super::record::Answered;
 use super::text::{basis_text, ttl_text};
+use crate::page::whole_ms;
 
 /// One object.
 pub(crate) fn render(
@@ -84,12 +83,11 @@ fn fail_over(steering: &Steering, naming: &Naming) -> Value {
     let computed = worst_case_failover(&naming.catalog, steering.gateway);
     let Some(worst_case) = computed.filter(|_| steering.site.is_none()) else { return Value::Null };
     let WorstCase { first, detected, published, clients } = worst_case;
-    let ms = |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     json!({
-        "first_outcome_ms": ms(first),
-        "detected_ms": ms(detected),
-        "published_ms": ms(published),
-        "caches_ms": ms(clients),
+        "first_outcome_ms": whole_ms(first),
+        "detected_ms": whole_ms(detected),
+        "published_ms": whole_ms(published),
+        "caches_ms": whole_ms(clients),
     })
 }
 

@@ -1,7 +1,6 @@
 //! An explanation for people: one line a stage, in the order of the stages.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use meridian_dns::{Asked, Choice, Explanation, Located, Steering};
@@ -11,6 +10,7 @@ use meridian_steering::{Basis, Doubt, Family, Note, Permit};
 
 use super::names::{Naming, place};
 use super::record::Answered;
+use crate::page::{at_most, whole_ms};
 
 /// The whole explanation.
 pub(crate) fn render(
@@ -193,9 +193,9 @@ impl Page {
         let text = match worst_case_failover(&naming.catalog, steering.gateway) {
             Some(WorstCase { detected, published, clients, .. }) => format!(
                 "a dead address is detected within {}, out of the answers within {}, out of caches within {}",
-                at_most(detected),
-                at_most(published),
-                at_most(clients)
+                at_most(whole_ms(detected)),
+                at_most(whole_ms(published)),
+                at_most(whole_ms(clients))
             ),
             None if naming.gateway(steering.gateway).probe.is_none() => {
                 "none: without a probe no dead address is detected".to_owned()
@@ -203,17 +203,6 @@ impl Page {
             None => "none: the probe, with invert, is content with a dead address".to_owned(),
         };
         self.line("fail-over", &text);
-    }
-}
-
-/// A time, rounded up: milliseconds, and tenths of a second from one on.
-fn at_most(time: Duration) -> String {
-    let ms = time.as_nanos().div_ceil(1_000_000);
-    let tenths = ms.div_ceil(100);
-    match (tenths / 10, tenths % 10) {
-        _ if ms < 1000 => format!("{ms} ms"),
-        (seconds, 0) => format!("{seconds} s"),
-        (seconds, tenth) => format!("{seconds}.{tenth} s"),
     }
 }
 
@@ -313,25 +302,5 @@ fn scope_text(choice: &Choice) -> String {
         (true, _) => format!("/{scope}: the client's network decides, within /{area} of equal decisions"),
         (false, 0) => "/0: the same for all".to_owned(),
         (false, _) => format!("/{scope}: the widest prefix around the client with this decision"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_rounded_up() {
-        for (us, wanted) in [
-            (660_000, "660 ms"),
-            (660_001, "661 ms"),
-            (999_001, "1 s"),
-            (1_000_000, "1 s"),
-            (1_000_001, "1.1 s"),
-            (31_610_000, "31.7 s"),
-            (3_600_000_000, "3600 s"),
-        ] {
-            assert_eq!(at_most(Duration::from_micros(us)), wanted);
-        }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use meridian_admin::wire::{Endpoint, Override, Status};
+use meridian_admin::wire::{Endpoint, Gateway, Override, Status};
+
+use crate::page::at_most;
 
 const HEADS: [&str; 9] =
     ["GATEWAY", "CLUSTER", "ENDPOINT", "OBSERVED", "FORCED", "EFFECTIVE", "FOR", "LATENCY", "LAST OUTCOME"];
@@ -19,6 +21,8 @@ pub(super) fn render(status: &Status) -> String {
     }
     let rows = status.endpoints.iter().map(row);
     page += &aligned(&std::iter::once(HEADS.map(str::to_owned)).chain(rows).collect::<Vec<_>>());
+    page += "\nFAIL-OVER AT WORST\n";
+    page += &aligned(&status.gateways.iter().map(fail_over).collect::<Vec<_>>());
     if !status.overrides.is_empty() {
         page += "\nOVERRIDES\n";
         page += &aligned(&status.overrides.iter().map(said).collect::<Vec<_>>());
@@ -60,6 +64,19 @@ fn row(of: &Endpoint) -> [String; 9] {
         last.map_or_else(|| "-".to_owned(), |last| format!("{:.1} ms", last.latency_ms)),
         outcome + &put_off,
     ]
+}
+
+fn fail_over(of: &Gateway) -> [String; 2] {
+    let text = match of.fail_over {
+        Some(of) => format!(
+            "a dead address is detected within {}, out of the answers within {}, out of caches within {}",
+            at_most(of.detected_ms),
+            at_most(of.published_ms),
+            at_most(of.caches_ms)
+        ),
+        None => "none: nothing detects a dead address".to_owned(),
+    };
+    [of.name.clone(), text]
 }
 
 fn said(of: &Override) -> [String; 5] {
