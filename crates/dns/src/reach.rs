@@ -177,6 +177,7 @@ fn standings(gateway: &Gateway, family: Family, is_healthy: impl Fn(usize) -> bo
             in_doubt: false,
             lost_rank,
             left: Some(Share::ALL),
+            raised: false,
         }
     };
     gateway.endpoints.iter().enumerate().map(standing).collect()

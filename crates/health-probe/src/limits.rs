@@ -15,9 +15,9 @@ pub const PROBES_UNDER_WAY_MAX: usize = 4096;
 /// timeout: it must not take the places of others. A probe beyond waits its turn and is counted.
 pub const PROBES_OF_ADDRESS_MAX: usize = 16;
 
-/// Connections kept between probes (`keep_alive`), where descriptors abound: measured at 28 KB of buffers each,
-/// they hold 230 MB. Beyond it a probe closes its connection.
-pub const CONNECTIONS_KEPT_MAX: usize = 8192;
+/// Connections kept between probes (`keep_alive`), where descriptors abound: measured at 32 KB of buffers each,
+/// they hold 200 MB. Beyond it a probe closes its connection.
+pub const CONNECTIONS_KEPT_MAX: usize = 6144;
 
 /// The longest that a connection waits for its next check. Translators and balancers on the way forget what is
 /// silent for some minutes, often without a word, and then a probe over it would find nobody.

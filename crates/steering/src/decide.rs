@@ -209,8 +209,10 @@ impl<'a> Stages<'a> {
             permitted.into_iter().partition(|&index| self.is_reachable(index));
         let is_draining = |index: &usize| self.standings[*index].left.is_some_and(|left| left < Share::ALL);
         let draining: Vec<usize> = permitted.iter().copied().filter(is_draining).collect();
-        if !out.is_empty() || !draining.is_empty() {
-            trail.note(|| Note::Operator { removed: out, draining });
+        let raised: Vec<usize> =
+            permitted.iter().copied().filter(|&index| self.standings[index].raised).collect();
+        if !out.is_empty() || !draining.is_empty() || !raised.is_empty() {
+            trail.note(|| Note::Operator { removed: out, draining, raised });
         }
         if permitted.is_empty() {
             return self.nothing(self.why_nothing(track));

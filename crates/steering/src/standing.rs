@@ -93,6 +93,8 @@ pub struct Standing {
     pub lost_rank: u16,
     /// What an operator leaves of its weight; `None`: it is out, whatever else holds.
     pub left: Option<Share>,
+    /// Whether an operator says that it is up, whatever is found.
+    pub raised: bool,
 }
 
 /// The standing of each endpoint of a gateway, in the gateway's order.
@@ -138,8 +140,9 @@ fn standing(index: usize, endpoint: &Endpoint, family: Option<Family>, health: H
         let order = health.order(index, Some(address.ip));
         let best = if order == Some(Order::Down) { &mut outside } else { &mut inside };
         best.take(health.of(index, address), share_left(order));
+        best.raised |= order == Some(Order::Up);
     }
-    let (best, mut left) = match inside.verdict {
+    let (mut best, mut left) = match inside.verdict {
         Some(_) => (inside, Some(inside.left)),
         None => (outside, None),
     };
@@ -149,6 +152,7 @@ fn standing(index: usize, endpoint: &Endpoint, family: Option<Family>, health: H
         Some(name) if name.as_cname && best.verdict.is_none() => {
             let order = health.order(index, None);
             left = (order != Some(Order::Down)).then(|| share_left(order));
+            best.raised = order == Some(Order::Up);
             Some(match order {
                 Some(Order::Up) => Verdict::Healthy,
                 _ if name.lost => Verdict::Unhealthy,
@@ -163,6 +167,7 @@ fn standing(index: usize, endpoint: &Endpoint, family: Option<Family>, health: H
         in_doubt,
         lost_rank: 0,
         left: if verdict.is_some() { left } else { Some(Share::ALL) },
+        raised: best.raised,
     }
 }
 
@@ -172,6 +177,7 @@ struct Best {
     verdict: Option<Verdict>,
     in_doubt: bool,
     left: Share,
+    raised: bool,
 }
 
 impl Best {

@@ -58,12 +58,14 @@ pub enum Note {
     },
     /// Endpoints without an address of the family that is asked for.
     NoAddress(Vec<usize>),
-    /// An operator took these out, and leaves those a part of their weight.
+    /// An operator took these out, leaves those a part of their weight, and says of others that they are up.
     Operator {
         /// Out.
         removed: Vec<usize>,
         /// With a part of their weight, or none of it.
         draining: Vec<usize>,
+        /// Up, whatever is found.
+        raised: Vec<usize>,
     },
     /// Health: these are healthy, those are not.
     Health {

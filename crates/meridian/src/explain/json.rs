@@ -160,8 +160,8 @@ fn note(note: &Note, gateway: &Gateway, naming: &Naming) -> Value {
             "measured_for": measured.as_ref().map(|wanted| naming.condition(wanted)),
         }),
         Note::NoAddress(without) => json!({ "stage": "family", "removed": names(without) }),
-        Note::Operator { removed, draining } => json!({
-            "stage": "operator", "removed": names(removed), "draining": names(draining),
+        Note::Operator { removed, draining, raised } => json!({
+            "stage": "operator", "removed": names(removed), "draining": names(draining), "up": names(raised),
         }),
         Note::Health { kept, degraded, removed } => json!({
             "stage": "health", "kept": names(kept), "degraded": names(degraded), "removed": names(removed),

@@ -237,12 +237,12 @@ fn note_text(note: &Note, gateway: &Gateway, naming: &Naming) -> Option<(&'stati
             ("residency", format!("kept {}; removed {}", names(kept), names(removed)))
         }
         Note::NoAddress(without) => ("family", format!("nothing to hand out in it: {}", names(without))),
-        Note::Operator { removed, draining } => {
-            let draining = match &draining[..] {
-                [] => String::new(),
-                some => format!("; draining {}", names(some)),
-            };
-            ("operator", format!("out {}{draining}", names(removed)))
+        Note::Operator { removed, draining, raised } => {
+            let all = [("out", removed), ("draining", draining), ("up whatever is found", raised)];
+            let said = all.iter().filter(|(_, indices)| !indices.is_empty());
+            let said: Vec<String> =
+                said.map(|(what, indices)| format!("{what} {}", names(indices))).collect();
+            ("operator", said.join("; "))
         }
         Note::Health { kept, degraded, removed } => {
             let degraded = match &degraded[..] {

@@ -146,12 +146,12 @@ fn one_address_of_an_endpoint_is_taken_out_or_drained() {
 }
 
 #[test]
-fn notes_say_what_is_out_and_what_is_draining() {
+fn notes_say_what_is_out_draining_and_raised() {
     let mut notes = Vec::new();
-    let orders = [(0, 0, Order::Down), (1, 0, drain(40))];
-    Ordered::new(gateway(Policy::Weighted, 3), vec![HEALTHY; 3], &orders).decide(&mut notes);
-    assert_eq!(notes[0], Note::Operator { removed: vec![0], draining: vec![1] });
-    assert_eq!(notes[1], Note::Health { kept: vec![1, 2], degraded: vec![], removed: vec![] });
+    let orders = [(0, 0, Order::Down), (1, 0, drain(40)), (2, 0, Order::Up)];
+    Ordered::new(gateway(Policy::Weighted, 3), vec![UNHEALTHY; 3], &orders).decide(&mut notes);
+    assert_eq!(notes[0], Note::Operator { removed: vec![0], draining: vec![1], raised: vec![2] });
+    assert_eq!(notes[1], Note::Health { kept: vec![2], degraded: vec![], removed: vec![1] });
 }
 
 #[test]
