@@ -214,3 +214,88 @@ fn log(what: &str, said: &Override) {
     let (state, reason) = (said.forced.as_str(), &said.reason);
     tracing::info!(target_of = %said.target, state, reason = %reason, by = %said.by, "{what}");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use meridian_health_probe::{NetworkChecker, Settings, start};
+    use meridian_model::{Catalog, CatalogParts, Forced};
+
+    use super::*;
+
+    const WALL: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn book(root: &tempfile::TempDir) -> Book {
+        let catalog = Arc::new(Catalog::new(CatalogParts::default()));
+        let settings = Settings { first_round: Duration::from_secs(1), seed: 0 };
+        let probes = Arc::new(start(catalog, settings, NetworkChecker));
+        Book::open(Folder::open(root.path()).unwrap(), probes, WALL).unwrap()
+    }
+
+    fn of(target: &str) -> Override {
+        let (reason, by) = ("a test".into(), "it".into());
+        Override { target: target.parse().unwrap(), forced: Forced::Down, reason, by }
+    }
+
+    fn targets(book: &Book) -> Vec<String> {
+        book.all().iter().map(|kept| kept.said.target.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_full_book_takes_no_other_target() {
+        let root = tempfile::tempdir().unwrap();
+        let book = book(&root);
+        for index in 0..OVERRIDES_MAX {
+            book.say(of(&format!("cluster/c{index}")), None, WALL).unwrap();
+        }
+        assert_eq!(book.say(of("cluster/more"), None, WALL).unwrap_err(), BookError::Full);
+        // In place of one that is there it fits, and behind the others.
+        book.say(of("cluster/c7"), None, WALL).unwrap();
+        assert_eq!(targets(&book).last().unwrap(), "cluster/c7");
+        book.lift(&of("cluster/c0").target).unwrap();
+        book.say(of("cluster/more"), None, WALL).unwrap();
+        assert_eq!(targets(&book).len(), OVERRIDES_MAX);
+    }
+
+    #[tokio::test]
+    async fn what_the_disk_does_not_take_is_in_force_and_said() {
+        let root = tempfile::tempdir().unwrap();
+        let book = book(&root);
+        assert!(book.say(of("cluster/first"), None, WALL).unwrap().not_kept.is_none());
+        // Nothing can be renamed over a folder that has something in it.
+        let file = root.path().join("overrides.json");
+        fs::remove_file(&file).unwrap();
+        fs::create_dir_all(file.join("in the way")).unwrap();
+        let error = book.say(of("cluster/second"), None, WALL).unwrap().not_kept.unwrap();
+        assert!(error.to_string().contains("overrides.json"), "{error}");
+        assert_eq!(targets(&book), ["cluster/first", "cluster/second"]);
+        assert_eq!(book.probes.report().await.unwrap().overrides.len(), 2);
+        fs::remove_dir_all(&file).unwrap();
+        // The next change brings the disk up to date.
+        assert!(book.lift(&of("cluster/first").target).unwrap().not_kept.is_none());
+        let kept = book.folder.overrides().unwrap().content;
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].said, of("cluster/second"));
+    }
+
+    #[tokio::test]
+    async fn what_was_never_said_cannot_be_lifted() {
+        let root = tempfile::tempdir().unwrap();
+        let error = book(&root).lift(&of("cluster/eu").target).unwrap_err();
+        assert_eq!(error.to_string(), "no override of cluster/eu");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_monotonic_clock_ends_an_override() {
+        let root = tempfile::tempdir().unwrap();
+        let book = Arc::new(book(&root));
+        let running = tokio::spawn(Arc::clone(&book).run());
+        book.say(of("cluster/eu"), Some(Duration::from_secs(60)), WALL).unwrap();
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(targets(&book), ["cluster/eu"]);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(targets(&book), [""; 0]);
+        running.abort();
+    }
+}
