@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use fastrand::Rng;
 use hickory_proto::rr::RecordType;
-use meridian_dns::{Peer, Reply, Transport, View, answer};
+use meridian_dns::{Moment, Peer, Reply, Transport, View, answer};
 use meridian_model::Verdicts;
 use meridian_tests::{Ask, Asked, Config, WORLD, binary, scratch};
 use serde_json::{Value, json};
@@ -351,7 +351,10 @@ fn first_of(view: &View, client: IpAddr, question_type: RecordType) -> Option<Ip
     let ask = Ask::new("shop.gslb.example.", question_type);
     let peer = Peer { address: client, transport: Transport::Tcp };
     let mut out = Vec::new();
-    assert_ne!(answer(view, &ask.octets(), peer, 7, &mut out), Reply::None);
+    assert_ne!(
+        answer(view, &ask.octets(), peer, Moment { random: 7, ..Moment::default() }, &mut out),
+        Reply::None
+    );
     let asked = Asked::decode(out).unwrap();
     asked.message.answers.first().and_then(|record| record.data.ip_addr())
 }

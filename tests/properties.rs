@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
-use meridian_dns::{Ground, Peer, Reply, Transport, View, answer};
+use meridian_dns::{Ground, Moment, Peer, Reply, Transport, View, answer};
 use meridian_model::{TargetHealth, Verdict, Verdicts};
 use meridian_tests::{Ask, Asked, Config};
 use proptest::prelude::*;
@@ -57,7 +57,10 @@ fn view(ground: &Arc<Ground>, verdicts: &[(Verdict, bool)]) -> View {
 fn ask(view: &View, ask: &Ask, random: u64) -> Asked {
     let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), transport: Transport::Tcp };
     let mut out = Vec::new();
-    assert_ne!(answer(view, &ask.octets(), peer, random, &mut out), Reply::None);
+    assert_ne!(
+        answer(view, &ask.octets(), peer, Moment { random, ..Moment::default() }, &mut out),
+        Reply::None
+    );
     Asked::decode(out).unwrap()
 }
 
@@ -165,7 +168,7 @@ fn sample() -> &'static View {
 fn holds(packet: &[u8], transport: Transport) -> Result<(), TestCaseError> {
     let peer = Peer { address: IpAddr::from([192, 0, 2, 200]), transport };
     let mut out = vec![1, 2, 3];
-    match answer(sample(), packet, peer, 3, &mut out) {
+    match answer(sample(), packet, peer, Moment { random: 3, ..Moment::default() }, &mut out) {
         Reply::None => prop_assert!(out.is_empty() && (packet.len() < 12 || packet[2] & 0x80 != 0)),
         Reply::Sent { truncated, .. } => {
             prop_assert!(transport == Transport::Tcp || out.len() <= 1232);

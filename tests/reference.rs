@@ -9,7 +9,7 @@ use std::sync::Arc;
 use fastrand::Rng;
 use hickory_proto::rr::RecordType;
 use ipnet::IpNet;
-use meridian_dns::{Ground, Peer, Reply, Transport, View, answer};
+use meridian_dns::{Ground, Moment, Peer, Reply, Transport, View, answer};
 use meridian_model::{TargetHealth, Verdict, Verdicts};
 use meridian_tests::city::{Spot, within};
 use meridian_tests::{Ask, Asked, City, Config, Gdnsd, nested_networks};
@@ -93,7 +93,10 @@ fn choice(view: &View, client: IpAddr) -> (usize, u8) {
     let ask = Ask { subnet: Some((client, source)), ..Ask::new("shop.gslb.example.", RecordType::A) };
     let peer = Peer { address: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp };
     let mut out = Vec::new();
-    assert_ne!(answer(view, &ask.octets(), peer, 7, &mut out), Reply::None);
+    assert_ne!(
+        answer(view, &ask.octets(), peer, Moment { random: 7, ..Moment::default() }, &mut out),
+        Reply::None
+    );
     let asked = Asked::decode(out).unwrap();
     let [record] = &asked.message.answers[..] else { panic!("{client}: not one record: {asked:?}") };
     let Some(IpAddr::V4(address)) = record.data.ip_addr() else { panic!("{client}: {record}") };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use meridian_dns::{Bound, Peer, Reply, Server, Transport, answer};
+use meridian_dns::{Bound, Moment, Peer, Reply, Server, Transport, answer};
 use meridian_tests::replay::{Question, Script, Stage, Step};
 use meridian_tests::{Asked, exchange_tcp, exchange_udp};
 
@@ -74,7 +74,15 @@ fn directly() {
                 let address = question.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
                 let mut out = Vec::new();
                 let peer = Peer { address, transport };
-                if wanted && answer(&stage.live.load(), &question.octets, peer, 1, &mut out) != Reply::None {
+                if wanted
+                    && answer(
+                        &stage.live.load(),
+                        &question.octets,
+                        peer,
+                        Moment { random: 1, ..Moment::default() },
+                        &mut out,
+                    ) != Reply::None
+                {
                     replies.push(Asked::decode(out)?);
                 }
             }
@@ -90,7 +98,7 @@ fn over_udp_and_tcp() {
     play_all(&mut |stage| {
         let _inside = runtime.enter();
         let bound = Bound::bind(&[(Ipv4Addr::LOCALHOST, 0).into()], 2).unwrap();
-        let server = Server::start(bound, Arc::clone(&stage.live), 1).unwrap();
+        let server = Server::start(bound, Arc::clone(&stage.live), 1, || std::time::UNIX_EPOCH).unwrap();
         let address = server.addresses()[0];
         servers.push(server);
         Box::new(move |_, question| over_sockets(address, question))

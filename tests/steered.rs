@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
-use meridian_dns::{Peer, Transport, View, answer};
+use meridian_dns::{Moment, Peer, Transport, View, answer};
 use meridian_model::{TargetHealth, Verdict, Verdicts};
 use meridian_tests::{Ask, Asked, Config, Meridian, Signal, WORLD, ask_udp};
 
@@ -47,7 +47,7 @@ fn view_of(config: &str, down: &[&str]) -> View {
 fn ask(view: &View, ask: &Ask, random: u64) -> Asked {
     let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), transport: Transport::Tcp };
     let mut out = Vec::new();
-    answer(view, &ask.octets(), peer, random, &mut out);
+    answer(view, &ask.octets(), peer, Moment { random, ..Moment::default() }, &mut out);
     Asked::decode(out).unwrap()
 }
 
@@ -308,7 +308,7 @@ fn a_client_and_a_resolver_in_different_jurisdictions() {
         let ask = Ask::new("shop.gslb.example.", RecordType::A).subnet(client, 24);
         let peer = Peer { address: resolver.parse().unwrap(), transport: Transport::Udp };
         let mut out = Vec::new();
-        answer(view, &ask.octets(), peer, 0, &mut out);
+        answer(view, &ask.octets(), peer, Moment::default(), &mut out);
         Asked::decode(out).unwrap().addresses()
     };
     for (conflict, german_behind_us, us_behind_german, behind_unknown) in [

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use fastrand::Rng;
 use hickory_proto::rr::RecordType;
 use ipnet::IpNet;
-use meridian_dns::{Peer, Reply, Transport, View, answer};
+use meridian_dns::{Moment, Peer, Reply, Transport, View, answer};
 use meridian_geoip::Locality;
 use meridian_model::{Catalog, GatewayId, Order, Orders, Share, TargetHealth, Verdict, Verdicts};
 use meridian_tests::city::within;
@@ -171,7 +171,10 @@ impl Served {
     fn ask(&self, ask: &Ask, resolver: IpAddr, random: u64) -> Asked {
         let peer = Peer { address: resolver, transport: Transport::Tcp };
         let mut out = Vec::new();
-        assert_ne!(answer(&self.view, &ask.octets(), peer, random, &mut out), Reply::None);
+        assert_ne!(
+            answer(&self.view, &ask.octets(), peer, Moment { random, ..Moment::default() }, &mut out),
+            Reply::None
+        );
         Asked::decode(out).unwrap()
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use hickory_proto::rr::RecordType;
-use meridian_dns::{Ground, Peer, Transport, View, answer};
+use meridian_dns::{Ground, Moment, Peer, Transport, View, answer};
 use meridian_model::{TargetHealth, Verdict, Verdicts};
 use meridian_tests::{Ask, Config, WORLD};
 
@@ -60,7 +60,13 @@ fn steered(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("gateways", gateways), |bencher| {
             bencher.iter(|| {
                 next = (next + 1) % PACKETS;
-                answer(&view, black_box(&packets[next]), peer, next as u64, &mut out)
+                answer(
+                    &view,
+                    black_box(&packets[next]),
+                    peer,
+                    Moment { random: next as u64, ..Moment::default() },
+                    &mut out,
+                )
             });
         });
     }

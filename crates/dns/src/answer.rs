@@ -26,10 +26,33 @@ pub struct Peer {
 /// What carries a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// Replies of at most 1232 octets.
+    /// Replies of at most 1232 octets; where the sender really is is not known.
     Udp,
-    /// Replies of at most 65,535 octets.
+    /// Replies of at most 65,535 octets, as over all that follow.
     Tcp,
+    /// DNS over TLS (RFC 7858).
+    Tls,
+    /// DNS over HTTPS (RFC 8484), whatever carries HTTP.
+    Https,
+    /// DNS over dedicated QUIC connections (RFC 9250).
+    Quic,
+}
+
+impl Transport {
+    /// Whether nobody on the way reads the message, so that its length is worth hiding (RFC 7830 §4).
+    #[must_use]
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Https | Self::Quic)
+    }
+}
+
+/// What of a moment enters an answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Moment {
+    /// Decides between candidates that the policy holds for equal.
+    pub random: u64,
+    /// Seconds since 1970, for the age of cookies; they wrap in 2106 (RFC 9018 §4.3).
+    pub unix_s: u32,
 }
 
 /// What became of a packet.
@@ -59,9 +82,8 @@ pub enum Denied {
 
 /// Answers one packet from one view, into `out`, which is emptied first.
 ///
-/// Total: every input gives a result. The same view, packet, peer and `random` give the same octets;
-/// `random` decides only between candidates that the policy holds for equal.
-pub fn answer(view: &View, packet: &[u8], peer: Peer, random: u64, out: &mut Vec<u8>) -> Reply {
+/// Total: every input gives a result. The same view, packet, peer and moment give the same octets.
+pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
     match receive(packet) {
         Received::Ignore => {
             out.clear();
@@ -73,7 +95,7 @@ pub fn answer(view: &View, packet: &[u8], peer: Peer, random: u64, out: &mut Vec
         }
         Received::Query(query) => {
             let writer = Writer::new(&query, peer.transport == Transport::Udp, out);
-            let mut answering = Answering { view, query: &query, peer, random, writer };
+            let mut answering = Answering { view, query: &query, peer, moment, writer };
             let (rcode, ending) = answering.all();
             let truncated = answering.writer.finish(rcode, &ending);
             Reply::Sent { rcode, truncated, denied: ending.denied }
@@ -96,7 +118,7 @@ pub(crate) struct Answering<'a> {
     pub(crate) view: &'a View,
     pub(crate) query: &'a Query,
     pub(crate) peer: Peer,
-    pub(crate) random: u64,
+    pub(crate) moment: Moment,
     pub(crate) writer: Writer<'a>,
 }
 

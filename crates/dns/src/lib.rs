@@ -35,13 +35,13 @@ mod view;
 mod walk;
 mod zone;
 
-pub use answer::{Denied, Peer, Reply, Transport, answer};
+pub use answer::{Denied, Moment, Peer, Reply, Transport, answer};
 pub use compile::CompileError;
 pub use counters::{Counters, Totals};
 pub use explain::{Asked, Choice, Explanation, Located, Steering, explain};
 pub use message::Rcode;
 pub use reach::Reach;
-pub use server::{BindError, Bound, Server};
+pub use server::{BindError, Bound, Server, Wall};
 pub use shares::{Mix, Shares, SharesKey};
 pub use view::{Ground, Live, View};
 pub use walk::walk;

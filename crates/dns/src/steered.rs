@@ -169,8 +169,10 @@ impl Answering<'_> {
         let resolver = self.peer.address;
         let subnet = self.query.edns.and_then(|edns| edns.subnet);
         match subnet.and_then(|subnet| Some((subnet.network()?, subnet.source()))) {
-            Some((client, source)) => Asker { client, source, ..Asker::alone(client, resolver, self.random) },
-            None => Asker::alone(resolver, resolver, self.random),
+            Some((client, source)) => {
+                Asker { client, source, ..Asker::alone(client, resolver, self.moment.random) }
+            }
+            None => Asker::alone(resolver, resolver, self.moment.random),
         }
     }
 

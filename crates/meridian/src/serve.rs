@@ -166,7 +166,7 @@ impl Running {
         });
         let (requester, requests) = requests();
         let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
-        let server = Server::start(bound, publisher.live().clone(), seed()).context("cannot serve")?;
+        let server = Server::start(bound, publisher.live().clone(), seed(), wall).context("cannot serve")?;
         for address in server.addresses() {
             tracing::info!(%address, "listening");
         }

@@ -11,17 +11,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
 
 pub use bind::{BindError, Bound};
 
-use crate::answer::{Peer, Reply, answer};
+use crate::answer::{Moment, Peer, Reply, answer};
 use crate::counters::{Counters, add};
 use crate::message::{Rcode, Received, receive};
 use crate::reply::header_only;
 use crate::view::{Live, View};
+
+/// What tells the time of day.
+pub type Wall = fn() -> SystemTime;
 
 //----------- Server ---------------------------------------------------------
 
@@ -37,16 +40,16 @@ pub struct Server {
 impl Server {
     /// Starts answering on bound sockets, from whatever view is live. Needs a tokio runtime.
     ///
-    /// `seed` begins the random numbers that decide between equal candidates.
+    /// `seed` begins the random numbers that decide between equal candidates; `wall` is the wall clock.
     ///
     /// # Errors
     /// When a worker cannot have its thread, or a socket its place in a runtime; none runs on then.
-    pub fn start(bound: Bound, live: Arc<Live>, seed: u64) -> io::Result<Self> {
+    pub fn start(bound: Bound, live: Arc<Live>, seed: u64, wall: Wall) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
         let counters = Arc::new(Counters::default());
         let addresses = bound.addresses();
-        let shared = Shared { live, counters: counters.clone(), stopped, _alive: alive };
+        let shared = Shared { live, counters: counters.clone(), wall, stopped, _alive: alive };
         let mut seeds = fastrand::Rng::with_seed(seed);
         let (workers, listeners) = bound.into_parts();
         for (index, sockets) in workers.into_iter().enumerate() {
@@ -82,6 +85,7 @@ impl Server {
 struct Shared {
     live: Arc<Live>,
     counters: Arc<Counters>,
+    wall: Wall,
     stopped: watch::Receiver<bool>,
     /// The server has ended when the last of these is dropped.
     _alive: mpsc::Sender<()>,
@@ -89,8 +93,8 @@ struct Shared {
 
 impl Shared {
     /// Answers and counts one message. A panic costs this one answer: SERVFAIL goes out instead.
-    fn answer(&self, view: &View, packet: &[u8], peer: Peer, random: u64, out: &mut Vec<u8>) -> Reply {
-        let answered = catch_unwind(AssertUnwindSafe(|| answer(view, packet, peer, random, &mut *out)));
+    fn answer(&self, view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
+        let answered = catch_unwind(AssertUnwindSafe(|| answer(view, packet, peer, moment, &mut *out)));
         let reply = answered.unwrap_or_else(|_| {
             add(&self.counters.panics);
             let rcode = Rcode::ServFail;
@@ -103,6 +107,14 @@ impl Shared {
         });
         self.counters.count(reply);
         reply
+    }
+
+    /// What enters an answer of this moment, with the next random number. To be had once a batch.
+    fn moment(&self, random: &mut fastrand::Rng) -> Moment {
+        let since = (self.wall)().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Cookies count modulo 2^32 (RFC 9018 §4.3).
+        let [.., a, b, c, d] = since.as_secs().to_be_bytes();
+        Moment { random: random.u64(..), unix_s: u32::from_be_bytes([a, b, c, d]) }
     }
 
     /// Ends when the server is to stop.

@@ -138,7 +138,8 @@ impl Connection {
         while self.read(&mut query).await? {
             add(&self.shared.counters.tcp_received);
             let view = self.shared.live.load();
-            let sent = self.shared.answer(&view, &query, self.peer, self.random.u64(..), &mut reply);
+            let moment = self.shared.moment(&mut self.random);
+            let sent = self.shared.answer(&view, &query, self.peer, moment, &mut reply);
             drop(view);
             if sent == Reply::None {
                 continue;

@@ -9,7 +9,7 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrSt
 use tokio::io::Interest;
 
 use super::Shared;
-use crate::answer::{Peer, Reply, Transport};
+use crate::answer::{Moment, Peer, Reply, Transport};
 use crate::counters::add;
 use crate::limits::{FAILURE_PAUSE, UDP_BATCH, UDP_QUERY_SIZE};
 
@@ -120,6 +120,7 @@ impl Worker {
     /// Answers what has arrived, up to a batch, from one load of the view.
     fn batch(&mut self, socket: &tokio::net::UdpSocket, shared: &Shared) -> Batch {
         let view = shared.live.load();
+        let moment = shared.moment(&mut self.random);
         for _ in 0..UDP_BATCH {
             let datagram = match socket.try_io(Interest::READABLE, || self.receive(socket)) {
                 Ok(Some(datagram)) => datagram,
@@ -132,7 +133,8 @@ impl Worker {
             let Some(query) = self.query.get(..datagram.length) else {
                 continue;
             };
-            let reply = shared.answer(&view, query, peer, self.random.u64(..), &mut self.reply);
+            let moment = Moment { random: self.random.u64(..), ..moment };
+            let reply = shared.answer(&view, query, peer, moment, &mut self.reply);
             if reply != Reply::None && self.send(socket, &datagram).is_err() {
                 add(&shared.counters.send_failed);
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hickory_proto::op::{Edns, Message, Query};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsOption};
 use hickory_proto::rr::{Name, RData, RecordType};
-use meridian_dns::{Live, Peer, Transport, answer};
+use meridian_dns::{Live, Moment, Peer, Transport, answer};
 use meridian_model::{TargetId, Transition};
 use tokio::time::Instant;
 
@@ -134,7 +134,7 @@ impl Story {
         let query = message.to_vec().ok()?;
         let peer = Peer { address: self.listen.ip(), transport: Transport::Tcp };
         let mut reply = Vec::new();
-        answer(&self.live.load(), &query, peer, 0, &mut reply);
+        answer(&self.live.load(), &query, peer, Moment::default(), &mut reply);
         let reply = Message::from_vec(&reply).ok()?;
         reply.answers.iter().find_map(|record| match &record.data {
             RData::A(address) => Some(IpAddr::V4(address.0)),

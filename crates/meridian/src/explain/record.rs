@@ -6,7 +6,7 @@ use anyhow::Context;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RecordType};
-use meridian_dns::{Asked, Peer, Reply, Transport, View, answer};
+use meridian_dns::{Asked, Moment, Peer, Reply, Transport, View, answer};
 
 /// What the client gets.
 pub(crate) struct Answered {
@@ -36,8 +36,9 @@ impl Answered {
         let query = message.to_vec().context("the question")?;
         let address: IpAddr = asked.resolver.unwrap_or(asked.client);
         let mut out = Vec::new();
+        let moment = Moment { random: asked.random, ..Moment::default() };
         let peer = Peer { address, transport: Transport::Tcp };
-        let Reply::Sent { rcode, .. } = answer(view, &query, peer, asked.random, &mut out) else {
+        let Reply::Sent { rcode, .. } = answer(view, &query, peer, moment, &mut out) else {
             anyhow::bail!("no reply");
         };
         let reply = Message::from_vec(&out).context("the reply")?;
