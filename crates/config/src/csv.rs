@@ -1,4 +1,5 @@
-//! Data files: CSV beside the configuration, for what has more lines than a configuration should.
+//! Data files: CSV beside the configuration, for what has more lines than a configuration should, or must not
+//! stand in it.
 //!
 //! The first line names the columns, in any order. Empty lines and lines that begin with `#` say
 //! nothing. Fields are split at commas and trimmed; there is no quoting.
@@ -52,15 +53,19 @@ impl<'t> Line<'t> {
 }
 
 impl<'f> DataFile<'f> {
-    /// Reads the file; reports at the key that names it that it cannot be read, and in itself that
-    /// it is no text.
-    pub(crate) fn read(named: &'f Spotted<PathBuf>, findings: &'f Findings<'f>) -> Option<Self> {
+    /// Reads the file; reports at the key that names it that it cannot be read (but `expected`), and in
+    /// itself that it is no text.
+    pub(crate) fn read(
+        named: &'f Spotted<PathBuf>,
+        expected: &str,
+        findings: &'f Findings<'f>,
+    ) -> Option<Self> {
         let path = &*named.value;
         let octets = match crate::read(path, limits::DATA_FILE_OCTETS) {
             Ok(octets) => octets,
             Err(reason) => {
                 let found = format_args!("{}: {reason}", quote(&path.display().to_string()));
-                findings.mistake(&named.spot, "a CSV file that can be read", found);
+                findings.mistake(&named.spot, expected, found);
                 return None;
             }
         };

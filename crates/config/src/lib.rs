@@ -9,7 +9,7 @@
 //! `meridian check`, `serve` and a reload are the same call.
 //!
 //! # What this crate does not do
-//! It opens no file but the one it is given and the CSV files that this one names
+//! It opens no file but the one it is given and the data files that this one names
 //! ([`Settings::data_files`]), afresh with every call: that a database
 //! exists is for who opens it, through [`Issue::mistake`] at the same line. It binds no socket,
 //! resolves no hostname, and keeps nothing between two calls. It writes no configuration.
@@ -36,6 +36,7 @@ mod jurisdictions;
 mod kinds;
 mod latency;
 mod limits;
+mod manners;
 mod names;
 mod networks_file;
 mod places;
@@ -76,7 +77,9 @@ use crate::shared::{Collected, Shared};
 use crate::zones::{ZoneSpec, Zones};
 
 pub use issue::{Issue, Issues, Located, Matter, Position};
-pub use settings::{DATA_DIR_DEFAULT, Geoip, Health, Resolver, Server, Settings};
+pub use settings::{
+    Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Manners, RateLimit, Resolver, Server, Settings,
+};
 
 //----------- Loading --------------------------------------------------------
 
@@ -191,8 +194,9 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     if zones.list.is_empty() && zones.whole {
         findings.warn(&root.key("zones"), "no zone is served");
     }
-    let server = server::build(server, admin, findings);
     let mut data_files = geoip.data_files();
+    data_files.extend(server.manners.data_files());
+    let server = server::build(server, admin, findings);
     let geoip = geoip::build(geoip, findings);
     let resolver = resolver::build(resolver, findings);
     let zones = Zones::build(zones, findings);

@@ -224,3 +224,14 @@ pub(crate) const LATENCY_MS: u32 = 60_000;
 
 /// Lines of a latency table: a row for 50,000 networks and ten clusters.
 pub(crate) const LATENCY_LINES: usize = 500_000;
+
+/// Octets of what NSID says: a name as a rule; it is part of every reply that asks for it.
+pub(crate) const NSID_OCTETS: usize = 64;
+/// Secrets of cookies: the one, and those before and after it; each costs a hash a query.
+pub(crate) const COOKIE_SECRETS: usize = 4;
+/// Prefixes in one list of `[server]`, each looked at for a query.
+pub(crate) const SERVER_PREFIXES: usize = 64;
+/// Replies a second: beyond it a limit limits nothing.
+pub(crate) const RATE_MAX: u32 = 1_000_000;
+/// Beyond it next to nothing slips.
+pub(crate) const SLIP_MAX: u32 = 100;

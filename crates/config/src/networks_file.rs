@@ -44,7 +44,9 @@ pub(crate) fn read(
     written: &HashMap<IpNet, Spot>,
     findings: &Findings<'_>,
 ) -> Vec<Network> {
-    let Some(data) = DataFile::read(named, findings) else { return Vec::new() };
+    let Some(data) = DataFile::read(named, "a CSV file that can be read", findings) else {
+        return Vec::new();
+    };
     let mut lines = data.lines();
     let first = lines.next();
     let Some(columns) = data.header(first, &COLUMNS) else { return Vec::new() };

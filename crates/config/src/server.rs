@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::findings::{Findings, Spotted};
 use crate::kinds::{At, FilePath, List, Parsed, Section, Span, Whole};
 use crate::limits;
+use crate::manners::{self, MannersSpec};
 use crate::reader::Table;
 use crate::settings::Server;
 
@@ -33,6 +34,7 @@ pub(crate) struct ServerSpec {
     data_dir: Option<PathBuf>,
     workers: Option<usize>,
     first_round: Option<Duration>,
+    pub(crate) manners: MannersSpec,
 }
 
 /// Reads `[server]`; relative paths begin at the folder of `file`.
@@ -44,6 +46,7 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> ServerSpec {
         workers: table.optional("workers", &Whole { min: 0, max: limits::WORKERS, unit: "" }),
         first_round: table
             .optional("first_round", &Span { min: Duration::ZERO, max: limits::FIRST_ROUND_MAX }),
+        manners: manners::read(table, file),
     };
     root.or("server", ServerSpec::default(), &Section { header: "[server]", read })
 }
@@ -56,7 +59,7 @@ pub(crate) fn read_admin(root: &mut Table<'_>) -> Option<Spotted<SocketAddr>> {
 
 /// Builds the section, checks that no socket stands twice, and warns of keys without effect.
 pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findings: &Findings<'_>) -> Server {
-    let ServerSpec { listen, data_dir, workers, first_round } = spec;
+    let ServerSpec { listen, data_dir, workers, first_round, manners } = spec;
     let mut seen = HashSet::new();
     for socket in listen.iter().flatten() {
         // Port 0 asks for any free one, which two sockets can do.
@@ -77,5 +80,6 @@ pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findin
         data_dir,
         workers: workers.unwrap_or(WORKERS_DEFAULT),
         first_round: first_round.unwrap_or(FIRST_ROUND_DEFAULT),
+        manners: manners.build(findings),
     }
 }

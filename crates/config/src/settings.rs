@@ -40,6 +40,73 @@ pub struct Server {
     pub workers: usize,
     /// How long the first answers wait for the first round of probes, at most.
     pub first_round: Duration,
+    /// How queries are met, whatever they ask for.
+    pub manners: Manners,
+}
+
+/// How queries are met, whatever they ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manners {
+    /// `[server.identity]`.
+    pub identity: Identity,
+    /// `[server.cookies]`.
+    pub cookies: Cookies,
+    /// `trusted` of `[server.client_subnet]`: whose client subnets count; `None`: everybody's.
+    pub subnets_of: Option<Vec<IpNet>>,
+    /// `[server.rate_limit]`; `None`: no limit.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// `[server.identity]`: what the server says of itself. `None`: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// To who asks for the name server's identifier (RFC 5001).
+    pub nsid: Option<Box<[u8]>>,
+    /// At `version.bind` and `version.server`, at most 255 octets.
+    pub version: Option<Box<[u8]>>,
+    /// At `id.server` and `hostname.bind`, at most 255 octets.
+    pub id: Option<Box<[u8]>>,
+}
+
+/// `[server.cookies]` (RFC 7873).
+#[derive(Clone, PartialEq, Eq)]
+pub enum Cookies {
+    /// The option is not known.
+    Off,
+    /// By a secret that the process makes.
+    Own,
+    /// By the secrets of a file that a fleet shares: the first makes cookies, all are accepted.
+    Shared(Vec<[u8; 16]>),
+}
+
+impl std::fmt::Debug for Cookies {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Off => f.write_str("Off"),
+            Self::Own => f.write_str("Own"),
+            Self::Shared(secrets) => write!(f, "Shared({})", secrets.len()),
+        }
+    }
+}
+
+/// `[server.rate_limit]`: replies a second over UDP to clients without a good cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// To one network of clients.
+    pub per_client: u32,
+    /// Of these, for one name; at most as many as `per_client`.
+    pub per_name: u32,
+    /// Of these, errors: REFUSED, FORMERR and alike.
+    pub errors: u32,
+    /// Each how manieth reply over the limit is sent truncated and not dropped; 0: none.
+    pub slip: u32,
+    /// How many bits of an IPv4 address make a network.
+    pub ipv4_prefix: u8,
+    /// How many bits of an IPv6 address make a network.
+    pub ipv6_prefix: u8,
+    /// Clients without a limit.
+    pub exempt: Vec<IpNet>,
 }
 
 /// `[geoip]`: where clients are.

@@ -6,6 +6,7 @@
 //! writes what is reported now; read the difference before keeping it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use meridian_config::{Issue, parse};
 
@@ -68,7 +69,9 @@ fn data_folder(data: &str) -> PathBuf {
     if data.is_empty() {
         return PathBuf::new();
     }
-    let folder = std::env::temp_dir().join(format!("meridian-mistakes-{}", std::process::id()));
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("meridian-mistakes-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let folder = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&folder).expect("a folder of our own");
     std::fs::write(folder.join("networks.csv"), data).expect("a file of our own");
     folder
@@ -121,7 +124,11 @@ fn geoip() {
     hold("geoip.txt");
 }
 
-/// The only one with data files, which all are of one name.
+#[test]
+fn manners() {
+    hold("manners.txt");
+}
+
 #[test]
 fn networks_file() {
     hold("networks_file.txt");

@@ -1,14 +1,18 @@
 //! From octets to octets: the one way that every query is answered.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use hickory_proto::rr::rdata::HINFO;
+use hickory_proto::rr::rdata::{HINFO, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
-use crate::limits::CNAME_DEPTH;
+use crate::cookie::Checked;
+use crate::edns::Edns;
+use crate::limits::{CNAME_DEPTH, TCP_IDLE};
 use crate::message::{Query, Rcode, Received, receive};
 use crate::name::QueryName;
-use crate::reply::{CLASS_IN, Ending, ExtendedError, Section, Writer, header_only};
+use crate::rate::{Kind, Limited};
+use crate::reply::{CLASS_IN, Ending, ExtendedError, Extras, Section, Writer, header_only};
 use crate::view::View;
 use crate::zone::{Apex, Found, RrSet};
 
@@ -53,19 +57,25 @@ pub struct Moment {
     pub random: u64,
     /// Seconds since 1970, for the age of cookies; they wrap in 2106 (RFC 9018 §4.3).
     pub unix_s: u32,
+    /// Microseconds of a clock that never goes back, for the rate of replies.
+    pub uptime_us: u64,
 }
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Nothing is sent.
+    /// Nothing is sent: it was no query.
     None,
+    /// Nothing is sent: there were too many replies to the client's network.
+    Dropped,
     /// The octets in `out` are sent.
     Sent {
         /// The response code in them.
         rcode: Rcode,
         /// Whether TC is set.
         truncated: bool,
+        /// Whether it is what is sent in place of one reply too many.
+        slipped: bool,
         /// Whether residency kept addresses from the client.
         denied: Option<Denied>,
     },
@@ -82,7 +92,8 @@ pub enum Denied {
 
 /// Answers one packet from one view, into `out`, which is emptied first.
 ///
-/// Total: every input gives a result. The same view, packet, peer and moment give the same octets.
+/// Total: every input gives a result. The same view, packet, peer and moment give the same octets; over UDP
+/// there may be a limit of replies, which counts.
 pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
     match receive(packet) {
         Received::Ignore => {
@@ -90,16 +101,89 @@ pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut 
             Reply::None
         }
         Received::HeaderOnly(header, rcode) => {
+            let limited = limited(view, peer, moment, None, || Kind::Error);
             header_only(header, rcode, out);
-            Reply::Sent { rcode, truncated: false, denied: None }
+            sent_unless(limited, rcode)
         }
-        Received::Query(query) => {
-            let writer = Writer::new(&query, peer.transport == Transport::Udp, out);
+        Received::CookieOnly(header, edns) => {
+            let extras = extras(view, &edns, peer, moment.unix_s);
+            let writer = Writer::bare(header, Some(edns), peer.transport == Transport::Udp, extras, out);
+            writer.finish(Rcode::NoError, &Ending::default());
+            let limited = limited(view, peer, moment, extras.checked, || Kind::Error);
+            sent_unless(limited, Rcode::NoError)
+        }
+        Received::Query(mut query) => {
+            let mut its_extras = Extras::default();
+            if let Some(edns) = &mut query.edns {
+                its_extras = extras(view, edns, peer, moment.unix_s);
+                edns.subnet = edns.subnet.filter(|_| view.ground().manners().believes(peer.address));
+            }
+            let limited = limited(view, peer, moment, its_extras.checked, || kind(view, &query));
+            let writer = Writer::new(&query, peer.transport == Transport::Udp, its_extras, out);
+            match limited {
+                Limited::No => {}
+                Limited::Slips => return slip(writer, its_extras),
+                Limited::Dropped => return Reply::Dropped,
+            }
             let mut answering = Answering { view, query: &query, peer, moment, writer };
             let (rcode, ending) = answering.all();
             let truncated = answering.writer.finish(rcode, &ending);
-            Reply::Sent { rcode, truncated, denied: ending.denied }
+            Reply::Sent { rcode, truncated, slipped: false, denied: ending.denied }
         }
+    }
+}
+
+/// Whether there are too many replies to a client. Over anything but UDP, and with a cookie of ours, it has
+/// shown that it asks itself.
+fn limited<'q>(
+    view: &View,
+    peer: Peer,
+    moment: Moment,
+    cookie: Option<Checked>,
+    kind: impl FnOnce() -> Kind<'q>,
+) -> Limited {
+    let asks_itself = peer.transport != Transport::Udp || cookie.is_some_and(|cookie| cookie.valid);
+    match view.ground().manners().limiter() {
+        Some(limiter) if !asks_itself => limiter.take(peer.address, kind(), moment.uptime_us, moment.random),
+        _ => Limited::No,
+    }
+}
+
+fn kind<'q>(view: &View, query: &'q Query) -> Kind<'q> {
+    let is_error = query.fault.is_some() || query.class != CLASS_IN;
+    let name = view.zones().encloser(&query.name).filter(|_| !is_error);
+    name.map_or(Kind::Error, Kind::About)
+}
+
+/// A reply that has nothing to truncate: it goes, or does not.
+fn sent_unless(limited: Limited, rcode: Rcode) -> Reply {
+    match limited {
+        Limited::Dropped => Reply::Dropped,
+        _ => Reply::Sent { rcode, truncated: false, slipped: limited == Limited::Slips, denied: None },
+    }
+}
+
+/// In place of one reply too many: a cookie for who may use one (RFC 7873 §5.2.3), else TC.
+fn slip(mut writer: Writer<'_>, extras: Extras<'_>) -> Reply {
+    let rcode = if extras.checked.is_some() { Rcode::BadCookie } else { Rcode::NoError };
+    if rcode == Rcode::NoError {
+        writer.truncate();
+    }
+    let truncated = writer.finish(rcode, &Ending::default());
+    Reply::Sent { rcode, truncated, slipped: true, denied: None }
+}
+
+/// What goes into the reply's OPT record beside what an answer says.
+fn extras<'v>(view: &'v View, edns: &Edns, peer: Peer, now_s: u32) -> Extras<'v> {
+    let manners = view.ground().manners();
+    let checked = edns.cookie.zip(manners.cookies.as_ref());
+    let checked = checked.map(|(cookie, secrets)| secrets.check(&cookie, peer.address, now_s));
+    let is_stream = matches!(peer.transport, Transport::Tcp | Transport::Tls);
+    Extras {
+        checked,
+        nsid: manners.nsid.as_deref().filter(|_| edns.nsid),
+        keepalive: (edns.keepalive && is_stream).then_some(KEEPALIVE_TENTHS),
+        padded: edns.padding && peer.transport.is_encrypted(),
     }
 }
 
@@ -110,6 +194,19 @@ const TRANSFERS: [u16; 2] = [251, 252];
 /// How long the answer to a question for all types may be kept, in seconds (RFC 8482 §4.2).
 const ANY_TTL: u32 = 3600;
 
+/// Class CH.
+const CLASS_CHAOS: u16 = 3;
+/// What a client is told when it asks how long a connection may idle.
+const KEEPALIVE_TENTHS: u16 = tenths(TCP_IDLE);
+
+const fn tenths(time: Duration) -> u16 {
+    let tenths = time.as_millis() / 100;
+    // Longer than an hour and three quarters is as long as can be said.
+    if tenths > u16::MAX as u128 { u16::MAX } else { tenths as u16 }
+}
+
+/// RFC 8914 §4.19.
+const PROHIBITED: ExtendedError = ExtendedError { code: 18, text: "" };
 /// RFC 8914 §4.21.
 const NOT_AUTHORITATIVE: ExtendedError = ExtendedError { code: 20, text: "" };
 
@@ -132,12 +229,38 @@ impl<'a> Answering<'a> {
         if TRANSFERS.contains(&self.query.question_type) {
             // RFC 5936 §4.2: AXFR over UDP is not defined.
             let udp = self.peer.transport == Transport::Udp && self.query.question_type == TRANSFERS[1];
-            return (if udp { Rcode::FormErr } else { Rcode::Refused }, Ending::default());
+            return match udp {
+                true => (Rcode::FormErr, Ending::default()),
+                false => (Rcode::Refused, Ending { error: Some(PROHIBITED), ..Ending::default() }),
+            };
+        }
+        if self.query.class == CLASS_CHAOS {
+            return self.chaos();
         }
         if self.query.class != CLASS_IN {
             return (Rcode::Refused, Ending::default());
         }
         self.chain()
+    }
+
+    /// What the server says of itself (RFC 4892), where it says anything.
+    fn chaos(&mut self) -> Ended {
+        let manners = self.view.ground().manners();
+        let name = self.query.name.ancestor(0);
+        let says = match name {
+            b"\x07version\x04bind\x00" | b"\x07version\x06server\x00" => manners.version.as_deref(),
+            b"\x02id\x06server\x00" | b"\x08hostname\x04bind\x00" => manners.id.as_deref(),
+            _ => None,
+        };
+        let wanted = [RecordType::TXT, RecordType::ANY].map(u16::from);
+        let Some(says) = says.filter(|_| wanted.contains(&self.query.question_type)) else {
+            return (Rcode::Refused, Ending::default());
+        };
+        let data = RData::TXT(TXT::from_bytes(vec![says]));
+        let set = RrSet { record_type: RecordType::TXT, ttl: 0, data: vec![data] };
+        let owner = &self.query.name_as_asked;
+        self.answer(owner, &set);
+        (Rcode::NoError, authoritative())
     }
 
     /// Follows aliases from the asked name to the end of the chain (RFC 1034 §4.3.2).

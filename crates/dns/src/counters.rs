@@ -48,8 +48,14 @@ counters! {
     notimp,
     /// Replies with BADVERS.
     badvers,
+    /// Replies with BADCOOKIE.
+    badcookie,
     /// Replies with SERVFAIL.
     servfail,
+    /// Replies that were one too many for the client's network, and were truncated.
+    rate_slipped,
+    /// Replies that were one too many for the client's network, and were not sent.
+    rate_dropped,
     /// Replies with TC.
     truncated,
     /// Replies without an address because residency lets no cluster serve the client.
@@ -77,10 +83,13 @@ counters! {
 impl Counters {
     /// Counts what became of one message.
     pub(crate) fn count(&self, reply: Reply) {
-        let Reply::Sent { rcode, truncated, denied } = reply else {
-            add(&self.ignored);
+        let Reply::Sent { rcode, truncated, slipped, denied } = reply else {
+            add(if reply == Reply::Dropped { &self.rate_dropped } else { &self.ignored });
             return;
         };
+        if slipped {
+            add(&self.rate_slipped);
+        }
         add(match rcode {
             Rcode::NoError => &self.noerror,
             Rcode::NxDomain => &self.nxdomain,
@@ -88,6 +97,7 @@ impl Counters {
             Rcode::FormErr => &self.formerr,
             Rcode::NotImp => &self.notimp,
             Rcode::BadVers => &self.badvers,
+            Rcode::BadCookie => &self.badcookie,
             Rcode::ServFail => &self.servfail,
         });
         if truncated {

@@ -16,15 +16,19 @@
 
 mod answer;
 mod compile;
+mod cookie;
 mod counters;
 mod ecs;
+mod edns;
 mod explain;
 mod limits;
+mod manners;
 mod message;
 mod name;
 mod names;
 mod outlooks;
 mod plan;
+mod rate;
 mod reach;
 mod reply;
 mod select;
@@ -37,9 +41,12 @@ mod zone;
 
 pub use answer::{Denied, Moment, Peer, Reply, Transport, answer};
 pub use compile::CompileError;
+pub use cookie::CookieSecrets;
 pub use counters::{Counters, Totals};
 pub use explain::{Asked, Choice, Explanation, Located, Steering, explain};
+pub use manners::Manners;
 pub use message::Rcode;
+pub use rate::RateLimit;
 pub use reach::Reach;
 pub use server::{BindError, Bound, Server, Wall};
 pub use shares::{Mix, Shares, SharesKey};

@@ -46,3 +46,9 @@ pub(crate) const SCOPE_RANGES: usize = 16 << 20;
 /// Kinds of endpoints of a gateway up to which every combination of their health is tried for a proof:
 /// 1,024 decisions for each outlook, track and family.
 pub(crate) const REACH_KINDS: usize = 10;
+
+/// Sets of buckets of the rate limit, and buckets in each: 4 MiB, room for half a million networks and names
+/// that are asked for within a second.
+pub(crate) const RATE_SETS: usize = 1 << 16;
+/// What a cache line holds.
+pub(crate) const RATE_WAYS: usize = 8;

@@ -3,7 +3,7 @@
 use hickory_proto::rr::Name;
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-use crate::ecs::{self, ClientSubnet};
+use crate::edns::Edns;
 use crate::name::QueryName;
 
 /// A message begins with twelve octets of header (RFC 1035 §4.1.1).
@@ -19,6 +19,8 @@ pub(crate) enum Received {
     Ignore,
     /// A reply of nothing but a header: what follows the query's own cannot be trusted.
     HeaderOnly(Header, Rcode),
+    /// No question, but a cookie option (RFC 7873 §5.4).
+    CookieOnly(Header, Edns),
     /// A question, to be answered, or refused with `fault`.
     Query(Box<Query>),
 }
@@ -46,15 +48,6 @@ pub(crate) struct Query {
     pub(crate) fault: Option<Rcode>,
 }
 
-/// What a query's OPT record says (RFC 6891 §6.1).
-#[derive(Clone, Copy)]
-pub(crate) struct Edns {
-    /// The requestor's UDP payload size, as it came.
-    pub(crate) payload_size: u16,
-    pub(crate) dnssec_ok: bool,
-    pub(crate) subnet: Option<ClientSubnet>,
-}
-
 /// The response codes we give (RFC 1035 §4.1.1, RFC 6891 §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rcode {
@@ -72,6 +65,8 @@ pub enum Rcode {
     Refused = 5,
     /// An EDNS version we do not speak.
     BadVers = 16,
+    /// A cookie is wanted: the one in the reply (RFC 7873 §5.2.3).
+    BadCookie = 23,
 }
 
 impl Rcode {
@@ -86,6 +81,7 @@ impl Rcode {
             Self::NotImp => "NOTIMP",
             Self::Refused => "REFUSED",
             Self::BadVers => "BADVERS",
+            Self::BadCookie => "BADCOOKIE",
         }
     }
 }
@@ -105,9 +101,17 @@ pub(crate) fn receive(packet: &[u8]) -> Received {
     if header.opcode != 0 {
         return Received::HeaderOnly(header, Rcode::NotImp);
     }
-    // RFC 9619: a QUERY has exactly one question.
+    // RFC 9619: a QUERY has exactly one question. Without one it may still ask for a cookie (RFC 7873 §5.4).
     if word(4) != 1 {
-        return Received::HeaderOnly(header, Rcode::FormErr);
+        let edns = if word(4) == 0 {
+            read_edns(body, usize::from(word(6)) + usize::from(word(8)), word(10))
+        } else {
+            Err(())
+        };
+        return match edns {
+            Ok(Some((edns, None))) if edns.cookie.is_some() => Received::CookieOnly(header, edns),
+            _ => Received::HeaderOnly(header, Rcode::FormErr),
+        };
     }
     let Some(((name, name_as_asked, question_type, class), records)) = read_question(body) else {
         return Received::HeaderOnly(header, Rcode::FormErr);
@@ -153,35 +157,9 @@ fn read_edns(
         if found.is_some() || !root {
             return Err(());
         }
-        let edns =
-            Edns { payload_size: u16::from_be_bytes([c0, c1]), dnssec_ok: flags & 0x80 != 0, subnet: None };
-        found = Some(if version != 0 {
-            (edns, Some(Rcode::BadVers))
-        } else {
-            match read_options(data) {
-                Ok(subnet) => (Edns { subnet, ..edns }, None),
-                Err(()) => (edns, Some(Rcode::FormErr)),
-            }
-        });
+        found = Some(Edns::read(u16::from_be_bytes([c0, c1]), version, flags, data));
     }
     Ok(found)
-}
-
-/// Walks the options; those we do not know are skipped (RFC 6891 §6.1.2).
-fn read_options(mut data: &[u8]) -> Result<Option<ClientSubnet>, ()> {
-    let mut subnet = None;
-    while !data.is_empty() {
-        let (&[c0, c1, l0, l1], after) = data.split_first_chunk::<4>().ok_or(())?;
-        let (value, rest) = after.split_at_checked(usize::from(u16::from_be_bytes([l0, l1]))).ok_or(())?;
-        data = rest;
-        if u16::from_be_bytes([c0, c1]) == ecs::OPTION_CODE {
-            // Two subnets could only be answered for one of them.
-            if subnet.replace(ClientSubnet::read(value)?).is_some() {
-                return Err(());
-            }
-        }
-    }
-    Ok(subnet)
 }
 
 /// Passes an owner name, which may end in a pointer; says whether it was the root.

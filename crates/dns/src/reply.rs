@@ -4,14 +4,16 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
 use crate::answer::Denied;
+use crate::cookie::Checked;
+use crate::edns::{Edns, OPTION_COOKIE, OPTION_EDE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING};
 use crate::limits::{UDP_PAYLOAD_SIZE, UDP_PAYLOAD_SIZE_MIN};
-use crate::message::{Edns, HEADER_SIZE, Header, Query, Rcode, TYPE_OPT};
+use crate::message::{HEADER_SIZE, Header, Query, Rcode, TYPE_OPT};
 use crate::zone::RrSet;
 
 /// Class IN.
 pub(crate) const CLASS_IN: u16 = 1;
-/// The Extended DNS Error option's code (RFC 8914 §2).
-const OPTION_EDE: u16 = 15;
+/// Padded replies are a multiple of so many octets (RFC 8467 §4.1).
+const PADDED_BLOCK: usize = 468;
 /// The fixed part of an OPT record: root, type, class, TTL, length.
 const OPT_FIXED_SIZE: u16 = 11;
 
@@ -48,42 +50,93 @@ pub(crate) struct Writer<'o> {
     encoder: BinEncoder<'o>,
     header: Header,
     edns: Option<Edns>,
+    extras: Extras<'o>,
+    class: u16,
     limit: u16,
     questions: u16,
     counts: [u16; 3],
     truncated: bool,
 }
 
+/// What a reply's OPT record has beside what the query's had, where there is an OPT record.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Extras<'i> {
+    /// The cookie that goes back.
+    pub(crate) checked: Option<Checked>,
+    pub(crate) nsid: Option<&'i [u8]>,
+    /// How long a connection may idle, in tenths of a second (RFC 7828 §3.1).
+    pub(crate) keepalive: Option<u16>,
+    /// Whether the length is hidden.
+    pub(crate) padded: bool,
+}
+
+impl Extras<'_> {
+    /// The octets of the options, but for the padding, which takes what is left.
+    fn size(&self) -> usize {
+        let cookie = self.checked.map_or(0, |checked| 4 + checked.octets.len());
+        let nsid = self.nsid.map_or(0, |nsid| 4 + nsid.len());
+        cookie + nsid + self.keepalive.map_or(0, |_| 6)
+    }
+
+    fn write(&self, options: &mut Vec<u8>) {
+        if let Some(checked) = &self.checked {
+            option(options, OPTION_COOKIE, &checked.octets);
+        }
+        if let Some(nsid) = self.nsid {
+            option(options, OPTION_NSID, nsid);
+        }
+        if let Some(tenths) = self.keepalive {
+            option(options, OPTION_KEEPALIVE, &tenths.to_be_bytes());
+        }
+    }
+}
+
 impl<'o> Writer<'o> {
-    /// Begins a reply with the question of the query; `udp` says which size limit holds.
-    pub(crate) fn new(query: &Query, udp: bool, out: &'o mut Vec<u8>) -> Self {
+    /// Begins a reply to a question; `udp` says which size limit holds.
+    pub(crate) fn new(query: &Query, udp: bool, extras: Extras<'o>, out: &'o mut Vec<u8>) -> Self {
+        let mut writer = Self::bare(query.header, query.edns, udp, extras, out);
+        writer.class = query.class;
+        let written = query.name_as_asked.emit(&mut writer.encoder).and_then(|()| {
+            writer.encoder.emit_u16(query.question_type)?;
+            writer.encoder.emit_u16(query.class)
+        });
+        // A header and a question always fit: 12 + 255 + 4 octets.
+        match written {
+            Ok(()) => writer.questions = 1,
+            Err(_) => writer.rewind(HEADER_SIZE),
+        }
+        writer
+    }
+
+    /// Begins a reply without a question.
+    pub(crate) fn bare(
+        header: Header,
+        edns: Option<Edns>,
+        udp: bool,
+        extras: Extras<'o>,
+        out: &'o mut Vec<u8>,
+    ) -> Self {
         out.clear();
-        let limit = match query.edns {
+        let limit = match edns {
             _ if !udp => u16::MAX,
             None => UDP_PAYLOAD_SIZE_MIN,
             Some(edns) => edns.payload_size.clamp(UDP_PAYLOAD_SIZE_MIN, UDP_PAYLOAD_SIZE),
         };
         let mut writer = Self {
             encoder: BinEncoder::new(out),
-            header: query.header,
-            edns: query.edns,
+            header,
+            edns,
+            extras,
+            class: CLASS_IN,
             limit,
-            questions: 1,
+            questions: 0,
             counts: [0; 3],
             truncated: false,
         };
         // The space of the OPT record is kept free until the end.
-        writer.encoder.set_max_size(limit - writer.opt_size());
-        let written = writer.encoder.emit_vec(&[0; HEADER_SIZE]).and_then(|()| {
-            query.name_as_asked.emit(&mut writer.encoder)?;
-            writer.encoder.emit_u16(query.question_type)?;
-            writer.encoder.emit_u16(query.class)
-        });
-        // A header and a question always fit: 12 + 255 + 4 octets.
-        if written.is_err() {
-            writer.questions = 0;
-            writer.rewind(HEADER_SIZE);
-        }
+        writer.encoder.set_max_size(limit.saturating_sub(writer.opt_size()));
+        // Overwritten at the end; it always fits.
+        let _zeros = writer.encoder.emit_vec(&[0; HEADER_SIZE]);
         writer
     }
 
@@ -141,7 +194,7 @@ impl<'o> Writer<'o> {
         let encoder = &mut self.encoder;
         owner.emit(encoder).ok()?;
         encoder.emit_u16(record_type.into()).ok()?;
-        encoder.emit_u16(CLASS_IN).ok()?;
+        encoder.emit_u16(self.class).ok()?;
         encoder.emit_u32(ttl).ok()?;
         let length = encoder.place::<u16>().ok()?;
         data.emit(encoder).ok()?;
@@ -154,10 +207,11 @@ impl<'o> Writer<'o> {
         self.encoder.trim();
     }
 
-    /// How many octets the OPT record needs without an Extended DNS Error.
+    /// How many octets the OPT record needs without an Extended DNS Error and padding.
     fn opt_size(&self) -> u16 {
-        let subnet = self.edns.and_then(|edns| edns.subnet).map_or(0, |subnet| subnet.option_size());
-        if self.edns.is_some() { OPT_FIXED_SIZE + subnet } else { 0 }
+        let Some(edns) = self.edns else { return 0 };
+        let subnet = edns.subnet.map_or(0, |subnet| subnet.option_size());
+        OPT_FIXED_SIZE + subnet + u16::try_from(self.extras.size()).unwrap_or(u16::MAX - 2 * OPT_FIXED_SIZE)
     }
 
     /// The OPT record (RFC 6891 §6.1.2): DO copied, unknown flags not. An Extended DNS Error is left
@@ -168,14 +222,18 @@ impl<'o> Writer<'o> {
         if let Some(subnet) = edns.subnet {
             subnet.write(ending.scope, &mut options);
         }
-        let room = usize::from(self.limit).saturating_sub(self.encoder.len() + usize::from(OPT_FIXED_SIZE));
+        self.extras.write(&mut options);
+        let before = self.encoder.len() + usize::from(OPT_FIXED_SIZE);
+        let room = usize::from(self.limit).saturating_sub(before);
         if let Some(ExtendedError { code, text }) = ending.error
             && options.len() + 6 + text.len() <= room
         {
-            options.extend_from_slice(&OPTION_EDE.to_be_bytes());
-            options.extend_from_slice(&u16::try_from(text.len() + 2).ok()?.to_be_bytes());
-            options.extend_from_slice(&code.to_be_bytes());
-            options.extend_from_slice(text.as_bytes());
+            option(&mut options, OPTION_EDE, &[&code.to_be_bytes(), text.as_bytes()].concat());
+        }
+        let padded = (before + options.len() + 4).next_multiple_of(PADDED_BLOCK);
+        if self.extras.padded && padded <= usize::from(self.limit) {
+            let zeros = padded - (before + options.len() + 4);
+            option(&mut options, OPTION_PADDING, &vec![0; zeros]);
         }
         let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
         let mut opt = vec![0];
@@ -186,6 +244,13 @@ impl<'o> Writer<'o> {
         opt.extend_from_slice(&options);
         Some(opt)
     }
+}
+
+/// Appends one option (RFC 6891 §6.1.2). All of ours are far under 65,535 octets.
+fn option(options: &mut Vec<u8>, code: u16, data: &[u8]) {
+    options.extend_from_slice(&code.to_be_bytes());
+    options.extend_from_slice(&u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes());
+    options.extend_from_slice(data);
 }
 
 /// Makes a reply of a header alone.

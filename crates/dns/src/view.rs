@@ -11,6 +11,7 @@ use meridian_steering::{
 };
 
 use crate::compile::CompileError;
+use crate::manners::Manners;
 use crate::outlooks::{Outlooks, index};
 use crate::plan::{Plan, Plans, Shapes};
 use crate::select::Asker;
@@ -22,6 +23,7 @@ use crate::zone::ZoneTable;
 pub struct Ground {
     catalog: Arc<Catalog>,
     locality: Arc<Locality>,
+    manners: Arc<Manners>,
     pub(crate) zones: ZoneTable,
     shapes: Shapes,
     /// By gateway.
@@ -67,6 +69,7 @@ impl Ground {
     pub fn new(
         catalog: Arc<Catalog>,
         locality: Arc<Locality>,
+        manners: Arc<Manners>,
         before: Option<&Self>,
     ) -> Result<Self, CompileError> {
         let zones = ZoneTable::compile(&catalog)?;
@@ -75,6 +78,7 @@ impl Ground {
         let mut ground = Self {
             catalog: catalog.clone(),
             locality,
+            manners,
             zones,
             shapes,
             offers: Vec::with_capacity(catalog.gateways().len()),
@@ -133,6 +137,12 @@ impl Ground {
     #[must_use]
     pub fn locality(&self) -> &Arc<Locality> {
         &self.locality
+    }
+
+    /// How queries are met.
+    #[must_use]
+    pub fn manners(&self) -> &Arc<Manners> {
+        &self.manners
     }
 
     /// The catalog it was made from.

@@ -137,6 +137,11 @@ impl ZoneTable {
         (0..=name.label_count()).find_map(|skip| Some((skip, self.node(name.ancestor(skip))?)))
     }
 
+    /// The name itself, or the nearest above it that exists; `None` outside our zones.
+    pub(crate) fn encloser<'n>(&self, name: &'n QueryName) -> Option<&'n [u8]> {
+        self.closest(name).map(|(skipped, _)| name.ancestor(skipped))
+    }
+
     fn node(&self, wire: &[u8]) -> Option<&Node> {
         self.nodes.get(self.names.get(wire)? as usize)
     }

@@ -21,6 +21,7 @@ mod exit;
 mod explain;
 mod load;
 mod logs;
+mod manners;
 mod overrides;
 mod page;
 mod probe;

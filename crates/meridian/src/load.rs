@@ -9,7 +9,7 @@ use meridian_geoip::{DatabaseError, Locality};
 use meridian_model::Network;
 
 use crate::watch::Watch;
-use crate::{probes, unreached};
+use crate::{manners, probes, unreached};
 
 /// A configuration that can be served.
 pub struct Loaded {
@@ -59,7 +59,9 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
             return Err(all(file, issues));
         }
     };
-    let ground = Ground::new(Arc::new(loaded.catalog), Arc::new(locality), None)
+    let manners = manners::of(&loaded.settings.server.manners)
+        .map_err(|error| Issue::unreadable(file, format!("no secret for cookies: {error}")))?;
+    let ground = Ground::new(Arc::new(loaded.catalog), Arc::new(locality), Arc::new(manners), None)
         .map_err(|error| Issue::unreadable(file, error.to_string()))?;
     let meridian_config::Loaded { settings, mut warnings, text, .. } = loaded;
     warnings.extend(unreached::warnings(file, ground.catalog(), ground.locality()));

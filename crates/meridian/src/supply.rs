@@ -167,7 +167,10 @@ async fn on(base: &Arc<Ground>, resolved: Resolved) -> anyhow::Result<Arc<Ground
     }
     let base = base.clone();
     // Not on a thread that others wait for.
-    let make = move || Ground::new(resolved.catalog, base.locality().clone(), Some(&base));
+    let make = move || {
+        let (locality, manners) = (base.locality().clone(), base.manners().clone());
+        Ground::new(resolved.catalog, locality, manners, Some(&base))
+    };
     Ok(Arc::new(spawn_blocking(make).await??))
 }
 

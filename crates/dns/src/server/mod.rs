@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 pub use bind::{BindError, Bound};
 
@@ -49,7 +50,14 @@ impl Server {
         let (alive, ended) = mpsc::channel(1);
         let counters = Arc::new(Counters::default());
         let addresses = bound.addresses();
-        let shared = Shared { live, counters: counters.clone(), wall, stopped, _alive: alive };
+        let shared = Shared {
+            live,
+            counters: counters.clone(),
+            wall,
+            started: Instant::now(),
+            stopped,
+            _alive: alive,
+        };
         let mut seeds = fastrand::Rng::with_seed(seed);
         let (workers, listeners) = bound.into_parts();
         for (index, sockets) in workers.into_iter().enumerate() {
@@ -86,6 +94,7 @@ struct Shared {
     live: Arc<Live>,
     counters: Arc<Counters>,
     wall: Wall,
+    started: Instant,
     stopped: watch::Receiver<bool>,
     /// The server has ended when the last of these is dropped.
     _alive: mpsc::Sender<()>,
@@ -100,10 +109,12 @@ impl Shared {
             let rcode = Rcode::ServFail;
             match receive(packet) {
                 Received::Ignore => return Reply::None,
-                Received::HeaderOnly(header, _) => header_only(header, rcode, out),
+                Received::HeaderOnly(header, _) | Received::CookieOnly(header, _) => {
+                    header_only(header, rcode, out);
+                }
                 Received::Query(query) => header_only(query.header, rcode, out),
             }
-            Reply::Sent { rcode, truncated: false, denied: None }
+            Reply::Sent { rcode, truncated: false, slipped: false, denied: None }
         });
         self.counters.count(reply);
         reply
@@ -114,7 +125,8 @@ impl Shared {
         let since = (self.wall)().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Cookies count modulo 2^32 (RFC 9018 §4.3).
         let [.., a, b, c, d] = since.as_secs().to_be_bytes();
-        Moment { random: random.u64(..), unix_s: u32::from_be_bytes([a, b, c, d]) }
+        let uptime_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Moment { random: random.u64(..), unix_s: u32::from_be_bytes([a, b, c, d]), uptime_us }
     }
 
     /// Ends when the server is to stop.

@@ -141,7 +141,7 @@ impl Connection {
             let moment = self.shared.moment(&mut self.random);
             let sent = self.shared.answer(&view, &query, self.peer, moment, &mut reply);
             drop(view);
-            if sent == Reply::None {
+            if !matches!(sent, Reply::Sent { .. }) {
                 continue;
             }
             framed.clear();

@@ -135,7 +135,7 @@ impl Worker {
             };
             let moment = Moment { random: self.random.u64(..), ..moment };
             let reply = shared.answer(&view, query, peer, moment, &mut self.reply);
-            if reply != Reply::None && self.send(socket, &datagram).is_err() {
+            if matches!(reply, Reply::Sent { .. }) && self.send(socket, &datagram).is_err() {
                 add(&shared.counters.send_failed);
             }
         }

@@ -173,6 +173,7 @@ fn resolved(ground: Arc<Ground>) -> anyhow::Result<Arc<Ground>> {
         next += 1;
         Some((vec![IpAddr::V4(Ipv4Addr::from_bits(next))], name.clone()))
     });
-    let made = Ground::new(Arc::new(catalog), ground.locality().clone(), Some(&ground));
+    let (locality, manners) = (ground.locality().clone(), ground.manners().clone());
+    let made = Ground::new(Arc::new(catalog), locality, manners, Some(&ground));
     Ok(Arc::new(made.context("the hostnames of endpoints")?))
 }

@@ -1,0 +1,52 @@
+//! How queries are met, from the settings.
+
+use std::io;
+use std::sync::OnceLock;
+
+use meridian_config::{Cookies, RateLimit as RateLimitSettings};
+use meridian_dns::{CookieSecrets, Manners, RateLimit};
+
+/// The secret of a server that shares none: one for the life of the process, so that cookies outlive a reload.
+static OWN: OnceLock<CookieSecrets> = OnceLock::new();
+
+/// # Errors
+/// The system gives no random octets.
+pub(crate) fn of(settings: &meridian_config::Manners) -> io::Result<Manners> {
+    let meridian_config::Manners { identity, cookies, subnets_of, rate_limit } = settings;
+    let mut manners = Manners::default();
+    manners.nsid.clone_from(&identity.nsid);
+    manners.version.clone_from(&identity.version);
+    manners.id.clone_from(&identity.id);
+    manners.subnets_of.clone_from(subnets_of);
+    manners.cookies = secrets(cookies)?;
+    Ok(match rate_limit {
+        None => manners,
+        Some(limit) => manners.limited(self::limit(limit)),
+    })
+}
+
+fn secrets(cookies: &Cookies) -> io::Result<Option<CookieSecrets>> {
+    match cookies {
+        Cookies::Off => Ok(None),
+        Cookies::Own => own().map(Some),
+        Cookies::Shared(secrets) => match secrets.split_first() {
+            Some((first, others)) => Ok(Some(CookieSecrets::new(*first, others.iter().copied()))),
+            // The loader takes no file without one.
+            None => own().map(Some),
+        },
+    }
+}
+
+fn own() -> io::Result<CookieSecrets> {
+    if let Some(own) = OWN.get() {
+        return Ok(own.clone());
+    }
+    let made = CookieSecrets::random()?;
+    Ok(OWN.get_or_init(|| made).clone())
+}
+
+fn limit(settings: &RateLimitSettings) -> RateLimit {
+    let RateLimitSettings { per_client, per_name, errors, slip, ipv4_prefix, ipv6_prefix, exempt } =
+        settings.clone();
+    RateLimit { per_client, per_name, errors, slip, ipv4_prefix, ipv6_prefix, exempt }
+}
