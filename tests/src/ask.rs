@@ -8,6 +8,8 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
+use crate::wire::Wire;
+
 /// Far over any answer; only a broken build waits for it.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -32,6 +34,8 @@ pub struct Ask {
     pub edns: Option<(u16, u8, bool)>,
     /// The client subnet, which implies EDNS: address and SOURCE PREFIX-LENGTH.
     pub subnet: Option<(IpAddr, u8)>,
+    /// Further options, which imply EDNS: code and data.
+    pub options: Vec<(u16, Vec<u8>)>,
 }
 
 impl Ask {
@@ -47,7 +51,15 @@ impl Ask {
             opcode: 0,
             edns: None,
             subnet: None,
+            options: Vec::new(),
         }
+    }
+
+    /// With one more option: its code and data.
+    #[must_use]
+    pub fn option(mut self, code: u16, data: &[u8]) -> Self {
+        self.options.push((code, data.to_vec()));
+        self
     }
 
     /// With a client subnet.
@@ -70,7 +82,7 @@ impl Ask {
     /// When the name is none.
     #[must_use]
     pub fn octets(&self) -> Vec<u8> {
-        let with_opt = self.edns.is_some() || self.subnet.is_some();
+        let with_opt = self.edns.is_some() || self.subnet.is_some() || !self.options.is_empty();
         let mut out = Vec::new();
         out.extend_from_slice(&self.id.to_be_bytes());
         out.extend_from_slice(&[self.opcode << 3 | u8::from(self.recursion_desired), 0]);
@@ -81,8 +93,13 @@ impl Ask {
         out.extend_from_slice(&self.class.to_be_bytes());
         if with_opt {
             let (size, version, dnssec_ok) = self.edns.unwrap_or((1232, 0, false));
-            let options =
+            let mut options =
                 self.subnet.map_or_else(Vec::new, |(address, source)| subnet_option(address, source));
+            for (code, data) in &self.options {
+                options.extend_from_slice(&code.to_be_bytes());
+                options.extend_from_slice(&u16::try_from(data.len()).expect("short").to_be_bytes());
+                options.extend_from_slice(data);
+            }
             out.extend_from_slice(&[0, 0, 41]);
             out.extend_from_slice(&size.to_be_bytes());
             out.extend_from_slice(&[0, version, if dnssec_ok { 0x80 } else { 0 }, 0]);
@@ -115,6 +132,8 @@ pub struct Asked {
     pub octets: Vec<u8>,
     /// Decoded by the message library.
     pub message: Message,
+    /// Taken apart by ourselves.
+    pub wire: Wire,
     /// The client subnet in it: SOURCE and SCOPE PREFIX-LENGTH.
     pub subnet: Option<(u8, u8)>,
     /// The Extended DNS Error in it.
@@ -128,6 +147,7 @@ impl Asked {
     /// When it is no message, or has octets after its last record.
     pub fn decode(octets: Vec<u8>) -> anyhow::Result<Self> {
         let message = Message::from_vec(&octets)?;
+        let wire = Wire::read(&octets)?;
         let (mut subnet, mut error) = (None, None);
         if let Some(edns) = &message.edns {
             for (code, option) in edns.options().as_ref() {
@@ -139,7 +159,7 @@ impl Asked {
                 }
             }
         }
-        Ok(Self { octets, message, subnet, error })
+        Ok(Self { octets, message, wire, subnet, error })
     }
 
     /// The addresses in the answer, as text, sorted.

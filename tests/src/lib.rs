@@ -1,6 +1,6 @@
 //! What the suites share: the built binary, clusters to probe, a DNS client, replay files.
 //!
-//! Suites: `tidy.rs` (the house's rules), `replay.rs` (`replay/*.rpl`), `properties.rs`, `worlds.rs`
+//! Suites: `tidy.rs` (the house's rules), `checklist/` (the protocol, by statement), `replay.rs` (`replay/*.rpl`), `properties.rs`, `worlds.rs`
 //! (what holds in random worlds), `steered.rs` (what a gateway's keys mean), `command.rs`, `explain.rs`
 //! and `diff.rs` (the command line), `end_to_end.rs` (the binary with our own client), `clients.rs` (the
 //! binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an independent calculation),
@@ -24,6 +24,7 @@ mod random_policy;
 mod random_world;
 pub mod replay;
 mod unbound;
+mod wire;
 
 pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
 pub use binary::{Meridian, Process, binary, now, scratch, signal};
@@ -38,3 +39,4 @@ pub use random_map::RandomMap;
 pub use random_policy::RandomResidency;
 pub use random_world::{Pool, RandomWorld, nested_networks};
 pub use unbound::Unbound;
+pub use wire::{Wire, WireRecord};

@@ -7,6 +7,7 @@ use hickory_proto::rr::rdata::{HINFO, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use crate::cookie::Checked;
+use crate::ecs::ClientSubnet;
 use crate::edns::Edns;
 use crate::limits::{CNAME_DEPTH, TCP_IDLE};
 use crate::message::{Query, Rcode, Received, receive};
@@ -116,7 +117,9 @@ pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut 
             let mut its_extras = Extras::default();
             if let Some(edns) = &mut query.edns {
                 its_extras = extras(view, edns, peer, moment.unix_s);
-                edns.subnet = edns.subnet.filter(|_| view.ground().manners().believes(peer.address));
+                if !view.ground().manners().believes(peer.address) {
+                    edns.subnet = edns.subnet.map(ClientSubnet::disbelieved);
+                }
             }
             let limited = limited(view, peer, moment, its_extras.checked, || kind(view, &query));
             let writer = Writer::new(&query, peer.transport == Transport::Udp, its_extras, out);

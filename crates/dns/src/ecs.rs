@@ -13,6 +13,8 @@ pub(crate) struct ClientSubnet {
     source: u8,
     /// The first `octets()` of these are the ADDRESS; the others are zero.
     address: [u8; 16],
+    /// Whether the resolver's word counts.
+    believed: bool,
 }
 
 impl ClientSubnet {
@@ -43,12 +45,18 @@ impl ClientSubnet {
         if used_in_last != 0 && octets.last().is_some_and(|last| last << used_in_last != 0) {
             return Err(());
         }
-        Ok(Self { family, source, address })
+        Ok(Self { family, source, address, believed: true })
+    }
+
+    /// Of a resolver whose word does not count: it comes back, with scope 0, and places nobody.
+    pub(crate) fn disbelieved(self) -> Self {
+        Self { believed: false, ..self }
     }
 
     /// The client's network; `None` with SOURCE 0, which asks not to use one (RFC 7871 §7.1.2).
     pub(crate) fn network(&self) -> Option<IpAddr> {
         match (self.source, self.family) {
+            _ if !self.believed => None,
             (0, _) => None,
             (_, 1) => {
                 let [a, b, c, d, ..] = self.address;
