@@ -6,4 +6,5 @@ mod edns;
 mod header;
 mod sizes;
 mod subnet;
+mod transfer;
 mod world;

@@ -33,6 +33,7 @@ mod health;
 mod https;
 mod issue;
 mod jurisdictions;
+mod keys;
 mod kinds;
 mod latency;
 mod limits;
@@ -68,6 +69,7 @@ use crate::gateways::GatewaySpec;
 use crate::geoip::GeoipSpec;
 use crate::health::HealthSpec;
 use crate::jurisdictions::{JurisdictionSpec, Jurisdictions};
+use crate::keys::{KeySpec, Keys};
 use crate::kinds::Whole;
 use crate::probes::{ProbeSpec, Probes};
 use crate::reader::{Many, Table};
@@ -78,7 +80,8 @@ use crate::zones::{ZoneSpec, Zones};
 
 pub use issue::{Issue, Issues, Located, Matter, Position};
 pub use settings::{
-    Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Manners, RateLimit, Resolver, Server, Settings,
+    Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Key, KeyAlgorithm, Manners, RateLimit, Resolver,
+    Server, Settings,
 };
 
 //----------- Loading --------------------------------------------------------
@@ -163,6 +166,7 @@ struct Spec {
     geoip: GeoipSpec,
     resolver: ResolverSpec,
     health: HealthSpec,
+    keys: Many<KeySpec>,
     zones: Many<ZoneSpec>,
     jurisdictions: Many<JurisdictionSpec>,
     clusters: Many<ClusterSpec>,
@@ -179,6 +183,7 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
         geoip: geoip::read(root, file),
         resolver: resolver::read(root),
         health: health::read(root),
+        keys: keys::read(root, file),
         zones: zones::read(root),
         jurisdictions: jurisdictions::read(root),
         clusters: clusters::read(root),
@@ -189,8 +194,8 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
 
 /// Builds everything, also after a mistake; `None` where an issue says why.
 fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, Settings)> {
-    let Spec { server, admin, geoip, resolver, health, zones, jurisdictions, clusters, probes, gateways } =
-        spec;
+    let Spec { server, admin, geoip, resolver, health, keys, zones, .. } = spec;
+    let Spec { jurisdictions, clusters, probes, gateways, .. } = spec;
     if zones.list.is_empty() && zones.whole {
         findings.warn(&root.key("zones"), "no zone is served");
     }
@@ -199,7 +204,9 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     let server = server::build(server, admin, findings);
     let geoip = geoip::build(geoip, findings);
     let resolver = resolver::build(resolver, findings);
-    let zones = Zones::build(zones, findings);
+    let keys = Keys::build(keys, findings);
+    data_files.extend(keys.data_files.iter().cloned());
+    let zones = Zones::build(zones, &keys, server.data_dir.is_some(), findings);
     let mut shared = Shared::new(Jurisdictions::build(jurisdictions, findings));
     let mut clusters = Clusters::build(clusters, &mut shared.jurisdictions, findings);
     let mut probes = Probes::build(probes, health.health.allow_exec, findings);
@@ -223,6 +230,7 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
         isolation,
     };
     let (health, geoip) = (health.health, geoip?);
-    let settings = Settings { server, geoip, resolver, health, probes: probes.places, data_files };
+    let keys = keys.keys;
+    let settings = Settings { server, geoip, resolver, health, keys, probes: probes.places, data_files };
     Some((Catalog::new(parts), settings))
 }

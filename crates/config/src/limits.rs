@@ -227,6 +227,12 @@ pub(crate) const LATENCY_LINES: usize = 500_000;
 
 /// Octets of what NSID says: a name as a rule; it is part of every reply that asks for it.
 pub(crate) const NSID_OCTETS: usize = 64;
+/// Keys of signed messages: one a partner as a rule; each is compared by name.
+pub(crate) const KEYS: usize = 256;
+/// Octets of a key's secret: as the shortest digest that is still in use, to a block of the longest.
+pub(crate) const KEY_OCTETS: std::ops::RangeInclusive<usize> = 16..=128;
+/// Prefixes of those who may have a zone, and servers that are told of its changes.
+pub(crate) const TRANSFER_LIST: usize = 64;
 /// Secrets of cookies: the one, and those before and after it; each costs a hash a query.
 pub(crate) const COOKIE_SECRETS: usize = 4;
 /// Prefixes in one list of `[server]`, each looked at for a query.

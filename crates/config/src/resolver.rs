@@ -55,7 +55,7 @@ pub(crate) fn read(root: &mut Table<'_>) -> ResolverSpec {
 }
 
 /// An address with or without a port, that something can listen on.
-fn parse_server(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn parse_server(text: &str) -> Result<SocketAddr, String> {
     const PORT_DEFAULT: u16 = 53;
     let bare = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, PORT_DEFAULT));
     let server: SocketAddr = bare.or_else(|_| text.parse()).map_err(|_| String::new())?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use meridian_model::Network;
+use meridian_model::{DomainName, Network};
 
 use crate::Located;
 
@@ -20,6 +20,8 @@ pub struct Settings {
     pub resolver: Resolver,
     /// `[health]`.
     pub health: Health,
+    /// `[[keys]]`: no name twice.
+    pub keys: Vec<Key>,
     /// Where each probe of the catalog stands, in its order: for who finds out that one cannot be run.
     pub probes: Vec<Located<()>>,
     /// Files beside the configuration that were read: who serves watches them.
@@ -107,6 +109,35 @@ pub struct RateLimit {
     pub ipv6_prefix: u8,
     /// Clients without a limit.
     pub exempt: Vec<IpNet>,
+}
+
+/// A secret that messages are signed with (RFC 8945).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its name, which both sides must have alike.
+    pub name: DomainName,
+    /// How messages are signed.
+    pub algorithm: KeyAlgorithm,
+    /// 16 to 128 octets.
+    pub secret: Vec<u8>,
+}
+
+impl std::fmt::Debug for Key {
+    /// Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({}, {:?})", self.name, self.algorithm)
+    }
+}
+
+/// RFC 8945 §6, those that are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyAlgorithm {
+    /// hmac-sha256.
+    Sha256,
+    /// hmac-sha384.
+    Sha384,
+    /// hmac-sha512.
+    Sha512,
 }
 
 /// `[geoip]`: where clients are.

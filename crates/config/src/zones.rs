@@ -6,15 +6,17 @@ mod presentation;
 mod rdata;
 mod records;
 mod rules;
+mod transfer;
 mod types;
 
 use std::collections::HashMap;
 
-use meridian_model::{DomainName, Hostname, Zone};
+use meridian_model::{DomainName, Hostname, Transfer, Zone};
 use toml::de::DeValue;
 
 use crate::findings::{Findings, Spot, Spotted};
 use crate::issue::{any_of, quote};
+use crate::keys::Keys;
 use crate::kinds::{At, List, Parsed, Sections, Whole};
 use crate::limits;
 use crate::reader::{Cursor, Kind, Many, Table};
@@ -22,6 +24,7 @@ use crate::reader::{Cursor, Kind, Many, Table};
 use contents::Contents;
 pub(crate) use rdata::to_wire;
 use records::RecordSpec;
+use transfer::{TransferSpec, TransferTable};
 pub(crate) use types::{RecordType, type_names};
 
 /// Seconds of the SOA and NS records: a day would outlive a mistake, an hour costs little.
@@ -59,6 +62,7 @@ pub(crate) struct ZoneSpec {
     negative_ttl: u32,
     serial: Option<u32>,
     records: Vec<RecordSpec>,
+    transfer: Option<TransferSpec>,
 }
 
 /// Reads `[[zones]]`.
@@ -78,6 +82,7 @@ fn read_zone(table: &mut Table<'_>) -> ZoneSpec {
         negative_ttl: table.or("negative_ttl", NEGATIVE_TTL_DEFAULT, &TTL),
         serial: table.optional("serial", &Whole { min: 0, max: u32::MAX, unit: "" }),
         records: table.many("records", &records).list,
+        transfer: table.optional("transfer", &TransferTable),
     }
 }
 
@@ -99,20 +104,36 @@ pub(crate) struct Zones {
 
 impl Zones {
     /// Builds every zone and checks it by itself and beside the others.
-    pub(crate) fn build(specs: Many<ZoneSpec>, findings: &Findings<'_>) -> Self {
+    pub(crate) fn build(
+        specs: Many<ZoneSpec>,
+        keys: &Keys,
+        has_data_dir: bool,
+        findings: &Findings<'_>,
+    ) -> Self {
         let Many { list: specs, whole } = specs;
         let by_name = number_zones(&specs, findings);
         let complete = whole && specs.iter().all(|spec| spec.name.is_some());
         let mut all = Self { zones: None, contents: Vec::new(), by_name, complete };
-        let zones: Vec<Option<Zone>> = specs.into_iter().map(|spec| all.add(spec, findings)).collect();
+        let zones: Vec<Option<Zone>> = {
+            let add = |spec: ZoneSpec| {
+                all.add(spec, |transfer| transfer.build(keys, has_data_dir, findings), findings)
+            };
+            specs.into_iter().map(add).collect()
+        };
         all.zones = zones.into_iter().collect();
         rules::check(&all, findings);
         all
     }
 
-    fn add(&mut self, spec: ZoneSpec, findings: &Findings<'_>) -> Option<Zone> {
+    fn add(
+        &mut self,
+        spec: ZoneSpec,
+        transfer_of: impl Fn(TransferSpec) -> Transfer,
+        findings: &Findings<'_>,
+    ) -> Option<Zone> {
         let index = self.contents.len();
-        let ZoneSpec { name, nameservers, hostmaster, ttl, negative_ttl, serial, records } = spec;
+        let ZoneSpec { name, nameservers, hostmaster, ttl, negative_ttl, serial, records, transfer } = spec;
+        let transfer = transfer.map(transfer_of);
         let Some(name) = name else {
             // Without its name nothing in it has an owner.
             self.contents.push(None);
@@ -132,6 +153,7 @@ impl Zones {
             negative_ttl,
             serial,
             records,
+            transfer,
         })
     }
 

@@ -130,6 +130,11 @@ fn manners() {
 }
 
 #[test]
+fn transfer() {
+    hold("transfer.txt");
+}
+
+#[test]
 fn networks_file() {
     hold("networks_file.txt");
 }

@@ -142,7 +142,8 @@ server = { zz = 1 }
 admin = { zz = 1 }
 resolver = { zz = 1 }
 geoip = { zz = 1, networks = [ { zz = 1 } ] }
-zones = [ { zz = 1, records = [ { zz = 1 } ] } ]
+keys = [ { zz = 1 } ]
+zones = [ { zz = 1, records = [ { zz = 1 } ], transfer = { zz = 1 } } ]
 jurisdictions = [ { zz = 1 } ]
 clusters = [ { zz = 1 } ]
 probes = [
@@ -181,5 +182,5 @@ residency = { zz = 1, rules = [ { zz = 1 } ] }
             assert!(written.iter().any(|form| text.contains(form)), "{key} is not in the reference");
         }
     }
-    assert_eq!(tables, 42, "{issues}");
+    assert_eq!(tables, 44, "{issues}");
 }

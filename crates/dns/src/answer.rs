@@ -14,6 +14,7 @@ use crate::message::{Query, Rcode, Received, receive};
 use crate::name::QueryName;
 use crate::rate::{Kind, Limited};
 use crate::reply::{CLASS_IN, Ending, ExtendedError, Extras, Section, Writer, header_only};
+use crate::tsig::Signing;
 use crate::view::View;
 use crate::zone::{Apex, Found, RrSet};
 
@@ -56,8 +57,8 @@ impl Transport {
 pub struct Moment {
     /// Decides between candidates that the policy holds for equal.
     pub random: u64,
-    /// Seconds since 1970, for the age of cookies; they wrap in 2106 (RFC 9018 §4.3).
-    pub unix_s: u32,
+    /// Seconds since 1970, for the age of cookies and signatures.
+    pub unix_s: u64,
     /// Microseconds of a clock that never goes back, for the rate of replies.
     pub uptime_us: u64,
 }
@@ -113,27 +114,47 @@ pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut 
             let limited = limited(view, peer, moment, extras.checked, || Kind::Error);
             sent_unless(limited, Rcode::NoError)
         }
-        Received::Query(mut query) => {
-            let mut its_extras = Extras::default();
-            if let Some(edns) = &mut query.edns {
-                its_extras = extras(view, edns, peer, moment.unix_s);
-                if !view.ground().manners().believes(peer.address) {
-                    edns.subnet = edns.subnet.map(ClientSubnet::disbelieved);
-                }
-            }
-            let limited = limited(view, peer, moment, its_extras.checked, || kind(view, &query));
-            let writer = Writer::new(&query, peer.transport == Transport::Udp, its_extras, out);
-            match limited {
-                Limited::No => {}
-                Limited::Slips => return slip(writer, its_extras),
-                Limited::Dropped => return Reply::Dropped,
-            }
-            let mut answering = Answering { view, query: &query, peer, moment, writer };
-            let (rcode, ending) = answering.all();
-            let truncated = answering.writer.finish(rcode, &ending);
-            Reply::Sent { rcode, truncated, slipped: false, denied: ending.denied }
+        Received::Query(query, signature) => {
+            let keys = &view.ground().manners().keys;
+            let signing = signature.as_ref().map(|signature| signature.check(keys, packet, moment.unix_s));
+            reply_to(view, *query, signing, peer, moment, out)
         }
     }
+}
+
+/// Answers a question; `signing` is what became of its signature.
+fn reply_to(
+    view: &View,
+    mut query: Query,
+    signing: Option<Result<Signing<'_>, ()>>,
+    peer: Peer,
+    moment: Moment,
+    out: &mut Vec<u8>,
+) -> Reply {
+    match &signing {
+        Some(Err(())) => query.fault = Some(Rcode::FormErr),
+        // RFC 8945 §5.2: nothing of a message counts that is not from whom it says.
+        Some(Ok(signing)) if signing.wrong.is_some() => query.fault = Some(Rcode::NotAuth),
+        _ => {}
+    }
+    let mut extras = query.edns.map_or_else(Extras::default, |edns| extras(view, &edns, peer, moment.unix_s));
+    extras.signing = signing.and_then(Result::ok);
+    if let Some(edns) = &mut query.edns
+        && !view.ground().manners().believes(peer.address)
+    {
+        edns.subnet = edns.subnet.map(ClientSubnet::disbelieved);
+    }
+    let limited = limited(view, peer, moment, extras.checked, || kind(view, &query));
+    let writer = Writer::new(&query, peer.transport == Transport::Udp, extras, out);
+    match limited {
+        Limited::No => {}
+        Limited::Slips => return slip(writer, extras),
+        Limited::Dropped => return Reply::Dropped,
+    }
+    let mut answering = Answering { view, query: &query, peer, moment, writer };
+    let (rcode, ending) = answering.all();
+    let truncated = answering.writer.finish(rcode, &ending);
+    Reply::Sent { rcode, truncated, slipped: false, denied: ending.denied }
 }
 
 /// Whether there are too many replies to a client. Over anything but UDP, and with a cookie of ours, it has
@@ -177,7 +198,7 @@ fn slip(mut writer: Writer<'_>, extras: Extras<'_>) -> Reply {
 }
 
 /// What goes into the reply's OPT record beside what an answer says.
-fn extras<'v>(view: &'v View, edns: &Edns, peer: Peer, now_s: u32) -> Extras<'v> {
+fn extras<'v>(view: &'v View, edns: &Edns, peer: Peer, now_s: u64) -> Extras<'v> {
     let manners = view.ground().manners();
     let checked = edns.cookie.zip(manners.cookies.as_ref());
     let checked = checked.map(|(cookie, secrets)| secrets.check(&cookie, peer.address, now_s));
@@ -187,6 +208,7 @@ fn extras<'v>(view: &'v View, edns: &Edns, peer: Peer, now_s: u32) -> Extras<'v>
         nsid: manners.nsid.as_deref().filter(|_| edns.nsid),
         keepalive: (edns.keepalive && is_stream).then_some(KEEPALIVE_TENTHS),
         padded: edns.padding && peer.transport.is_encrypted(),
+        signing: None,
     }
 }
 

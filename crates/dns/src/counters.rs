@@ -46,6 +46,8 @@ counters! {
     formerr,
     /// Replies with NOTIMP.
     notimp,
+    /// Replies with NOTAUTH.
+    notauth,
     /// Replies with BADVERS.
     badvers,
     /// Replies with BADCOOKIE.
@@ -96,6 +98,7 @@ impl Counters {
             Rcode::Refused => &self.refused,
             Rcode::FormErr => &self.formerr,
             Rcode::NotImp => &self.notimp,
+            Rcode::NotAuth => &self.notauth,
             Rcode::BadVers => &self.badvers,
             Rcode::BadCookie => &self.badcookie,
             Rcode::ServFail => &self.servfail,

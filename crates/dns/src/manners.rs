@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::cookie::CookieSecrets;
 use crate::rate::{Limiter, RateLimit};
+use crate::tsig::TsigKey;
 
 /// What enters a server's answers and is no zone: what it says of itself, its secrets, whom it trusts, and how
 /// much it sends. The default says nothing, has no cookies, trusts everybody, and has no limit.
@@ -21,6 +22,8 @@ pub struct Manners {
     pub cookies: Option<CookieSecrets>,
     /// Whose client subnets are believed (RFC 7871 §11.1); `None`: everybody's.
     pub subnets_of: Option<Vec<IpNet>>,
+    /// The secrets that messages are signed with (RFC 8945), none twice.
+    pub keys: Vec<TsigKey>,
     limiter: Option<Limiter>,
 }
 

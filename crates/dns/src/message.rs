@@ -5,6 +5,7 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use crate::edns::Edns;
 use crate::name::QueryName;
+use crate::tsig::{CLASS_ANY, Signature, TYPE_TSIG};
 
 /// A message begins with twelve octets of header (RFC 1035 §4.1.1).
 pub(crate) const HEADER_SIZE: usize = 12;
@@ -21,8 +22,8 @@ pub(crate) enum Received {
     HeaderOnly(Header, Rcode),
     /// No question, but a cookie option (RFC 7873 §5.4).
     CookieOnly(Header, Edns),
-    /// A question, to be answered, or refused with `fault`.
-    Query(Box<Query>),
+    /// A question, to be answered, or refused with its fault; and its signature, not checked yet.
+    Query(Box<Query>, Option<Box<Signature>>),
 }
 
 /// What a reply copies from the header of a query.
@@ -63,6 +64,8 @@ pub enum Rcode {
     NotImp = 4,
     /// Not for us.
     Refused = 5,
+    /// The signature is wrong (RFC 8945 §5.2), or the zone to be transferred is not ours (RFC 5936 §2.2.1).
+    NotAuth = 9,
     /// An EDNS version we do not speak.
     BadVers = 16,
     /// A cookie is wanted: the one in the reply (RFC 7873 §5.2.3).
@@ -80,6 +83,7 @@ impl Rcode {
             Self::NxDomain => "NXDOMAIN",
             Self::NotImp => "NOTIMP",
             Self::Refused => "REFUSED",
+            Self::NotAuth => "NOTAUTH",
             Self::BadVers => "BADVERS",
             Self::BadCookie => "BADCOOKIE",
         }
@@ -103,25 +107,27 @@ pub(crate) fn receive(packet: &[u8]) -> Received {
     }
     // RFC 9619: a QUERY has exactly one question. Without one it may still ask for a cookie (RFC 7873 §5.4).
     if word(4) != 1 {
-        let edns = if word(4) == 0 {
-            read_edns(body, usize::from(word(6)) + usize::from(word(8)), word(10))
-        } else {
-            Err(())
+        let tail = match word(4) {
+            0 => Tail::read(packet, body, usize::from(word(6)) + usize::from(word(8)), word(10)),
+            _ => Err(()),
         };
-        return match edns {
-            Ok(Some((edns, None))) if edns.cookie.is_some() => Received::CookieOnly(header, edns),
+        return match tail {
+            Ok(Tail { edns: Some((edns, None)), signature: None }) if edns.cookie.is_some() => {
+                Received::CookieOnly(header, edns)
+            }
             _ => Received::HeaderOnly(header, Rcode::FormErr),
         };
     }
     let Some(((name, name_as_asked, question_type, class), records)) = read_question(body) else {
         return Received::HeaderOnly(header, Rcode::FormErr);
     };
-    let (edns, fault) = match read_edns(records, usize::from(word(6)) + usize::from(word(8)), word(10)) {
-        Ok(Some((edns, fault))) => (Some(edns), fault),
-        Ok(None) => (None, None),
-        Err(()) => (None, Some(Rcode::FormErr)),
-    };
-    Received::Query(Box::new(Query { header, name, name_as_asked, question_type, class, edns, fault }))
+    let tail = Tail::read(packet, records, usize::from(word(6)) + usize::from(word(8)), word(10));
+    let readable = tail.is_ok();
+    let Tail { edns, signature } = tail.unwrap_or_default();
+    let fault = edns.and_then(|(_, fault)| fault).or((!readable).then_some(Rcode::FormErr));
+    let edns = edns.map(|(edns, _)| edns);
+    let query = Query { header, name, name_as_asked, question_type, class, edns, fault };
+    Received::Query(Box::new(query), signature.map(Box::new))
 }
 
 type Question = (QueryName, Name, u16, u16);
@@ -134,32 +140,45 @@ fn read_question(body: &[u8]) -> Option<(Question, &[u8])> {
     Some(((name, name_as_asked, u16::from_be_bytes([t0, t1]), u16::from_be_bytes([c0, c1])), rest))
 }
 
-/// Finds the OPT record among the records after the question.
-///
-/// `Ok(None)`: there is none. The fault is what an otherwise readable OPT is answered with.
-fn read_edns(
-    mut records: &[u8],
-    skipped: usize,
-    additional: u16,
-) -> Result<Option<(Edns, Option<Rcode>)>, ()> {
-    let mut found = None;
-    for index in 0..skipped + usize::from(additional) {
-        let (root, after_name) = skip_name(records)?;
-        let (fixed, after) = after_name.split_first_chunk::<10>().ok_or(())?;
-        let [t0, t1, c0, c1, _extended_rcode, version, flags, _, l0, l1] = *fixed;
-        let length = usize::from(u16::from_be_bytes([l0, l1]));
-        let (data, rest) = after.split_at_checked(length).ok_or(())?;
-        records = rest;
-        if index < skipped || u16::from_be_bytes([t0, t1]) != TYPE_OPT {
-            continue;
+/// What stands behind the question.
+#[derive(Default)]
+struct Tail {
+    /// The OPT record, and what one that can be told is answered with where it is wrong.
+    edns: Option<(Edns, Option<Rcode>)>,
+    /// The TSIG record.
+    signature: Option<Signature>,
+}
+
+impl Tail {
+    /// Reads the `records` at the end of a packet: `skipped` ones, and those of Additional.
+    fn read(packet: &[u8], mut records: &[u8], skipped: usize, additional: u16) -> Result<Self, ()> {
+        let mut tail = Self::default();
+        for index in 0..skipped + usize::from(additional) {
+            // RFC 8945 §5.1: a signature is the last record.
+            if tail.signature.is_some() {
+                return Err(());
+            }
+            let start = packet.len() - records.len();
+            let (root, after_name) = skip_name(records)?;
+            let owner = &records[..records.len() - after_name.len()];
+            let (fixed, after) = after_name.split_first_chunk::<10>().ok_or(())?;
+            let [t0, t1, c0, c1, _extended_rcode, version, flags, _, l0, l1] = *fixed;
+            let (class, length) = (u16::from_be_bytes([c0, c1]), u16::from_be_bytes([l0, l1]));
+            let (data, rest) = after.split_at_checked(usize::from(length)).ok_or(())?;
+            records = rest;
+            match u16::from_be_bytes([t0, t1]) {
+                _ if index < skipped => {}
+                // RFC 6891 §6.1.1 and §6.1.2: one OPT, its owner the root.
+                TYPE_OPT if tail.edns.is_some() || !root => return Err(()),
+                TYPE_OPT => tail.edns = Some(Edns::read(class, version, flags, data)),
+                // RFC 8945 §4.2: of class ANY, with TTL 0.
+                TYPE_TSIG if class != CLASS_ANY || fixed[4..8] != [0; 4] => return Err(()),
+                TYPE_TSIG => tail.signature = Some(Signature::read(start, owner, data)?),
+                _ => {}
+            }
         }
-        // RFC 6891 §6.1.1 and §6.1.2: one OPT, its owner the root.
-        if found.is_some() || !root {
-            return Err(());
-        }
-        found = Some(Edns::read(u16::from_be_bytes([c0, c1]), version, flags, data));
+        Ok(tail)
     }
-    Ok(found)
 }
 
 /// Passes an owner name, which may end in a pointer; says whether it was the root.

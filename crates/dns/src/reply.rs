@@ -8,6 +8,7 @@ use crate::cookie::Checked;
 use crate::edns::{Edns, OPTION_COOKIE, OPTION_EDE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING};
 use crate::limits::{UDP_PAYLOAD_SIZE, UDP_PAYLOAD_SIZE_MIN};
 use crate::message::{HEADER_SIZE, Header, Query, Rcode, TYPE_OPT};
+use crate::tsig::Signing;
 use crate::zone::RrSet;
 
 /// Class IN.
@@ -68,6 +69,8 @@ pub(crate) struct Extras<'i> {
     pub(crate) keepalive: Option<u16>,
     /// Whether the length is hidden.
     pub(crate) padded: bool,
+    /// How the reply is signed, behind the OPT record.
+    pub(crate) signing: Option<Signing<'i>>,
 }
 
 impl Extras<'_> {
@@ -134,7 +137,7 @@ impl<'o> Writer<'o> {
             truncated: false,
         };
         // The space of the OPT record is kept free until the end.
-        writer.encoder.set_max_size(limit.saturating_sub(writer.opt_size()));
+        writer.encoder.set_max_size(limit.saturating_sub(writer.opt_size() + writer.signing_size()));
         // Overwritten at the end; it always fits.
         let _zeros = writer.encoder.emit_vec(&[0; HEADER_SIZE]);
         writer
@@ -174,7 +177,7 @@ impl<'o> Writer<'o> {
 
     /// Ends the reply with its OPT record and header; says whether it was truncated.
     pub(crate) fn finish(mut self, rcode: Rcode, ending: &Ending) -> bool {
-        self.encoder.set_max_size(self.limit);
+        self.encoder.set_max_size(self.limit.saturating_sub(self.signing_size()));
         // The space was kept free, so this cannot fail; without it the reply would still be sound.
         if let Some(opt) = self.opt(rcode, ending)
             && self.encoder.emit_vec(&opt).is_ok()
@@ -187,7 +190,23 @@ impl<'o> Writer<'o> {
         self.encoder.set_offset(0);
         // In place of the zeros that the reply began with.
         let _overwritten = self.encoder.emit_vec(&head);
+        if let Some(signing) = self.extras.signing {
+            self.sign(&signing, additionals);
+        }
         self.truncated
+    }
+
+    /// Adds the TSIG record, which is made of all that stands before it (RFC 8945 §5.3).
+    fn sign(&mut self, signing: &Signing<'_>, additionals: u16) {
+        let end = self.encoder.len();
+        let record = signing.record(self.encoder.slice_of(0, end));
+        self.encoder.set_max_size(self.limit);
+        self.encoder.set_offset(end);
+        // The space was kept free.
+        if self.encoder.emit_vec(&record).is_ok() {
+            self.encoder.set_offset(HEADER_SIZE - 2);
+            let _overwritten = self.encoder.emit_u16(additionals + 1);
+        }
     }
 
     fn record(&mut self, owner: &Name, record_type: RecordType, ttl: u32, data: &RData) -> Option<()> {
@@ -207,6 +226,13 @@ impl<'o> Writer<'o> {
         self.encoder.trim();
     }
 
+    /// How many octets the TSIG record needs.
+    fn signing_size(&self) -> u16 {
+        let size = self.extras.signing.map_or(0, |signing| signing.size());
+        // Two names of at most 255 octets, and less than 200 beside them.
+        u16::try_from(size).unwrap_or(u16::MAX)
+    }
+
     /// How many octets the OPT record needs without an Extended DNS Error and padding.
     fn opt_size(&self) -> u16 {
         let Some(edns) = self.edns else { return 0 };
@@ -224,15 +250,18 @@ impl<'o> Writer<'o> {
         }
         self.extras.write(&mut options);
         let before = self.encoder.len() + usize::from(OPT_FIXED_SIZE);
-        let room = usize::from(self.limit).saturating_sub(before);
+        let limit = usize::from(self.limit.saturating_sub(self.signing_size()));
+        let room = limit.saturating_sub(before);
         if let Some(ExtendedError { code, text }) = ending.error
             && options.len() + 6 + text.len() <= room
         {
             option(&mut options, OPTION_EDE, &[&code.to_be_bytes(), text.as_bytes()].concat());
         }
-        let padded = (before + options.len() + 4).next_multiple_of(PADDED_BLOCK);
+        // What follows counts: the length of all is what is hidden.
+        let unpadded = before + options.len() + 4 + usize::from(self.signing_size());
+        let padded = unpadded.next_multiple_of(PADDED_BLOCK);
         if self.extras.padded && padded <= usize::from(self.limit) {
-            let zeros = padded - (before + options.len() + 4);
+            let zeros = padded - unpadded;
             option(&mut options, OPTION_PADDING, &vec![0; zeros]);
         }
         let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };

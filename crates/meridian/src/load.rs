@@ -59,7 +59,7 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
             return Err(all(file, issues));
         }
     };
-    let manners = manners::of(&loaded.settings.server.manners)
+    let manners = manners::of(&loaded.settings)
         .map_err(|error| Issue::unreadable(file, format!("no secret for cookies: {error}")))?;
     let ground = Ground::new(Arc::new(loaded.catalog), Arc::new(locality), Arc::new(manners), None)
         .map_err(|error| Issue::unreadable(file, error.to_string()))?;

@@ -3,22 +3,23 @@
 use std::io;
 use std::sync::OnceLock;
 
-use meridian_config::{Cookies, RateLimit as RateLimitSettings};
-use meridian_dns::{CookieSecrets, Manners, RateLimit};
+use meridian_config::{Cookies, Key, KeyAlgorithm, RateLimit as RateLimitSettings, Settings};
+use meridian_dns::{CookieSecrets, Manners, RateLimit, TsigAlgorithm, TsigKey};
 
 /// The secret of a server that shares none: one for the life of the process, so that cookies outlive a reload.
 static OWN: OnceLock<CookieSecrets> = OnceLock::new();
 
 /// # Errors
 /// The system gives no random octets.
-pub(crate) fn of(settings: &meridian_config::Manners) -> io::Result<Manners> {
-    let meridian_config::Manners { identity, cookies, subnets_of, rate_limit } = settings;
+pub(crate) fn of(settings: &Settings) -> io::Result<Manners> {
+    let meridian_config::Manners { identity, cookies, subnets_of, rate_limit } = &settings.server.manners;
     let mut manners = Manners::default();
     manners.nsid.clone_from(&identity.nsid);
     manners.version.clone_from(&identity.version);
     manners.id.clone_from(&identity.id);
     manners.subnets_of.clone_from(subnets_of);
     manners.cookies = secrets(cookies)?;
+    manners.keys = settings.keys.iter().map(key).collect();
     Ok(match rate_limit {
         None => manners,
         Some(limit) => manners.limited(self::limit(limit)),
@@ -43,6 +44,15 @@ fn own() -> io::Result<CookieSecrets> {
     }
     let made = CookieSecrets::random()?;
     Ok(OWN.get_or_init(|| made).clone())
+}
+
+fn key(key: &Key) -> TsigKey {
+    let algorithm = match key.algorithm {
+        KeyAlgorithm::Sha256 => TsigAlgorithm::Sha256,
+        KeyAlgorithm::Sha384 => TsigAlgorithm::Sha384,
+        KeyAlgorithm::Sha512 => TsigAlgorithm::Sha512,
+    };
+    TsigKey::new(&key.name, algorithm, &key.secret)
 }
 
 fn limit(settings: &RateLimitSettings) -> RateLimit {

@@ -102,7 +102,10 @@ impl Supply {
         let Some(file) = self.file.clone() else { return };
         let before = "the configuration before it stays in force";
         if let Some(loaded) = loading(before, move || load(&file)).await {
-            if loaded.settings.server != self.settings.server {
+            // How queries are met comes with the ground; the sockets and the like do not.
+            let manners = self.settings.server.manners.clone();
+            let server = meridian_config::Server { manners, ..loaded.settings.server.clone() };
+            if server != self.settings.server {
                 tracing::warn!("[server] has changed: that takes effect at the next start");
             }
             if loaded.settings.resolver != self.settings.resolver {

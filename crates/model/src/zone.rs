@@ -1,5 +1,9 @@
 //! The static part of a delegated zone.
 
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+
 use crate::DomainName;
 
 /// A zone that is served: its apex, and what in it is not steered.
@@ -22,6 +26,19 @@ pub struct Zone {
     pub serial: Option<u32>,
     /// All other records, one entry an RRset: no two entries share owner and type.
     pub records: Vec<RecordSet>,
+    /// Who may have all of it; `None`: nobody.
+    pub transfer: Option<Transfer>,
+}
+
+/// Who may have all of a zone's content, and who is told of its changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// From which addresses (RFC 5936 §5); `None`: from any.
+    pub allow: Option<Vec<IpNet>>,
+    /// The names of the keys, one of which must have signed the question (RFC 8945); empty: none needs to.
+    pub keys: Vec<DomainName>,
+    /// Servers that are told (RFC 1996).
+    pub notify: Vec<SocketAddr>,
 }
 
 /// The records of one owner and type.

@@ -112,7 +112,7 @@ impl Shared {
                 Received::HeaderOnly(header, _) | Received::CookieOnly(header, _) => {
                     header_only(header, rcode, out);
                 }
-                Received::Query(query) => header_only(query.header, rcode, out),
+                Received::Query(query, _) => header_only(query.header, rcode, out),
             }
             Reply::Sent { rcode, truncated: false, slipped: false, denied: None }
         });
@@ -123,10 +123,8 @@ impl Shared {
     /// What enters an answer of this moment, with the next random number. To be had once a batch.
     fn moment(&self, random: &mut fastrand::Rng) -> Moment {
         let since = (self.wall)().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // Cookies count modulo 2^32 (RFC 9018 §4.3).
-        let [.., a, b, c, d] = since.as_secs().to_be_bytes();
         let uptime_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Moment { random: random.u64(..), unix_s: u32::from_be_bytes([a, b, c, d]), uptime_us }
+        Moment { random: random.u64(..), unix_s: since.as_secs(), uptime_us }
     }
 
     /// Ends when the server is to stop.
