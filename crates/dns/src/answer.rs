@@ -361,7 +361,7 @@ impl<'a> Answering<'a> {
     }
 
     /// Puts an RRset into the answer, or truncates.
-    fn answer(&mut self, owner: &Name, set: &RrSet) -> bool {
+    pub(crate) fn answer(&mut self, owner: &Name, set: &RrSet) -> bool {
         let fits = self.writer.set(Section::Answer, owner, set);
         if !fits {
             self.writer.truncate();

@@ -11,9 +11,10 @@ use meridian_steering::{Basis, Family};
 use crate::answer::{Answering, Denied, Ended};
 use crate::message::Rcode;
 use crate::name::to_name;
-use crate::reply::{Ending, ExtendedError, Section};
+use crate::reply::{Ending, ExtendedError};
 use crate::select::{Asker, Selected, select, select_site};
-use crate::zone::Apex;
+use crate::view::View;
+use crate::zone::{Apex, RrSet};
 
 /// RFC 8914 §4.1: no registered code says that health left nothing.
 const ALL_DOWN: ExtendedError = ExtendedError { code: 0, text: "no healthy endpoint" };
@@ -29,123 +30,155 @@ const FILTERED: ExtendedError =
 /// The SvcPriority of our HTTPS records: ServiceMode, one record (RFC 9460 §2.4.1).
 const SERVICE_MODE: u16 = 1;
 
+//----------- Outcome --------------------------------------------------------
+
+/// What a steered name has for whoever asks, in one view.
+pub(crate) enum Outcome {
+    /// These records, and the scope in which they are the same.
+    Set(RrSet, u8),
+    /// No address, and why.
+    Empty(Basis, u8),
+    /// The name has nothing of the type.
+    NoData(u8),
+    /// The view has no such gateway.
+    Broken,
+}
+
+/// What a gateway's hostname has.
+pub(crate) fn of_gateway(
+    view: &View,
+    gateway: GatewayId,
+    question_type: RecordType,
+    asker: Asker,
+) -> Outcome {
+    let family = match question_type {
+        RecordType::A => Family::V4,
+        RecordType::AAAA => Family::V6,
+        _ => return other(view, gateway, question_type, asker),
+    };
+    let mut addresses = Vec::with_capacity(8);
+    let selected = select(view, gateway, family, asker, &mut addresses);
+    of_selection(view, gateway, question_type, selected, addresses)
+}
+
+/// What the test name of one cluster of a gateway has.
+pub(crate) fn of_site(
+    view: &View,
+    gateway: GatewayId,
+    site: ClusterId,
+    question_type: RecordType,
+    asker: Asker,
+) -> Outcome {
+    let family = if question_type == RecordType::A { Family::V4 } else { Family::V6 };
+    let mut addresses = Vec::new();
+    let selected = select_site(view, gateway, site, family, asker, &mut addresses);
+    of_selection(view, gateway, question_type, selected, addresses)
+}
+
+/// A selection: its addresses, its hostname, or the reason why there is neither.
+fn of_selection(
+    view: &View,
+    gateway: GatewayId,
+    record_type: RecordType,
+    selected: Option<Selected<'_>>,
+    addresses: Vec<IpAddr>,
+) -> Outcome {
+    let Some(Selected { basis, picked, ttl, scope, .. }) = selected else {
+        return Outcome::Broken;
+    };
+    if let Some(endpoint) = picked.cname {
+        return alias(view, gateway, endpoint, ttl, scope);
+    }
+    if addresses.is_empty() {
+        return Outcome::Empty(basis, scope);
+    }
+    let data = addresses.into_iter().map(address_data).collect();
+    Outcome::Set(RrSet { record_type, ttl, data }, scope)
+}
+
+/// Any other type: HTTPS where the gateway has it, and a CNAME where one is picked, which holds
+/// for every type.
+fn other(view: &View, gateway: GatewayId, question_type: RecordType, asker: Asker) -> Outcome {
+    let https = view.ground().catalog().gateway(gateway).https.as_ref();
+    let https = https.filter(|_| question_type == RecordType::HTTPS);
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    let asker = Asker { in_both: true, ..asker };
+    let (Some(first), Some(second)) = (
+        select(view, gateway, Family::V4, asker, &mut v4),
+        select(view, gateway, Family::V6, asker, &mut v6),
+    ) else {
+        return Outcome::Broken;
+    };
+    let scope = first.scope.max(second.scope);
+    let ttl = first.ttl.min(second.ttl);
+    if let Some(endpoint) = first.picked.cname.or(second.picked.cname) {
+        return alias(view, gateway, endpoint, ttl, scope);
+    }
+    let none = [&first, &second].iter().all(|one| one.is_empty());
+    let Some(https) = https else {
+        // For others the CNAME is what every type gets: without it, the reason is.
+        let has_cname = view.ground().catalog().gateway(gateway).has_cname();
+        return if none && has_cname { Outcome::Empty(first.basis, scope) } else { Outcome::NoData(scope) };
+    };
+    if v4.is_empty() && v6.is_empty() {
+        // What one family says is as good as the other, but for having no address at all.
+        let basis = if first.basis == Basis::NoAddress { second.basis } else { first.basis };
+        return Outcome::Empty(basis, scope);
+    }
+    let data = vec![RData::HTTPS(HTTPS(service(https, v4, v6)))];
+    // A family without an address says nothing of how long the other's may be kept.
+    let ttl = match (&first.reasons.decision, &second.reasons.decision) {
+        (Some(one), _) if one.candidates.is_empty() => second.ttl,
+        (_, Some(one)) if one.candidates.is_empty() => first.ttl,
+        _ => ttl,
+    };
+    Outcome::Set(RrSet { record_type: RecordType::HTTPS, ttl, data }, scope)
+}
+
+/// The hostname of an endpoint that is handed out itself.
+fn alias(view: &View, gateway: GatewayId, endpoint: u16, ttl: u32, scope: u8) -> Outcome {
+    let endpoints = &view.ground().catalog().gateway(gateway).endpoints;
+    let name = endpoints.get(usize::from(endpoint)).and_then(|endpoint| endpoint.name.as_ref());
+    match name.and_then(|name| to_name(&name.name).ok()) {
+        Some(target) => {
+            let data = vec![RData::CNAME(CNAME(target))];
+            Outcome::Set(RrSet { record_type: RecordType::CNAME, ttl, data }, scope)
+        }
+        // `config` lets no such name through.
+        None => Outcome::Broken,
+    }
+}
+
+//----------- Writing --------------------------------------------------------
+
 impl Answering<'_> {
     /// A gateway's hostname.
     pub(crate) fn steered(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name) -> Ended {
-        match RecordType::from(self.query.question_type) {
-            RecordType::A => self.addresses(zone, gateway, owner, Family::V4),
-            RecordType::AAAA => self.addresses(zone, gateway, owner, Family::V6),
-            question_type => self.other(zone, gateway, owner, question_type),
-        }
+        let outcome = of_gateway(self.view, gateway, self.query.question_type.into(), self.asker());
+        self.outcome(zone, gateway, owner, outcome)
     }
 
     /// The test name of one cluster of a gateway.
     pub(crate) fn site(&mut self, zone: &Apex, gateway: GatewayId, site: ClusterId, owner: &Name) -> Ended {
-        let a = self.query.question_type == u16::from(RecordType::A);
-        let family = if a { Family::V4 } else { Family::V6 };
-        let mut addresses = Vec::new();
-        let selected = select_site(self.view, gateway, site, family, self.asker(), &mut addresses);
-        self.selected(zone, gateway, owner, selected, addresses)
+        let outcome = of_site(self.view, gateway, site, self.query.question_type.into(), self.asker());
+        self.outcome(zone, gateway, owner, outcome)
     }
 
-    fn addresses(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name, family: Family) -> Ended {
-        let mut addresses = Vec::with_capacity(8);
-        let selected = select(self.view, gateway, family, self.asker(), &mut addresses);
-        self.selected(zone, gateway, owner, selected, addresses)
-    }
-
-    /// Writes a selection: its addresses, its hostname, or the reason why there is neither.
-    fn selected(
-        &mut self,
-        zone: &Apex,
-        gateway: GatewayId,
-        owner: &Name,
-        selected: Option<Selected<'_>>,
-        addresses: Vec<IpAddr>,
-    ) -> Ended {
-        let Some(selected) = selected else {
-            return (Rcode::ServFail, Ending::default());
-        };
-        let scope = self.disclosed_scope(selected.scope);
-        if let Some(endpoint) = selected.picked.cname {
-            return self.alias(gateway, endpoint, owner, selected.ttl, scope);
-        }
-        if addresses.is_empty() {
-            return self.empty(zone, gateway, owner, selected.basis, scope);
-        }
-        let data: Vec<RData> = addresses.into_iter().map(address_data).collect();
-        let record_type = RecordType::from(self.query.question_type);
-        self.tailored(owner, record_type, selected.ttl, &data, scope)
-    }
-
-    /// Any other type: HTTPS where the gateway has it, and a CNAME where one is picked, which holds
-    /// for every type.
-    fn other(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name, question_type: RecordType) -> Ended {
-        let view = self.view;
-        let https = view.ground().catalog().gateway(gateway).https.as_ref();
-        let https = https.filter(|_| question_type == RecordType::HTTPS);
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        let asker = Asker { in_both: true, ..self.asker() };
-        let (Some(first), Some(second)) = (
-            select(view, gateway, Family::V4, asker, &mut v4),
-            select(view, gateway, Family::V6, asker, &mut v6),
-        ) else {
-            return (Rcode::ServFail, Ending::default());
-        };
-        let scope = self.disclosed_scope(first.scope.max(second.scope));
-        let ttl = first.ttl.min(second.ttl);
-        if let Some(endpoint) = first.picked.cname.or(second.picked.cname) {
-            return self.alias(gateway, endpoint, owner, ttl, scope);
-        }
-        let none = [&first, &second].iter().all(|one| one.is_empty());
-        let Some(https) = https else {
-            if none && view.ground().catalog().gateway(gateway).has_cname() {
-                // For others the CNAME is what every type gets: without it, the reason is.
-                return self.empty(zone, gateway, owner, first.basis, scope);
+    fn outcome(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name, outcome: Outcome) -> Ended {
+        match outcome {
+            // RFC 7871 §7.2.1: with a scope, a tailored CNAME stands alone; the resolver follows it.
+            Outcome::Set(set, scope) => {
+                self.answer(owner, &set);
+                let scope = self.disclosed_scope(scope);
+                (Rcode::NoError, Ending { authoritative: true, scope, ..Ending::default() })
             }
-            self.negative(zone, owner, zone.negative_ttl);
-            return (Rcode::NoError, Ending { authoritative: true, scope, ..Ending::default() });
-        };
-        if v4.is_empty() && v6.is_empty() {
-            // What one family says is as good as the other, but for having no address at all.
-            let basis = if first.basis == Basis::NoAddress { second.basis } else { first.basis };
-            return self.empty(zone, gateway, owner, basis, scope);
-        }
-        let data = RData::HTTPS(HTTPS(service(https, v4, v6)));
-        // A family without an address says nothing of how long the other's may be kept.
-        let ttl = match (&first.reasons.decision, &second.reasons.decision) {
-            (Some(one), _) if one.candidates.is_empty() => second.ttl,
-            (_, Some(one)) if one.candidates.is_empty() => first.ttl,
-            _ => ttl,
-        };
-        self.tailored(owner, RecordType::HTTPS, ttl, &[data], scope)
-    }
-
-    fn tailored(
-        &mut self,
-        owner: &Name,
-        record_type: RecordType,
-        ttl: u32,
-        data: &[RData],
-        scope: u8,
-    ) -> Ended {
-        if !self.writer.records(Section::Answer, owner, record_type, ttl, data.iter()) {
-            self.writer.truncate();
-        }
-        (Rcode::NoError, Ending { authoritative: true, scope, ..Ending::default() })
-    }
-
-    /// RFC 7871 §7.2.1: with a scope, a tailored CNAME stands alone; the resolver follows it.
-    fn alias(&mut self, gateway: GatewayId, endpoint: u16, owner: &Name, ttl: u32, scope: u8) -> Ended {
-        let endpoints = &self.view.ground().catalog().gateway(gateway).endpoints;
-        let name = endpoints.get(usize::from(endpoint)).and_then(|endpoint| endpoint.name.as_ref());
-        match name.and_then(|name| to_name(&name.name).ok()) {
-            Some(target) => {
-                let data = RData::CNAME(CNAME(target));
-                self.tailored(owner, RecordType::CNAME, ttl, &[data], scope)
+            Outcome::Empty(basis, scope) => self.empty(zone, gateway, owner, basis, scope),
+            Outcome::NoData(scope) => {
+                self.negative(zone, owner, zone.negative_ttl);
+                let scope = self.disclosed_scope(scope);
+                (Rcode::NoError, Ending { authoritative: true, scope, ..Ending::default() })
             }
-            // `config` lets no such name through.
-            None => (Rcode::ServFail, Ending::default()),
+            Outcome::Broken => (Rcode::ServFail, Ending::default()),
         }
     }
 
@@ -162,6 +195,7 @@ impl Answering<'_> {
         let short = !matches!(basis, Basis::NoAddress | Basis::Prohibited);
         let min_ttl = self.view.ground().catalog().gateway(gateway).min_ttl;
         self.negative(zone, owner, if short { zone.negative_ttl.min(min_ttl) } else { zone.negative_ttl });
+        let scope = self.disclosed_scope(scope);
         (Rcode::NoError, Ending { authoritative: true, scope, error, denied })
     }
 
