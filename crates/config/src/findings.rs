@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt::{self, Display};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::issue::{Issue, Issues, Located, Matter, Position};
@@ -10,17 +10,32 @@ use crate::limits;
 
 //----------- Spot, Spotted --------------------------------------------------
 
-/// A place in the file, before anyone asks for its line: an offset in octets and the key's path.
+/// A place and the key's path, before anyone asks for its line.
 #[derive(Clone, Debug)]
 pub(crate) struct Spot {
-    pub(crate) offset: usize,
+    pub(crate) place: Place,
     pub(crate) path: KeyPath,
 }
 
+/// A place in the configuration or in a file beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// An offset in octets in the configuration.
+    Here(usize),
+    /// A line and a column, each from 1, in the file of this number ([`Findings::file`]). Such files
+    /// are too large to keep their texts for a question about a line.
+    Beside { file: u32, line: u32, column: u32 },
+}
+
 impl Spot {
+    /// A place in the configuration.
+    pub(crate) fn here(offset: usize, path: KeyPath) -> Self {
+        Self { place: Place::Here(offset), path }
+    }
+
     /// The same place under the path of one of its keys, for what is wrong by its absence.
     pub(crate) fn key(&self, key: &'static str) -> Self {
-        Self { offset: self.offset, path: self.path.child(Step::Key(key)) }
+        Self { place: self.place, path: self.path.child(Step::Key(key)) }
     }
 }
 
@@ -116,8 +131,12 @@ pub(crate) struct Findings<'a> {
     pub(crate) source: &'a Source<'a>,
     mistakes: RefCell<Kept>,
     warnings: RefCell<Kept>,
-    /// The mistakes in data files, and how many were not kept.
-    beside: RefCell<(Vec<Issue>, usize)>,
+    /// The mistakes in data files.
+    beside: RefCell<Beside>,
+    /// The warnings in data files.
+    doubts: RefCell<Beside>,
+    /// The data files that spots lie in, by number.
+    files: RefCell<Vec<PathBuf>>,
     /// Where the text is no TOML: what follows from a broken line is withheld.
     broken: Option<Broken>,
 }
@@ -148,6 +167,8 @@ impl<'a> Findings<'a> {
             mistakes: RefCell::default(),
             warnings: RefCell::default(),
             beside: RefCell::default(),
+            doubts: RefCell::default(),
+            files: RefCell::default(),
             broken: None,
         }
     }
@@ -160,9 +181,33 @@ impl<'a> Findings<'a> {
         self.broken = Some(Broken { first_offset, lines });
     }
 
+    /// The number of a data file that spots are to lie in.
+    pub(crate) fn file(&self, path: &Path) -> u32 {
+        let mut files = self.files.borrow_mut();
+        files.push(path.to_path_buf());
+        u32::try_from(files.len() - 1).unwrap_or(u32::MAX)
+    }
+
     /// A value that is wrong by itself.
     pub(crate) fn mistake(&self, spot: &Spot, expected: impl Display, found: impl Display) {
-        self.report(Cause::Value, spot.offset, || spot.path.to_string(), expected, found);
+        match spot.place {
+            Place::Here(offset) => {
+                self.report(Cause::Value, offset, || spot.path.to_string(), expected, found);
+            }
+            Place::Beside { file, line, column } => self.beside(|| {
+                let matter = Matter::Mistake { expected: expected.to_string(), found: found.to_string() };
+                self.issue_beside(spot, file, (line, column), matter)
+            }),
+        }
+    }
+
+    fn issue_beside(&self, spot: &Spot, file: u32, (line, column): (u32, u32), matter: Matter) -> Issue {
+        Issue {
+            file: self.files.borrow().get(file as usize).cloned().unwrap_or_default(),
+            position: Some(Position { line: line as usize, column: column as usize }),
+            key: spot.path.to_string(),
+            matter,
+        }
     }
 
     /// A mistake for any cause; the key is rendered only if it is kept.
@@ -184,12 +229,7 @@ impl<'a> Findings<'a> {
 
     /// A mistake in a data file, rendered only if it is kept.
     pub(crate) fn beside(&self, render: impl FnOnce() -> Issue) {
-        let (kept, dropped) = &mut *self.beside.borrow_mut();
-        if kept.len() < limits::ISSUES {
-            kept.push(render());
-        } else {
-            *dropped += 1;
-        }
+        self.beside.borrow_mut().push(render);
     }
 
     /// A mistake in a data file, at an offset of it.
@@ -211,9 +251,15 @@ impl<'a> Findings<'a> {
 
     /// Something that is allowed and may not be wanted.
     pub(crate) fn warn(&self, spot: &Spot, text: impl Display) {
-        self.warnings
-            .borrow_mut()
-            .push(spot.offset, || (spot.path.to_string(), Matter::Warning(text.to_string())));
+        let matter = || Matter::Warning(text.to_string());
+        match spot.place {
+            Place::Here(offset) => {
+                self.warnings.borrow_mut().push(offset, || (spot.path.to_string(), matter()));
+            }
+            Place::Beside { file, line, column } => {
+                self.doubts.borrow_mut().push(|| self.issue_beside(spot, file, (line, column), matter()))
+            }
+        }
     }
 
     fn withheld(&self, cause: Cause, offset: usize) -> bool {
@@ -228,13 +274,37 @@ impl<'a> Findings<'a> {
 
     /// The line of a spot, to point at from elsewhere.
     pub(crate) fn line(&self, spot: &Spot) -> usize {
-        self.source.line(spot.offset)
+        match spot.place {
+            Place::Here(offset) => self.source.line(offset),
+            Place::Beside { line, .. } => line as usize,
+        }
+    }
+
+    /// The line of a spot, to point at from another that may lie in another file, whose name is then
+    /// said too: `12 of gslb.zone`.
+    pub(crate) fn line_seen(&self, spot: &Spot, from: &Spot) -> String {
+        let line = self.line(spot);
+        match (spot.place, from.place) {
+            (Place::Here(_), Place::Here(_)) => line.to_string(),
+            (Place::Beside { file, .. }, Place::Beside { file: other, .. }) if file == other => {
+                line.to_string()
+            }
+            (Place::Here(_), _) => format!("{line} of {}", self.source.file.display()),
+            (Place::Beside { file, .. }, _) => match self.files.borrow().get(file as usize) {
+                Some(path) => format!("{line} of {}", path.display()),
+                None => line.to_string(),
+            },
+        }
     }
 
     /// The value with its place as the outside sees it.
     pub(crate) fn located<T>(&self, spotted: Spotted<T>) -> Located<T> {
         let Spotted { value, spot } = spotted;
-        Located { value, key: spot.path.to_string(), position: self.source.position(spot.offset) }
+        let position = match spot.place {
+            Place::Here(offset) => self.source.position(offset),
+            Place::Beside { line, column, .. } => Position { line: line as usize, column: column as usize },
+        };
+        Located { value, key: spot.path.to_string(), position }
     }
 
     /// Whether lines are no TOML.
@@ -246,7 +316,7 @@ impl<'a> Findings<'a> {
     pub(crate) fn conclude<T>(self, value: Option<T>) -> Result<(T, Vec<Issue>), Issues> {
         let file = self.source.file;
         let (mut mistakes, mut dropped) = self.mistakes.into_inner().finish(self.source);
-        let (beside, dropped_beside) = self.beside.into_inner();
+        let (beside, dropped_beside) = self.beside.into_inner().finish();
         mistakes.extend(beside);
         dropped += dropped_beside + mistakes.len().saturating_sub(limits::ISSUES);
         mistakes.truncate(limits::ISSUES);
@@ -259,6 +329,9 @@ impl<'a> Findings<'a> {
             _ => return Err(Issues::new(mistakes, dropped)),
         };
         let (mut warnings, dropped) = self.warnings.into_inner().finish(self.source);
+        let (doubts, dropped_doubts) = self.doubts.into_inner().finish();
+        warnings.extend(doubts);
+        let dropped = dropped + dropped_doubts;
         if dropped > 0 {
             warnings.push(Issue {
                 file: file.to_path_buf(),
@@ -311,5 +384,35 @@ impl Kept {
             matter,
         };
         (self.list.into_iter().map(issue).collect(), self.dropped)
+    }
+}
+
+/// The first issues found in data files.
+#[derive(Default)]
+struct Beside {
+    kept: Vec<Issue>,
+    dropped: usize,
+}
+
+impl Beside {
+    fn push(&mut self, render: impl FnOnce() -> Issue) {
+        if self.kept.len() < limits::ISSUES {
+            self.kept.push(render());
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// File by file, in the order in which they had their first issue; within one in its order.
+    fn finish(mut self) -> (Vec<Issue>, usize) {
+        let mut files: Vec<PathBuf> = Vec::new();
+        for issue in &self.kept {
+            if !files.contains(&issue.file) {
+                files.push(issue.file.clone());
+            }
+        }
+        let number = |issue: &Issue| files.iter().position(|file| *file == issue.file);
+        self.kept.sort_by_key(|issue| (number(issue), issue.position));
+        (self.kept, self.dropped)
     }
 }

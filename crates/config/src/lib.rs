@@ -146,7 +146,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Loaded, Issues> {
     let mut findings = Findings::new(&source);
     let mut databases = Vec::new();
     let built = syntax::parse(&source, &mut findings).and_then(|tree| {
-        let root = Spot { offset: 0, path: KeyPath::default() };
+        let root = Spot::here(0, KeyPath::default());
         let spec = Table::read(&tree, root.clone(), &findings, |root| read_root(root, file));
         databases = spec.geoip.databases(&findings);
         // What refers to other lines cannot be judged while some of them are no TOML.

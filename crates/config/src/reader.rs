@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::findings::{Cause, Findings, Spot, Step};
+use crate::findings::{Cause, Findings, Place, Spot, Step};
 use crate::issue::{any_of, did_you_mean, quote};
 
 //----------- Kind -----------------------------------------------------------
@@ -53,7 +53,7 @@ impl<'a> Cursor<'a> {
         let (path, findings) = (self.spot.path.clone(), self.findings);
         Some(array.iter().enumerate().map(move |(index, element)| Cursor {
             value: element.get_ref(),
-            spot: Spot { offset: element.span().start, path: path.child(Step::Index(index)) },
+            spot: Spot::here(element.span().start, path.child(Step::Index(index))),
             findings,
         }))
     }
@@ -167,7 +167,8 @@ impl<'a> Table<'a> {
     /// Reports the absence of a key, at the beginning of the table.
     pub(crate) fn missing(&self, key: &'static str, expected: impl Display) {
         let path = || self.spot.path.child(Step::Key(key)).to_string();
-        self.findings.report(Cause::Absence, self.spot.offset, path, expected, "nothing");
+        let Place::Here(offset) = self.spot.place else { return };
+        self.findings.report(Cause::Absence, offset, path, expected, "nothing");
     }
 
     /// Whether the key is there, right or wrong.
@@ -181,7 +182,7 @@ impl<'a> Table<'a> {
         let value = self.entries.get(key)?;
         Some(Cursor {
             value: value.get_ref(),
-            spot: Spot { offset: value.span().start, path: self.spot.path.child(Step::Key(key)) },
+            spot: Spot::here(value.span().start, self.spot.path.child(Step::Key(key))),
             findings: self.findings,
         })
     }

@@ -205,7 +205,7 @@ fn is_whole_in_a_rule(id: JurisdictionId, rules: &[ResidencyRule], context: &Con
         ResidencyClients::Everyone => true,
         ResidencyClients::In(ids) => {
             let mut area = Area::default();
-            let nowhere = Spot { offset: 0, path: crate::findings::KeyPath::default() };
+            let nowhere = Spot::here(0, crate::findings::KeyPath::default());
             ids.iter()
                 .filter_map(|id| jurisdictions.get(*id))
                 .for_each(|one| area.take_jurisdiction(one, &nowhere));

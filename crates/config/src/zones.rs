@@ -187,13 +187,13 @@ impl Zones {
         };
         let Some(Some(contents)) = self.contents.get(zone) else { return };
         if let Some(cut) = contents.cut_above(hostname.name()) {
-            let line = findings.line(&cut.spot);
+            let line = findings.line_seen(&cut.spot, spot);
             let expected = format_args!("a hostname above {}, delegated in line {line}", cut.owner);
             findings.mistake(spot, expected, quote(&hostname.to_string()));
         }
         for set in contents.at_hostname(hostname) {
             if STEERED.contains(&set.record_type) {
-                let line = findings.line(spot);
+                let line = findings.line_seen(spot, &set.spot);
                 let expected = format_args!("no {} record at a name that a gateway steers", set.record_type);
                 let found = format_args!("{hostname}, a hostname of the gateway {gateway:?} (line {line})");
                 findings.mistake(&set.spot, expected, found);
@@ -231,7 +231,8 @@ impl Zones {
                     _ => continue,
                 };
                 let expected = format_args!("no {} record {expected}", set.record_type);
-                let found = format_args!("{hostname}, a hostname in line {}", findings.line(spot));
+                let found =
+                    format_args!("{hostname}, a hostname in line {}", findings.line_seen(spot, &set.spot));
                 findings.mistake(&set.spot, expected, found);
             }
         }

@@ -86,15 +86,15 @@ impl Kind for Biases {
         for (key, value) in entries {
             let name: &str = key.get_ref();
             let path = cursor.spot.path.child(Step::Name(Rc::from(name)));
-            let spot = Spot { offset: value.span().start, path: path.clone() };
+            let spot = Spot::here(value.span().start, path.clone());
             let at = Cursor { value: value.get_ref(), spot, findings: cursor.findings };
             if let Some(bias) = number.read(&at) {
-                let spot = Spot { offset: key.span().start, path };
+                let spot = Spot::here(key.span().start, path);
                 biases.push((Spotted { value: name.into(), spot }, bias));
             }
         }
         // The first of two for one cluster is the one that stands first.
-        biases.sort_by_key(|(key, _)| key.spot.offset);
+        biases.sort_by_key(|(key, _)| key.spot.place);
         Some(biases)
     }
 }

@@ -122,7 +122,7 @@ impl Kind for Headers {
             let path = cursor.spot.path.child(Step::Name(Rc::from(name)));
             let at = |offset| Cursor {
                 value: value.get_ref(),
-                spot: Spot { offset, path: path.clone() },
+                spot: Spot::here(offset, path.clone()),
                 findings: cursor.findings,
             };
             let of_name = at(key.span().start);

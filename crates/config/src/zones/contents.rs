@@ -143,7 +143,7 @@ impl Contents {
                 let expected = format!(
                     "the ttl {} of the {record_type} records of {owner} in line {} (RFC 2181 §5.2)",
                     first.ttl,
-                    findings.line(&first.spot),
+                    findings.line_seen(&first.spot, &ttl.spot),
                 );
                 findings.mistake(&ttl.spot, expected, ttl.value);
             }
@@ -159,7 +159,7 @@ impl Contents {
     fn add_record(&mut self, index: usize, wire: Box<[u8]>, spot: Spot, findings: &Findings<'_>) {
         let Some(set) = self.sets.get_mut(index) else { return };
         if let Some(first) = self.records.get(&(index, wire.clone())) {
-            let line = findings.line(first);
+            let line = findings.line_seen(first, &spot);
             let found = format_args!("a record of {} that line {line} has already", set.owner);
             findings.mistake(&spot, "each record once", found);
             return;

@@ -96,7 +96,7 @@ fn check_cname(set: &Set, contents: &Contents, findings: &Findings<'_>) {
         findings.mistake(second, expected, "a second");
     }
     if let Some(other) = contents.at(&set.owner).find(|other| other.record_type != RecordType::CNAME) {
-        let (kind, line) = (other.record_type, findings.line(&other.spot));
+        let (kind, line) = (other.record_type, findings.line_seen(&other.spot, &set.spot));
         let expected = format_args!("no other records beside the CNAME of {} (RFC 2181 §10.1)", set.owner);
         findings.mistake(&set.spot, expected, format_args!("{kind} in line {line}"));
     }
@@ -110,7 +110,7 @@ fn check_under_cut(set: &Set, cut: &Set, glue: &HashSet<DomainName>, findings: &
         _ => false,
     };
     if !allowed {
-        let line = findings.line(&cut.spot);
+        let line = findings.line_seen(&cut.spot, &set.spot);
         let expected = format_args!(
             "only DS, and addresses of its name servers, at or below {}, delegated in line {line}",
             cut.owner
