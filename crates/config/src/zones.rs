@@ -11,7 +11,7 @@ mod types;
 
 use std::collections::HashMap;
 
-use meridian_model::{DomainName, Hostname, Transfer, Zone};
+use meridian_model::{DomainName, Hostname, Soa, Transfer, Zone};
 use toml::de::DeValue;
 
 use crate::findings::{Findings, Spot, Spotted};
@@ -37,6 +37,11 @@ pub(crate) const DOMAIN_NAME: Parsed<DomainName> = Parsed {
     what: "a domain name",
     parse: |text| DomainName::parse(text).map_err(|error| error.to_string()),
 };
+
+/// SOA timers for secondaries (RIPE-203), in seconds. Without zone transfer nobody acts on them.
+const REFRESH: u32 = 86400;
+const RETRY: u32 = 7200;
+const EXPIRE: u32 = 3_600_000;
 
 const HOSTMASTER: Parsed<DomainName> = Parsed {
     what: "a mailbox as a domain name",
@@ -145,16 +150,18 @@ impl Zones {
         }
         let records = contents.record_sets();
         self.contents.push(Some(contents));
-        Some(Zone {
-            name: name.value,
-            nameservers: nameservers?.into_iter().map(|server| server.value).collect(),
-            hostmaster: hostmaster?,
+        let nameservers: Vec<DomainName> = nameservers?.into_iter().map(|server| server.value).collect();
+        let soa = Soa {
             ttl,
-            negative_ttl,
+            server: presentation::to_wire(nameservers.first().unwrap_or(&name.value)),
+            hostmaster: presentation::to_wire(&hostmaster?),
             serial,
-            records,
-            transfer,
-        })
+            refresh: REFRESH,
+            retry: RETRY,
+            expire: EXPIRE,
+            negative_ttl,
+        };
+        Some(Zone { name: name.value, soa, nameservers, nameservers_ttl: ttl, records, transfer })
     }
 
     /// The zone that a name belongs to: of those it lies within, the one furthest down.

@@ -324,7 +324,10 @@ records = [
     let catalog = parse(text, Path::new("m.toml")).unwrap().catalog;
     let [zone] = catalog.zones() else { panic!("one zone") };
     assert_eq!((zone.name.as_str(), zone.nameservers[0].as_str()), ("z.example", "ns.elsewhere.org"));
-    assert_eq!((zone.ttl, zone.negative_ttl, zone.serial), (3600, 60, None));
+    assert_eq!(
+        (zone.soa.ttl, zone.nameservers_ttl, zone.soa.negative_ttl, zone.soa.serial),
+        (3600, 3600, 60, None)
+    );
     let sets: Vec<(&str, u16, u32, usize)> = zone
         .records
         .iter()

@@ -3,20 +3,15 @@
 use std::collections::HashMap;
 
 use hickory_proto::rr::rdata::{NS, SOA};
-use hickory_proto::rr::{RData, RecordType};
-use hickory_proto::serialize::binary::{BinDecoder, Restrict};
-use meridian_model::{Catalog, DomainName, Endpoint, Gateway, GatewayId, Hostname, RecordSet, Zone};
+use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder, Restrict};
+use meridian_model::{Catalog, DomainName, Endpoint, Gateway, GatewayId, Hostname, RecordSet, Soa, Zone};
 use thiserror::Error;
 
 use crate::name::{to_name, wire};
 use crate::names::Names;
 use crate::outlooks::clusters_of;
 use crate::zone::{Apex, Node, RrSet, Steers, ZoneTable};
-
-/// SOA timers for secondaries (RIPE-203), in seconds. Without zone transfer nobody acts on them.
-const SOA_REFRESH: i32 = 86400;
-const SOA_RETRY: i32 = 7200;
-const SOA_EXPIRE: i32 = 3_600_000;
 
 /// The label above all test names of a zone.
 const SITE: &str = "site";
@@ -65,7 +60,8 @@ impl ZoneTable {
             zones.iter().zip(0..).map(|(zone, i)| (&zone.name, i)).collect();
         let hostnames = hostnames_by_zone(catalog, &apexes)?;
         for (zone, index) in zones.iter().zip(0..) {
-            let serial = zone.serial.unwrap_or_else(|| content_serial(zone, catalog, hostnames.get(&index)));
+            let serial =
+                zone.soa.serial.unwrap_or_else(|| content_serial(zone, catalog, hostnames.get(&index)));
             table.zone(zone, index, serial)?;
         }
         for zone in &zones {
@@ -126,18 +122,13 @@ impl ZoneTable {
     fn zone(&mut self, zone: &Zone, index: u32, serial: u32) -> Result<(), CompileError> {
         let name = to_name(&zone.name)?;
         let nameservers = zone.nameservers.iter().map(to_name).collect::<Result<Vec<_>, _>>()?;
-        let soa = SOA::new(
-            nameservers.first().cloned().unwrap_or_else(|| name.clone()),
-            to_name(&zone.hostmaster)?,
-            serial,
-            SOA_REFRESH,
-            SOA_RETRY,
-            SOA_EXPIRE,
-            zone.negative_ttl,
-        );
-        let soa = RrSet { record_type: RecordType::SOA, ttl: zone.ttl, data: vec![RData::SOA(soa)] };
+        let soa = RrSet {
+            record_type: RecordType::SOA,
+            ttl: zone.soa.ttl,
+            data: vec![RData::SOA(soa_data(zone, serial)?)],
+        };
         let servers = nameservers.into_iter().map(|server| RData::NS(NS(server))).collect();
-        let servers = RrSet { record_type: RecordType::NS, ttl: zone.ttl, data: servers };
+        let servers = RrSet { record_type: RecordType::NS, ttl: zone.nameservers_ttl, data: servers };
         let node = self.node_index(&zone.name)?;
         self.nodes[node].zone = index;
         self.nodes[node].sets.extend([soa.clone(), servers]);
@@ -145,7 +136,7 @@ impl ZoneTable {
             name,
             labels: zone.name.labels().count(),
             soa,
-            negative_ttl: zone.ttl.min(zone.negative_ttl),
+            negative_ttl: zone.soa.ttl.min(zone.soa.negative_ttl),
         });
         Ok(())
     }
@@ -249,10 +240,13 @@ fn content_serial(zone: &Zone, catalog: &Catalog, hostnames: Option<&Vec<(Gatewa
             hash = (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3);
         }
     };
-    for name in zone.nameservers.iter().chain([&zone.name, &zone.hostmaster]) {
+    for name in zone.nameservers.iter().chain([&zone.name]) {
         add(name.as_str().as_bytes());
     }
-    for number in [zone.ttl, zone.negative_ttl] {
+    let Soa { ttl, server, hostmaster, serial: _, refresh, retry, expire, negative_ttl } = &zone.soa;
+    add(server);
+    add(hostmaster);
+    for number in [*ttl, zone.nameservers_ttl, *refresh, *retry, *expire, *negative_ttl] {
         add(&number.to_be_bytes());
     }
     for set in &zone.records {
@@ -272,6 +266,22 @@ fn content_serial(zone: &Zone, catalog: &Catalog, hostnames: Option<&Vec<(Gatewa
         }
     }
     u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).unwrap_or(1)
+}
+
+fn soa_data(zone: &Zone, serial: u32) -> Result<SOA, CompileError> {
+    let Soa { server, hostmaster, refresh, retry, expire, negative_ttl, .. } = &zone.soa;
+    let wrong = |cause: String| CompileError::Rdata {
+        owner: zone.name.clone(),
+        record_type: RecordType::SOA.into(),
+        cause,
+    };
+    let name = |wire: &[u8]| {
+        Name::read(&mut BinDecoder::new(wire)).map_err(|error| wrong(format!("a name of it: {error}")))
+    };
+    let time =
+        |seconds: u32| i32::try_from(seconds).map_err(|_| wrong(format!("{seconds} seconds: over 2^31 - 1")));
+    let (server, hostmaster) = (name(server)?, name(hostmaster)?);
+    Ok(SOA::new(server, hostmaster, serial, time(*refresh)?, time(*retry)?, time(*expire)?, *negative_ttl))
 }
 
 fn rr_set(set: &RecordSet) -> Result<RrSet, CompileError> {

@@ -8,22 +8,17 @@ use crate::DomainName;
 
 /// A zone that is served: its apex, and what in it is not steered.
 ///
-/// The SOA and the apex NS records come from the fields, not from `records`.
+/// The SOA and the apex NS records stand in their own fields, not among `records`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
     /// The apex.
     pub name: DomainName,
-    /// The zone's name servers, at least one; the first is the SOA's MNAME (RFC 1035 §3.3.13).
+    /// The SOA record.
+    pub soa: Soa,
+    /// The zone's name servers, at least one: the apex NS records.
     pub nameservers: Vec<DomainName>,
-    /// The SOA's RNAME: the mailbox as a domain name.
-    pub hostmaster: DomainName,
-    /// The TTL in seconds of the SOA and of the apex NS records.
-    pub ttl: u32,
-    /// For how many seconds a negative answer may be kept: the SOA's MINIMUM (RFC 2308 §4).
-    pub negative_ttl: u32,
-    /// The SOA's serial; `None`: made from the zone's content, so that all servers of one
-    /// configuration agree.
-    pub serial: Option<u32>,
+    /// The TTL in seconds of the apex NS records.
+    pub nameservers_ttl: u32,
     /// All other records, one entry an RRset: no two entries share owner and type.
     pub records: Vec<RecordSet>,
     /// Who may have all of it; `None`: nobody.
@@ -39,6 +34,30 @@ pub struct Transfer {
     pub keys: Vec<DomainName>,
     /// Servers that are told (RFC 1996).
     pub notify: Vec<SocketAddr>,
+}
+
+/// The SOA record of a zone (RFC 1035 §3.3.13). All times are in seconds.
+///
+/// Names are in uncompressed wire form and lower case: a mailbox may have a dot in its first label,
+/// which no [`DomainName`] has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Soa {
+    /// How long the record may be kept.
+    pub ttl: u32,
+    /// MNAME: the server that the zone's data come from.
+    pub server: Box<[u8]>,
+    /// RNAME: the mailbox of who is responsible, as a domain name.
+    pub hostmaster: Box<[u8]>,
+    /// SERIAL; `None`: made from the zone's content, so that all servers of one configuration agree.
+    pub serial: Option<u32>,
+    /// REFRESH, at most 2³¹ − 1 as the two that follow.
+    pub refresh: u32,
+    /// RETRY.
+    pub retry: u32,
+    /// EXPIRE.
+    pub expire: u32,
+    /// MINIMUM: how long a negative answer may be kept (RFC 2308 §4).
+    pub negative_ttl: u32,
 }
 
 /// The records of one owner and type.

@@ -195,6 +195,11 @@ fn push_label(wire: &mut Vec<u8>, label: &[u8]) -> Result<(), String> {
     }
 }
 
+/// A name of ours in wire form.
+pub(crate) fn to_wire(name: &DomainName) -> Box<[u8]> {
+    push_origin(Vec::with_capacity(name.as_str().len() + 2), name).into_boxed_slice()
+}
+
 /// The labels of a [`DomainName`] are 1 to 63 octets each.
 fn push_origin(mut wire: Vec<u8>, origin: &DomainName) -> Vec<u8> {
     for label in origin.labels() {
