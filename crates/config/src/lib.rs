@@ -3,8 +3,9 @@
 //! [`load`] reads a file and [`parse`] a text, in three steps. `syntax` makes a tree of bounded size
 //! and depth. The modules named after the sections read it into specs: what the user wrote, typed,
 //! with defaults, each value knowing its place. The same modules then build the catalog from the
-//! specs: names become ids, and what belongs together is held against each other. Every step goes
-//! on after a mistake, so one run reports them all, in the order of the file.
+//! specs: names become ids, and what belongs together is held against each other; zone files are read
+//! then, into what their zones hold. Every step goes on after a mistake, so one run reports them all, in
+//! the order of the file.
 //!
 //! `meridian check`, `serve` and a reload are the same call.
 //!
@@ -184,7 +185,7 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
         resolver: resolver::read(root),
         health: health::read(root),
         keys: keys::read(root, file),
-        zones: zones::read(root),
+        zones: zones::read(root, file),
         jurisdictions: jurisdictions::read(root),
         clusters: clusters::read(root),
         probes: probes::read(root, file),
@@ -207,6 +208,7 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     let keys = Keys::build(keys, findings);
     data_files.extend(keys.data_files.iter().cloned());
     let zones = Zones::build(zones, &keys, server.data_dir.is_some(), findings);
+    data_files.extend(zones.files.iter().cloned());
     let mut shared = Shared::new(Jurisdictions::build(jurisdictions, findings));
     let mut clusters = Clusters::build(clusters, &mut shared.jurisdictions, findings);
     let mut probes = Probes::build(probes, health.health.allow_exec, findings);

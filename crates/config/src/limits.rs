@@ -81,6 +81,22 @@ pub(crate) const NAMESERVERS: usize = 32;
 /// Entries of `[[zones.records]]` in a zone: as many as there are words for in a file.
 pub(crate) const RECORDS: usize = 500_000;
 
+/// Octets of one zone file: a million records are 40 MiB.
+pub(crate) const ZONE_FILE_OCTETS: u64 = 256 << 20;
+/// Octets and records of all zone files together: what a record takes while they are checked was measured
+/// at half a kilobyte.
+pub(crate) const ZONE_FILES_OCTETS: u64 = 1 << 30;
+pub(crate) const ZONE_FILES_RECORDS: usize = 20_000_000;
+/// Files of one zone, and files that include each other: a tree that a person can follow.
+pub(crate) const ZONE_INCLUDES: usize = 1000;
+pub(crate) const ZONE_INCLUDE_DEPTH: usize = 8;
+/// Words of one entry: more strings than the data of a record has room for.
+pub(crate) const ENTRY_WORDS: usize = 66_000;
+/// Records that one $GENERATE makes: the addresses of a /16.
+pub(crate) const GENERATED: u64 = 65_536;
+/// Digits of a number in them: a label.
+pub(crate) const GENERATED_WIDTH: usize = 63;
+
 /// Octets of one RRset in a message: it must fit into 65,535 beside the header, the question and
 /// the OPT record.
 pub(crate) const RECORD_SET_OCTETS: usize = 65_000;

@@ -1,6 +1,7 @@
 //! `[[zones]]`: reading, and building with every check that needs more than one key.
 
 mod contents;
+mod file;
 mod parameters;
 mod presentation;
 mod rdata;
@@ -10,6 +11,7 @@ mod transfer;
 mod types;
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use meridian_model::{DomainName, Hostname, Soa, Transfer, Zone};
 use toml::de::DeValue;
@@ -17,11 +19,12 @@ use toml::de::DeValue;
 use crate::findings::{Findings, Spot, Spotted};
 use crate::issue::{any_of, quote};
 use crate::keys::Keys;
-use crate::kinds::{At, List, Parsed, Sections, Whole};
+use crate::kinds::{At, FilePath, List, Parsed, Sections, Whole};
 use crate::limits;
 use crate::reader::{Cursor, Kind, Many, Table};
 
 use contents::Contents;
+use file::Budget;
 pub(crate) use rdata::to_wire;
 use records::RecordSpec;
 use transfer::{TransferSpec, TransferTable};
@@ -61,38 +64,85 @@ pub(crate) const TTL: Whole<u32> = Whole { min: 0, max: limits::TTL_SECONDS, uni
 /// A zone as written.
 pub(crate) struct ZoneSpec {
     name: Option<Spotted<DomainName>>,
+    apex: ApexSpec,
+    records: Vec<RecordSpec>,
+    transfer: Option<TransferSpec>,
+}
+
+/// Where the SOA and the apex NS records come from.
+enum ApexSpec {
+    Keys(KeysSpec),
+    /// From a zone file; `None` where an issue says why its path is none.
+    File(Option<Spotted<PathBuf>>),
+}
+
+/// The keys of a zone without a file.
+struct KeysSpec {
     nameservers: Option<Vec<Spotted<DomainName>>>,
     hostmaster: Option<DomainName>,
     ttl: u32,
     negative_ttl: u32,
     serial: Option<u32>,
-    records: Vec<RecordSpec>,
-    transfer: Option<TransferSpec>,
 }
 
-/// Reads `[[zones]]`.
-pub(crate) fn read(root: &mut Table<'_>) -> Many<ZoneSpec> {
-    root.many("zones", &Sections { header: "[[zones]]", min: 0, max: limits::ZONES, read: read_zone })
+/// Reads `[[zones]]`; relative paths begin at the folder of `file`.
+pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> Many<ZoneSpec> {
+    let read = |table: &mut Table<'_>| read_zone(table, file);
+    root.many("zones", &Sections { header: "[[zones]]", min: 0, max: limits::ZONES, read })
 }
 
-fn read_zone(table: &mut Table<'_>) -> ZoneSpec {
-    let nameservers =
-        List { of: At(DOMAIN_NAME), what: "names of servers", min: 1, max: limits::NAMESERVERS };
+fn read_zone(table: &mut Table<'_>, file: &Path) -> ZoneSpec {
     let records = Sections { header: "[[zones.records]]", min: 0, max: limits::RECORDS, read: records::read };
     ZoneSpec {
         name: table.required("name", &At(DOMAIN_NAME)),
-        nameservers: table.required("nameservers", &nameservers),
-        hostmaster: table.required("hostmaster", &HOSTMASTER),
-        ttl: table.or("ttl", TTL_DEFAULT, &TTL),
-        negative_ttl: table.or("negative_ttl", NEGATIVE_TTL_DEFAULT, &TTL),
-        serial: table.optional("serial", &Whole { min: 0, max: u32::MAX, unit: "" }),
+        apex: if table.has("file") { read_file(table, file) } else { read_keys(table) },
         records: table.many("records", &records).list,
         transfer: table.optional("transfer", &TransferTable),
     }
 }
 
+fn read_file(table: &mut Table<'_>, file: &Path) -> ApexSpec {
+    for key in ["nameservers", "hostmaster", "ttl", "negative_ttl", "serial"] {
+        table.refused(key, "no such key beside file, whose SOA and NS records say it");
+    }
+    ApexSpec::File(table.required("file", &At(FilePath { file, what: "the path of a zone file" })))
+}
+
+fn read_keys(table: &mut Table<'_>) -> ApexSpec {
+    let nameservers =
+        List { of: At(DOMAIN_NAME), what: "names of servers", min: 1, max: limits::NAMESERVERS };
+    table.known("file");
+    ApexSpec::Keys(KeysSpec {
+        nameservers: table.required("nameservers", &nameservers),
+        hostmaster: table.required("hostmaster", &HOSTMASTER),
+        ttl: table.or("ttl", TTL_DEFAULT, &TTL),
+        negative_ttl: table.or("negative_ttl", NEGATIVE_TTL_DEFAULT, &TTL),
+        serial: table.optional("serial", &Whole { min: 0, max: u32::MAX, unit: "" }),
+    })
+}
+
 /// What the zone must not hold at a name that a gateway steers.
 const STEERED: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::CNAME];
+
+impl KeysSpec {
+    /// The SOA, and the TTL of the NS records, which go into the contents.
+    fn build(self, apex: &DomainName, contents: &mut Contents) -> Option<(Soa, u32)> {
+        let Self { nameservers, hostmaster, ttl, negative_ttl, serial } = self;
+        contents.nameservers = nameservers.unwrap_or_default();
+        let server = contents.nameservers.first().map_or(apex, |server| &server.value);
+        let soa = Soa {
+            ttl,
+            server: presentation::to_wire(server),
+            hostmaster: presentation::to_wire(&hostmaster?),
+            serial,
+            refresh: REFRESH,
+            retry: RETRY,
+            expire: EXPIRE,
+            negative_ttl,
+        };
+        Some((soa, ttl))
+    }
+}
 
 //----------- Zones ----------------------------------------------------------
 
@@ -103,6 +153,9 @@ pub(crate) struct Zones {
     /// What is in each, in the same order; `None` for one without a name.
     contents: Vec<Option<Contents>>,
     by_name: HashMap<DomainName, usize>,
+    /// The zone files and what they include.
+    pub(crate) files: Vec<PathBuf>,
+    budget: Budget,
     /// Every zone has a name, so that a name outside all of them is outside for sure.
     complete: bool,
 }
@@ -118,7 +171,14 @@ impl Zones {
         let Many { list: specs, whole } = specs;
         let by_name = number_zones(&specs, findings);
         let complete = whole && specs.iter().all(|spec| spec.name.is_some());
-        let mut all = Self { zones: None, contents: Vec::new(), by_name, complete };
+        let mut all = Self {
+            zones: None,
+            contents: Vec::new(),
+            by_name,
+            complete,
+            budget: Budget::default(),
+            files: Vec::new(),
+        };
         let zones: Vec<Option<Zone>> = {
             let add = |spec: ZoneSpec| {
                 all.add(spec, |transfer| transfer.build(keys, has_data_dir, findings), findings)
@@ -137,31 +197,45 @@ impl Zones {
         findings: &Findings<'_>,
     ) -> Option<Zone> {
         let index = self.contents.len();
-        let ZoneSpec { name, nameservers, hostmaster, ttl, negative_ttl, serial, records, transfer } = spec;
+        let ZoneSpec { name, apex, records, transfer } = spec;
         let transfer = transfer.map(transfer_of);
         let Some(name) = name else {
             // Without its name nothing in it has an owner.
             self.contents.push(None);
             return None;
         };
-        let mut contents = Contents::new(name.value.clone(), nameservers.clone().unwrap_or_default());
+        let mut contents = Contents::new(name.value.clone());
+        let apex = match apex {
+            ApexSpec::Keys(keys) => keys.build(&name.value, &mut contents),
+            ApexSpec::File(file) => {
+                file.and_then(|file| self.read_file(&file, index, &mut contents, findings))
+            }
+        };
+        let ttl = apex.as_ref().map_or(TTL_DEFAULT, |(soa, _)| soa.ttl);
         for record in records {
             contents.add(record, ttl, |owner| self.of(owner) == Some(index), findings);
         }
         let records = contents.record_sets();
+        let nameservers = contents.nameservers.iter().map(|server| server.value.clone()).collect();
         self.contents.push(Some(contents));
-        let nameservers: Vec<DomainName> = nameservers?.into_iter().map(|server| server.value).collect();
-        let soa = Soa {
-            ttl,
-            server: presentation::to_wire(nameservers.first().unwrap_or(&name.value)),
-            hostmaster: presentation::to_wire(&hostmaster?),
-            serial,
-            refresh: REFRESH,
-            retry: RETRY,
-            expire: EXPIRE,
-            negative_ttl,
-        };
-        Some(Zone { name: name.value, soa, nameservers, nameservers_ttl: ttl, records, transfer })
+        let (soa, nameservers_ttl) = apex?;
+        Some(Zone { name: name.value, soa, nameservers, nameservers_ttl, records, transfer })
+    }
+
+    /// Reads a zone file; gives back the SOA and the TTL of the apex NS records.
+    fn read_file(
+        &mut self,
+        file: &Spotted<PathBuf>,
+        index: usize,
+        contents: &mut Contents,
+        findings: &Findings<'_>,
+    ) -> Option<(Soa, u32)> {
+        let mut budget = std::mem::take(&mut self.budget);
+        let belongs = |owner: &DomainName| self.of(owner) == Some(index);
+        let read = file::read(file, contents, &belongs, &mut budget, findings);
+        self.budget = budget;
+        self.files.extend(read.files);
+        Some((read.soa?, read.nameservers_ttl?))
     }
 
     /// The zone that a name belongs to: of those it lies within, the one furthest down.
@@ -248,7 +322,7 @@ impl Zones {
     /// The name that a name of ours is an alias of.
     pub(crate) fn alias_of(&self, name: &DomainName) -> Option<DomainName> {
         let contents = self.contents.get(self.of(name)?)?.as_ref()?;
-        let alias = contents.at(name).find(|set| set.record_type == RecordType::CNAME)?;
+        let alias = contents.alias(name)?;
         alias.names().next().map(|(target, _)| target)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use meridian_model::{DomainName, Hostname, RecordSet};
+use meridian_model::{DomainName, Hostname, NameError, RecordSet};
 
 use super::presentation::name_in;
 use super::rdata;
@@ -11,9 +11,25 @@ use super::types::RecordType;
 use crate::findings::{Findings, Spot, Spotted};
 use crate::issue::quote;
 
+/// For messages.
+pub(crate) const OWNER: &str = "a name: relative, \"@\", or absolute with a final dot";
+
+/// The absolute form of a name: without a final dot it is relative to `origin` (RFC 1035 §5.1).
+///
+/// # Errors
+/// As [`DomainName::parse`].
+pub(crate) fn absolute(text: &str, origin: &DomainName) -> Result<DomainName, NameError> {
+    match text {
+        "@" => Ok(origin.clone()),
+        _ if text.ends_with('.') => DomainName::parse(text),
+        _ => origin.prepend(text),
+    }
+}
+
 /// What is in a zone.
 pub(crate) struct Contents {
     pub(crate) apex: DomainName,
+    /// The NS records of the apex, whose TTL agrees.
     pub(crate) nameservers: Vec<Spotted<DomainName>>,
     pub(crate) sets: Vec<Set>,
     by_owner: HashMap<DomainName, Vec<usize>>,
@@ -21,6 +37,15 @@ pub(crate) struct Contents {
     records: HashMap<(usize, Box<[u8]>), Spot>,
     /// Some name is delegated away.
     delegates: bool,
+}
+
+/// What the records of an entry have in common.
+pub(crate) struct Head {
+    pub(crate) owner: DomainName,
+    pub(crate) record_type: RecordType,
+    pub(crate) ttl: Spotted<u32>,
+    /// Where the owner stands.
+    pub(crate) spot: Spot,
 }
 
 /// The records of one owner and type, gathered from one entry or more.
@@ -42,10 +67,10 @@ impl Set {
 }
 
 impl Contents {
-    pub(crate) fn new(apex: DomainName, nameservers: Vec<Spotted<DomainName>>) -> Self {
+    pub(crate) fn new(apex: DomainName) -> Self {
         Self {
             apex,
-            nameservers,
+            nameservers: Vec::new(),
             sets: Vec::new(),
             by_owner: HashMap::new(),
             records: HashMap::new(),
@@ -67,14 +92,27 @@ impl Contents {
         let data = read_data(record_type.value, data, &self.apex, findings);
         let Some(name) = name else { return };
         let Some(owner) = self.owner(&name, belongs, findings) else { return };
-        if record_type.value == RecordType::NS && !self.may_delegate(&owner, &record_type.spot, findings) {
+        let ttl = ttl.unwrap_or(Spotted { value: ttl_default, spot: spot.key("ttl") });
+        let head = Head { owner, record_type: record_type.value, ttl, spot: name.spot };
+        if record_type.value == RecordType::NS && !self.may_delegate(&head, &record_type.spot, findings) {
             return;
         }
-        let ttl = ttl.unwrap_or(Spotted { value: ttl_default, spot: spot.key("ttl") });
-        let index = self.set(owner, record_type.value, &ttl, &name.spot, findings);
+        self.put(head, data, findings);
+    }
+
+    /// Adds records whose owner lies in this zone; `None` after reporting that one is there already.
+    pub(crate) fn put(
+        &mut self,
+        head: Head,
+        data: impl IntoIterator<Item = (Box<[u8]>, Spot)>,
+        findings: &Findings<'_>,
+    ) -> Option<()> {
+        let index = self.set(head, findings);
+        let mut all = Some(());
         for (wire, spot) in data {
-            self.add_record(index, wire, spot, findings);
+            all = self.add_record(index, wire, spot, findings).and(all);
         }
+        all
     }
 
     /// The absolute owner of an entry (RFC 1035 §5.1).
@@ -85,28 +123,19 @@ impl Contents {
         findings: &Findings<'_>,
     ) -> Option<DomainName> {
         let text = &*name.value;
-        let owner = match text {
-            "@" => Ok(self.apex.clone()),
-            _ if text.ends_with('.') => DomainName::parse(text),
-            _ => self.apex.prepend(text),
-        };
-        let wrong = |expected: &dyn std::fmt::Display, reason: &dyn std::fmt::Display| {
-            findings.mistake(&name.spot, expected, format_args!("{}: {reason}", quote(text)));
-            None
-        };
-        let expected = "a name: relative, \"@\", or absolute with a final dot";
-        let owner = match owner {
+        let owner = match absolute(text, &self.apex) {
             Ok(owner) => owner,
-            Err(error) => return wrong(&expected, &error),
+            Err(error) => {
+                findings.mistake(&name.spot, OWNER, format_args!("{}: {error}", quote(text)));
+                return None;
+            }
         };
-        if !owner.is_within(&self.apex) {
-            return wrong(&format_args!("a name within the zone {}", self.apex), &"outside the zone");
-        }
+        self.check_within(&owner, text, &name.spot, findings)?;
         if !belongs(&owner) {
-            return wrong(
-                &format_args!("a name of the zone {}", self.apex),
-                &format_args!("{owner} belongs to a zone of its own"),
-            );
+            let expected = format_args!("a name of the zone {}", self.apex);
+            let found = format_args!("{}: {owner} belongs to a zone of its own", quote(text));
+            findings.mistake(&name.spot, expected, found);
+            return None;
         }
         if let Some(doubt) = doubled_origin(text, &self.apex) {
             findings.warn(&name.spot, doubt);
@@ -114,10 +143,27 @@ impl Contents {
         Some(owner)
     }
 
-    fn may_delegate(&self, owner: &DomainName, spot: &Spot, findings: &Findings<'_>) -> bool {
-        let reason = if *owner == self.apex {
-            "NS at the apex: name the zone's servers in its nameservers"
-        } else if owner.as_str().starts_with('*') {
+    /// `None` after reporting that an owner lies outside.
+    pub(crate) fn check_within(
+        &self,
+        owner: &DomainName,
+        text: &str,
+        spot: &Spot,
+        findings: &Findings<'_>,
+    ) -> Option<()> {
+        if owner.is_within(&self.apex) {
+            return Some(());
+        }
+        let expected = format_args!("a name within the zone {}", self.apex);
+        findings.mistake(spot, expected, format_args!("{}: outside the zone", quote(text)));
+        None
+    }
+
+    /// Whether NS records may stand at a name, or a report at `spot` that they may not.
+    pub(crate) fn may_delegate(&self, head: &Head, spot: &Spot, findings: &Findings<'_>) -> bool {
+        let reason = if head.owner == self.apex {
+            "NS at the apex: name the zone's servers in its nameservers, or in its file"
+        } else if head.owner.as_str().starts_with('*') {
             "NS at a wildcard, which delegates nothing (RFC 4592 §4.2)"
         } else {
             return true;
@@ -127,14 +173,8 @@ impl Contents {
     }
 
     /// The number of the RRset, made at its first entry. All entries agree on the TTL.
-    fn set(
-        &mut self,
-        owner: DomainName,
-        record_type: RecordType,
-        ttl: &Spotted<u32>,
-        spot: &Spot,
-        findings: &Findings<'_>,
-    ) -> usize {
+    fn set(&mut self, head: Head, findings: &Findings<'_>) -> usize {
+        let Head { owner, record_type, ttl, spot } = head;
         let indices = self.by_owner.entry(owner.clone()).or_default();
         let present =
             |index: &&usize| self.sets.get(**index).is_some_and(|set| set.record_type == record_type);
@@ -152,20 +192,27 @@ impl Contents {
         let index = self.sets.len();
         self.delegates |= record_type == RecordType::NS;
         indices.push(index);
-        self.sets.push(Set { owner, record_type, ttl: ttl.value, spot: spot.clone(), data: Vec::new() });
+        self.sets.push(Set { owner, record_type, ttl: ttl.value, spot, data: Vec::new() });
         index
     }
 
-    fn add_record(&mut self, index: usize, wire: Box<[u8]>, spot: Spot, findings: &Findings<'_>) {
-        let Some(set) = self.sets.get_mut(index) else { return };
+    fn add_record(
+        &mut self,
+        index: usize,
+        wire: Box<[u8]>,
+        spot: Spot,
+        findings: &Findings<'_>,
+    ) -> Option<()> {
+        let set = self.sets.get_mut(index)?;
         if let Some(first) = self.records.get(&(index, wire.clone())) {
             let line = findings.line_seen(first, &spot);
             let found = format_args!("a record of {} that line {line} has already", set.owner);
             findings.mistake(&spot, "each record once", found);
-            return;
+            return None;
         }
         self.records.insert((index, wire.clone()), spot.clone());
         set.data.push((wire, spot));
+        Some(())
     }
 
     /// The sets of a name.
@@ -197,6 +244,11 @@ impl Contents {
             name = candidate.parent();
         }
         highest
+    }
+
+    /// The CNAME of a name.
+    pub(crate) fn alias(&self, owner: &DomainName) -> Option<&Set> {
+        self.at(owner).find(|set| set.record_type == RecordType::CNAME)
     }
 
     /// Whether the zone holds an address of a name.

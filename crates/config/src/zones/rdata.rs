@@ -23,17 +23,41 @@ pub(crate) struct Wrong {
 /// # Errors
 /// Says what is expected of the type, and what is wrong with the text.
 pub(crate) fn to_wire(record_type: RecordType, text: &str, origin: &DomainName) -> Result<Box<[u8]>, Wrong> {
-    parse(record_type, text, origin).map(Vec::into_boxed_slice).map_err(|reason| Wrong {
-        expected: match record_type.schema() {
-            Some(schema) => format!("{record_type} data ({})", schema.usage),
-            None => format!("data of {record_type} in the generic form \\# length hex (RFC 3597)"),
-        },
-        found: format!("{}: {reason}", quote(text)),
-    })
+    let parsed = tokens(text).and_then(|tokens| parse(record_type, &tokens, origin));
+    parsed.map(Vec::into_boxed_slice).map_err(|reason| wrong(record_type, text, &reason))
 }
 
-fn parse(record_type: RecordType, text: &str, origin: &DomainName) -> Result<Vec<u8>, String> {
-    let tokens = tokens(text)?;
+/// As [`to_wire`], of tokens that are split already.
+///
+/// # Errors
+/// As [`to_wire`].
+pub(crate) fn tokens_to_wire(
+    record_type: RecordType,
+    tokens: &[Token<'_>],
+    origin: &DomainName,
+) -> Result<Box<[u8]>, Wrong> {
+    let parsed = parse(record_type, tokens, origin);
+    parsed.map(Vec::into_boxed_slice).map_err(|reason| wrong(record_type, &spaced(tokens), &reason))
+}
+
+fn wrong(record_type: RecordType, text: &str, reason: &str) -> Wrong {
+    let expected = match record_type.schema() {
+        Some(schema) => format!("{record_type} data ({})", schema.usage),
+        None => format!("data of {record_type} in the generic form \\# length hex (RFC 3597)"),
+    };
+    Wrong { expected, found: format!("{}: {reason}", quote(text)) }
+}
+
+/// Tokens as they would be written, for messages.
+pub(crate) fn spaced(tokens: &[Token<'_>]) -> String {
+    let written = |token: &Token<'_>| match token.quoted {
+        true => format!("\"{}\"", token.text),
+        false => token.text.to_owned(),
+    };
+    tokens.iter().map(written).collect::<Vec<_>>().join(" ")
+}
+
+fn parse(record_type: RecordType, tokens: &[Token<'_>], origin: &DomainName) -> Result<Vec<u8>, String> {
     if let Some((Token { text: "\\#", quoted: false }, rest)) = tokens.split_first() {
         let wire = generic(rest)?;
         if let Some(schema) = record_type.schema() {
@@ -44,7 +68,7 @@ fn parse(record_type: RecordType, text: &str, origin: &DomainName) -> Result<Vec
     }
     let schema = record_type.schema().ok_or("this type has no other form here")?;
     let mut wire = Vec::new();
-    let mut rest = tokens.as_slice();
+    let mut rest = tokens;
     for field in schema.fields {
         rest = push(*field, rest, origin, &mut wire)?;
     }
@@ -125,7 +149,11 @@ fn number<T: std::str::FromStr + std::fmt::Display>(text: &str, max: T) -> Resul
 
 /// What its author may not have meant, in data that is right as it stands.
 pub(crate) fn doubt(record_type: RecordType, text: &str, origin: &DomainName) -> Option<String> {
-    let tokens = tokens(text).ok()?;
+    doubt_in(record_type, &tokens(text).ok()?, origin)
+}
+
+/// As [`doubt`], of tokens that are split already.
+pub(crate) fn doubt_in(record_type: RecordType, tokens: &[Token<'_>], origin: &DomainName) -> Option<String> {
     let plain = |token: &&Token<'_>| !token.quoted;
     if tokens.first().is_some_and(|first| first.text == "\\#") {
         return None;
@@ -137,7 +165,7 @@ pub(crate) fn doubt(record_type: RecordType, text: &str, origin: &DomainName) ->
         ));
     }
     let fields = record_type.schema()?.fields;
-    let names = fields.iter().zip(&tokens).filter(|(field, _)| **field == Field::Name);
+    let names = fields.iter().zip(tokens).filter(|(field, _)| **field == Field::Name);
     names.map(|(_, token)| token.text).find_map(|name| doubled_origin(name, origin))
 }
 

@@ -6,8 +6,9 @@ use meridian_model::DomainName;
 
 use super::Zones;
 use super::contents::{Contents, Set};
+use super::presentation::name_in;
 use super::types::RecordType;
-use crate::findings::Findings;
+use crate::findings::{Findings, Spot};
 use crate::issue::quote;
 use crate::limits;
 
@@ -34,6 +35,7 @@ pub(crate) fn check(zones: &Zones, findings: &Findings<'_>) {
                 }
                 None => {}
             }
+            check_aliases(set, zones, findings);
             if set.record_type == RecordType::NS {
                 check_delegation(set, contents, |name| zones.of(name) == Some(index), findings);
             }
@@ -60,7 +62,35 @@ fn check_nameservers(contents: &Contents, zones: &Zones, findings: &Findings<'_>
         let elsewhere = home.apex != contents.apex && home.cut_above(name).is_some();
         if !elsewhere && !home.has_address(name) {
             let expected = format_args!("an A or AAAA record of {name} in the zone {}", home.apex);
-            findings.mistake(&server.spot, expected, "none");
+            findings.mistake(&server.spot, expected, instead(home, name, &server.spot, findings));
+        }
+    }
+}
+
+/// What a name has that has no address.
+fn instead(contents: &Contents, name: &DomainName, from: &Spot, findings: &Findings<'_>) -> String {
+    match contents.alias(name) {
+        Some(alias) => format!("a CNAME in line {}", findings.line_seen(&alias.spot, from)),
+        None => "none".into(),
+    }
+}
+
+/// What names a host must not name an alias (RFC 2181 §10.3, RFC 2782). Name servers are looked at
+/// with their addresses.
+fn check_aliases(set: &Set, zones: &Zones, findings: &Findings<'_>) {
+    // The octets before the host's name.
+    let before = match set.record_type {
+        RecordType::MX => 2,
+        RecordType::SRV => 6,
+        _ => return,
+    };
+    for (wire, spot) in &set.data {
+        let Some(name) = wire.get(before..).and_then(name_in) else { continue };
+        let home = zones.of(&name).and_then(|index| zones.contents.get(index)?.as_ref());
+        if let Some(alias) = home.and_then(|home| home.alias(&name)) {
+            let line = findings.line_seen(&alias.spot, spot);
+            let expected = format_args!("a host with addresses in {} (RFC 2181 §10.3)", set.record_type);
+            findings.mistake(spot, expected, format_args!("{name}, an alias by its CNAME in line {line}"));
         }
     }
 }
@@ -133,7 +163,8 @@ fn check_delegation(
         // Below another delegation its servers know the address.
         let elsewhere = contents.cut_above(&name).is_some_and(|cut| cut.owner != set.owner);
         if !elsewhere && !contents.has_address(&name) {
-            findings.mistake(spot, format_args!("an A or AAAA record of {name} in this zone (glue)"), "none");
+            let expected = format_args!("an A or AAAA record of {name} in this zone (glue)");
+            findings.mistake(spot, expected, instead(contents, &name, spot, findings));
         }
     }
 }

@@ -13,8 +13,10 @@ impl RecordType {
     pub(crate) const A: Self = Self(1);
     pub(crate) const NS: Self = Self(2);
     pub(crate) const CNAME: Self = Self(5);
+    pub(crate) const MX: Self = Self(15);
     pub(crate) const TXT: Self = Self(16);
     pub(crate) const AAAA: Self = Self(28);
+    pub(crate) const SRV: Self = Self(33);
     pub(crate) const DS: Self = Self(43);
 
     /// Parses a mnemonic or `TYPE123` (RFC 3597 §5).
@@ -59,7 +61,8 @@ pub(crate) fn parse_number<T: std::str::FromStr>(text: &str) -> Option<T> {
 //----------- Refused types --------------------------------------------------
 
 const META: &str = "a type of messages, not of zones (RFC 6895 §3.1)";
-const SIGNED: &str = "DNSSEC records are made by the server that signs, never written by hand";
+const SIGNED: &str =
+    "DNSSEC records are made by the server that signs: give the zone as it is before signing";
 const ALIAS: &str = "no type of the DNS standards: give the name to a gateway";
 
 /// Names without a number that everyone agrees on, or that stand for what has no data.
