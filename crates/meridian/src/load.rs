@@ -47,7 +47,12 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     let watch = Watch::new(files(&loaded.settings));
     let loaded = match loaded.settings.data_files.is_empty() {
         true => loaded,
-        false => meridian_config::parse(&loaded.text, file)?,
+        false => {
+            let text = loaded.text.clone();
+            // A million records need not be there twice.
+            drop(loaded);
+            meridian_config::parse(&text, file)?
+        }
     };
     let geoip = &loaded.settings.geoip;
     let mut issues = probes::never(file, &loaded.catalog, &loaded.settings.probes);
