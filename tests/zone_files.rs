@@ -84,6 +84,51 @@ fn a_zone_file_is_served_beside_gateways() {
     assert_eq!(ask(&server, "shop.z.example.", RecordType::A).addresses(), ["192.0.2.10"]);
 }
 
+/// RFC 6672.
+#[test]
+fn dname() {
+    let long = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(31));
+    let zone = format!(
+        "{ZONE}old 77 DNAME new\nold TXT \"itself\"\nnew TXT \"target\"\n*.new A 192.0.2.7\nloop DNAME x.loop\n\
+         away DNAME elsewhere.example.\nalias CNAME www.old\ntwice DNAME old\nlong DNAME {long}\n"
+    );
+    let folder = Folder::new(&zone);
+    let server = Meridian::serve(&folder.config());
+    let get = |name: &str, question_type| {
+        let asked = ask(&server, &format!("{name}.z.example."), question_type);
+        assert!(asked.message.authoritative, "{name}");
+        let records =
+            answers(&asked).iter().map(|record| record.replace(".z.example.", "")).collect::<Vec<_>>();
+        (asked.message.response_code, records)
+    };
+    let dname = RecordType::DNAME;
+    // At its owner it is data as any other.
+    assert_eq!(get("old", RecordType::TXT), (ResponseCode::NoError, vec!["old 300 IN TXT itself".into()]));
+    let (_, itself) = get("old", dname);
+    assert_eq!(itself.len(), 1);
+    assert!(itself[0].starts_with("old 77 IN DNAME "), "{itself:?}");
+    // Below it there is a CNAME for each name, with the DNAME's TTL, and what stands at its end.
+    let below =
+        [itself[0].clone(), "a.B.old 77 IN CNAME a.B.new".into(), "a.B.new 300 IN A 192.0.2.7".into()];
+    assert_eq!(get("a.B.old", RecordType::A), (ResponseCode::NoError, below.to_vec()));
+    assert_eq!(get("a.old", RecordType::AAAA).1.len(), 2);
+    // Through a CNAME, and from one DNAME to another.
+    assert_eq!(get("alias", RecordType::A).1.len(), 4);
+    assert_eq!(get("a.twice", RecordType::A).1.len(), 5);
+    // Out of the zone; the resolver goes on.
+    let (code, away) = get("a.away", RecordType::A);
+    assert_eq!((code, away[1].as_str()), (ResponseCode::NoError, "a.away 300 IN CNAME a.elsewhere.example."));
+    // A loop grows until it is too long a chain; the DNAME is there once.
+    let (code, looping) = get("a.loop", RecordType::A);
+    assert_eq!(
+        (code, looping.iter().filter(|record| record.contains("DNAME")).count()),
+        (ResponseCode::NoError, 1)
+    );
+    // §2.2: a name that would be too long.
+    let (code, too_long) = get(&format!("{}.long", "b".repeat(40)), RecordType::A);
+    assert_eq!((code, too_long.len()), (ResponseCode::YXDomain, 1));
+}
+
 #[test]
 fn a_changed_file_takes_effect_and_a_broken_one_does_nothing() {
     let folder = Folder::new(ZONE);

@@ -272,6 +272,19 @@ impl Zones {
             let expected = format_args!("a hostname above {}, delegated in line {line}", cut.owner);
             findings.mistake(spot, expected, quote(&hostname.to_string()));
         }
+        // A wildcard is about the names below its suffix, which may have the DNAME.
+        let lowest = match hostname {
+            Hostname::Exact(name) => Some(name.clone()),
+            Hostname::Wildcard(suffix) => suffix.prepend("*").ok(),
+        };
+        if let Some(dname) = lowest.and_then(|name| contents.dname_above(&name)) {
+            let line = findings.line_seen(&dname.spot, spot);
+            let expected = format_args!(
+                "a hostname that is not below {}, redirected by the DNAME in line {line}",
+                dname.owner
+            );
+            findings.mistake(spot, expected, quote(&hostname.to_string()));
+        }
         for set in contents.at_hostname(hostname) {
             if STEERED.contains(&set.record_type) {
                 let line = findings.line_seen(spot, &set.spot);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hickory_proto::rr::rdata::{HINFO, TXT};
+use hickory_proto::rr::rdata::{CNAME, HINFO, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use crate::cookie::Checked;
@@ -288,28 +288,41 @@ impl<'a> Answering<'a> {
         (Rcode::NoError, authoritative())
     }
 
-    /// Follows aliases from the asked name to the end of the chain (RFC 1034 §4.3.2).
+    /// Follows aliases from the asked name to the end of the chain (RFC 1034 §4.3.2, RFC 6672 §3.2).
     fn chain(&mut self) -> Ended {
         let question_type = RecordType::from(self.query.question_type);
         let mut name = self.query.name.clone();
         let mut owner = self.query.name_as_asked.clone();
         let mut passed: Vec<Name> = Vec::new();
+        let mut redirecting: Vec<Name> = Vec::new();
         while passed.len() <= CNAME_DEPTH && !passed.contains(&owner) {
             let found = self.view.zones().find(&name, question_type);
-            let Found::Alias { set } = found else {
-                return self.last(found, &owner, passed.len());
+            let fits = match found {
+                Found::Alias { set } => self.answer(&owner, set),
+                Found::Redirected { owner_labels, set } => {
+                    let redirector = owner.trim_to(owner_labels);
+                    // One DNAME may be met more than once, and is in the answer once.
+                    let fits = redirecting.contains(&redirector) || self.answer(&redirector, set);
+                    redirecting.push(redirector);
+                    let Some(target) = found.target(&owner) else {
+                        // RFC 6672 §2.2.
+                        return (Rcode::YxDomain, authoritative());
+                    };
+                    // RFC 6672 §3.1: with the DNAME's TTL.
+                    let data = vec![RData::CNAME(CNAME(target))];
+                    let alias = RrSet { record_type: RecordType::CNAME, ttl: set.ttl, data };
+                    fits && self.answer(&owner, &alias)
+                }
+                _ => return self.last(found, &owner, passed.len()),
             };
-            if !self.answer(&owner, set) {
-                break;
-            }
-            let Some(RData::CNAME(target)) = set.data.first() else {
+            let Some(target) = found.target(&owner).filter(|_| fits) else {
                 break;
             };
-            let Some(next) = QueryName::from_name(&target.0) else {
+            let Some(next) = QueryName::from_name(&target) else {
                 break;
             };
             name = next;
-            passed.push(std::mem::replace(&mut owner, target.0.clone()));
+            passed.push(std::mem::replace(&mut owner, target));
         }
         // Too long a chain, a loop, or no room: what is there is true, and there once.
         (Rcode::NoError, authoritative())
@@ -356,7 +369,7 @@ impl<'a> Answering<'a> {
             Found::Steered { zone, gateway } => self.steered(zone, gateway, owner),
             Found::Site { zone, gateway, site } => self.site(zone, gateway, site, owner),
             // `chain` follows aliases.
-            Found::Alias { .. } => (Rcode::ServFail, Ending::default()),
+            Found::Alias { .. } | Found::Redirected { .. } => (Rcode::ServFail, Ending::default()),
         }
     }
 

@@ -173,7 +173,7 @@ impl ZoneTable {
         Ok(number)
     }
 
-    /// Gives every node what holds for it because of its ancestors: cuts and wildcard gateways.
+    /// Gives every node what holds for it because of its ancestors: cuts, DNAMEs and wildcard gateways.
     fn inherit(&mut self) {
         let mut order: Vec<u32> = self.names.numbers().collect();
         order.sort_by_key(|&number| self.names.wire(number).len());
@@ -188,7 +188,9 @@ impl ZoneTable {
             }
             let is_apex = self.nodes[index].set(RecordType::SOA).is_some();
             let above = parent.filter(|_| !is_apex).map(|parent| &self.nodes[parent]);
+            let redirects = above.is_some_and(|above| above.set(RecordType::DNAME).is_some());
             let (covered_by, cut) = above.map_or((None, None), |above| (above.below, above.cut));
+            let cut = cut.or(parent.filter(|_| redirects).and_then(|parent| u32::try_from(parent).ok()));
             let node = &mut self.nodes[index];
             node.covered_by = covered_by;
             node.below = node.below.or(covered_by);

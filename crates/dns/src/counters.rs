@@ -46,6 +46,8 @@ counters! {
     formerr,
     /// Replies with NOTIMP.
     notimp,
+    /// Replies with YXDOMAIN.
+    yxdomain,
     /// Replies with NOTAUTH.
     notauth,
     /// Replies with BADVERS.
@@ -98,6 +100,7 @@ impl Counters {
             Rcode::Refused => &self.refused,
             Rcode::FormErr => &self.formerr,
             Rcode::NotImp => &self.notimp,
+            Rcode::YxDomain => &self.yxdomain,
             Rcode::NotAuth => &self.notauth,
             Rcode::BadVers => &self.badvers,
             Rcode::BadCookie => &self.badcookie,

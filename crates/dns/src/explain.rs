@@ -155,7 +155,7 @@ pub fn explain(view: &View, asked: &Asked) -> Explanation {
         Found::NoName { .. } => Explanation::NoName,
         Found::NoData { .. } => Explanation::NoData,
         Found::Static { .. } => Explanation::Static,
-        Found::Alias { .. } => Explanation::Alias,
+        Found::Alias { .. } | Found::Redirected { .. } => Explanation::Alias,
         Found::Delegated { .. } => Explanation::Delegated,
         Found::AnyType => Explanation::AnyType,
         Found::Steered { gateway, .. } => {

@@ -64,6 +64,8 @@ pub enum Rcode {
     NotImp = 4,
     /// Not for us.
     Refused = 5,
+    /// A DNAME would make the name too long (RFC 6672 §2.2).
+    YxDomain = 6,
     /// The signature is wrong (RFC 8945 §5.2), or the zone to be transferred is not ours (RFC 5936 §2.2.1).
     NotAuth = 9,
     /// An EDNS version we do not speak.
@@ -83,6 +85,7 @@ impl Rcode {
             Self::NxDomain => "NXDOMAIN",
             Self::NotImp => "NOTIMP",
             Self::Refused => "REFUSED",
+            Self::YxDomain => "YXDOMAIN",
             Self::NotAuth => "NOTAUTH",
             Self::BadVers => "BADVERS",
             Self::BadCookie => "BADCOOKIE",

@@ -1,6 +1,7 @@
 //! A queried name, ready for look-ups.
 
 use hickory_proto::rr::Name;
+use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 use meridian_model::DomainName;
 
 use crate::compile::CompileError;
@@ -56,6 +57,11 @@ impl QueryName {
         }
         wire.push(0);
         Self::read(&wire).map(|(name, _)| name)
+    }
+
+    /// As the message library has it.
+    pub(crate) fn to_name(&self) -> Option<Name> {
+        Name::read(&mut BinDecoder::new(self.ancestor(0))).ok()
     }
 
     /// How many labels there are beside the root.

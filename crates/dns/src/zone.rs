@@ -10,6 +10,7 @@
 //! turn a service off. Static records among themselves keep RFC 4592.
 
 use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 use meridian_model::{ClusterId, GatewayId};
 
 use crate::limits::CNAME_DEPTH;
@@ -65,7 +66,7 @@ pub(crate) struct Node {
     pub(crate) below: Option<GatewayId>,
     /// The node of `*` below this name.
     pub(crate) wildcard: Option<u32>,
-    /// The delegation that this name is at or below.
+    /// The name with the delegation that this one is at or below, or with the DNAME that it is below.
     pub(crate) cut: Option<u32>,
 }
 
@@ -94,6 +95,8 @@ pub(crate) enum Found<'t> {
     Steered { zone: &'t Apex, gateway: GatewayId },
     /// The addresses of one cluster of a gateway.
     Site { zone: &'t Apex, gateway: GatewayId, site: ClusterId },
+    /// All names below one are other names' aliases: the labels of that one, and its DNAME.
+    Redirected { owner_labels: usize, set: &'t RrSet },
     /// The name lies in a zone that is delegated away; with that zone's name and NS records.
     Delegated { owner_labels: usize, set: &'t RrSet },
     /// A question for all types (RFC 8482).
@@ -109,10 +112,17 @@ impl ZoneTable {
         let Some(zone) = self.zones.get(node.zone as usize) else {
             return Found::NotOurs;
         };
-        if let Some(found) = self.delegated(name, node, question_type) {
+        if let Some(found) = self.elsewhere(name, node, question_type) {
             return found;
         }
-        if skipped == 0 { self.at(node, zone, question_type) } else { self.below(node, zone, question_type) }
+        if skipped == 0 {
+            return self.at(node, zone, question_type);
+        }
+        if let Some(set) = node.set(RecordType::DNAME) {
+            // RFC 6672 §3.2: before a wildcard, which is data of this name.
+            return Found::Redirected { owner_labels: name.label_count() - skipped, set };
+        }
+        self.below(node, zone, question_type)
     }
 
     /// What stands at the end of a chain of aliases, and the names that it goes through (RFC 1034 §4.3.2).
@@ -120,13 +130,14 @@ impl ZoneTable {
     pub(crate) fn follow(&self, name: &QueryName, question_type: RecordType) -> (Found<'_>, Vec<Name>) {
         let mut found = self.find(name, question_type);
         let mut passed: Vec<Name> = Vec::new();
-        while let Found::Alias { set } = found
-            && let Some(RData::CNAME(target)) = set.data.first()
-            && let Some(next) = QueryName::from_name(&target.0)
+        let mut owner = name.to_name();
+        while let Some(target) = owner.and_then(|owner| found.target(&owner))
+            && let Some(next) = QueryName::from_name(&target)
             && passed.len() <= CNAME_DEPTH
-            && !passed.contains(&target.0)
+            && !passed.contains(&target)
         {
-            passed.push(target.0.clone());
+            passed.push(target.clone());
+            owner = Some(target);
             found = self.find(&next, question_type);
         }
         (found, passed)
@@ -155,20 +166,23 @@ impl ZoneTable {
             .filter(|set| is_address(set.record_type))
     }
 
-    /// A referral, where the name is at or below a cut. The DS of a cut is the parent's own
-    /// (RFC 4035 §3.1.4.1).
-    fn delegated(&self, name: &QueryName, node: &Node, question_type: RecordType) -> Option<Found<'_>> {
+    /// A referral, where the name is at or below a cut, or a redirection, where it is below a DNAME. The DS
+    /// of a cut is the parent's own (RFC 4035 §3.1.4.1).
+    fn elsewhere(&self, name: &QueryName, node: &Node, question_type: RecordType) -> Option<Found<'_>> {
         let cut = self.nodes.get(node.cut? as usize)?;
         if question_type == RecordType::DS
             && self.node(name.ancestor(0)).is_some_and(|at| std::ptr::eq(at, cut))
         {
             return None;
         }
-        let set = cut.set(RecordType::NS)?;
         let owner_labels = (0..=name.label_count())
             .find(|&skip| self.node(name.ancestor(skip)).is_some_and(|at| std::ptr::eq(at, cut)))
             .map(|skip| name.label_count() - skip)?;
-        Some(Found::Delegated { owner_labels, set })
+        // Where both could be, at the apex, the NS records delegate nothing.
+        if let Some(set) = cut.set(RecordType::DNAME) {
+            return Some(Found::Redirected { owner_labels, set });
+        }
+        Some(Found::Delegated { owner_labels, set: cut.set(RecordType::NS)? })
     }
 
     /// The name exists.
@@ -223,6 +237,33 @@ impl ZoneTable {
             _ => Found::NoData { zone },
         }
     }
+}
+
+impl Found<'_> {
+    /// The name that a name is an alias of, where it is one and the other is not too long.
+    pub(crate) fn target(self, owner: &Name) -> Option<Name> {
+        match self {
+            Self::Alias { set } => match set.data.first()? {
+                RData::CNAME(target) => Some(target.0.clone()),
+                _ => None,
+            },
+            Self::Redirected { owner_labels, set } => substitute(owner, owner_labels, set),
+            _ => None,
+        }
+    }
+}
+
+/// The name below the target of a DNAME that stands for one below its owner, whose labels are counted
+/// (RFC 6672 §2.2); `None` where it would be too long.
+pub(crate) fn substitute(name: &Name, owner_labels: usize, set: &RrSet) -> Option<Name> {
+    // The library has no type for it.
+    let RData::Unknown { rdata, .. } = set.data.first()? else { return None };
+    let target = Name::read(&mut BinDecoder::new(&rdata.anything)).ok()?;
+    let own = name.iter().count().checked_sub(owner_labels)?;
+    let mut made = Name::from_labels(name.iter().take(own).chain(target.iter())).ok()?;
+    made.set_fqdn(true);
+    // As long as a name may be on the wire.
+    QueryName::from_name(&made).map(|_| made)
 }
 
 impl Node {

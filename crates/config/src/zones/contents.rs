@@ -37,6 +37,8 @@ pub(crate) struct Contents {
     records: HashMap<(usize, Box<[u8]>), Spot>,
     /// Some name is delegated away.
     delegates: bool,
+    /// Some name has a DNAME.
+    redirects: bool,
 }
 
 /// What the records of an entry have in common.
@@ -75,6 +77,7 @@ impl Contents {
             by_owner: HashMap::new(),
             records: HashMap::new(),
             delegates: false,
+            redirects: false,
         }
     }
 
@@ -191,6 +194,7 @@ impl Contents {
         }
         let index = self.sets.len();
         self.delegates |= record_type == RecordType::NS;
+        self.redirects |= record_type == RecordType::DNAME;
         indices.push(index);
         self.sets.push(Set { owner, record_type, ttl: ttl.value, spot, data: Vec::new() });
         index
@@ -249,6 +253,17 @@ impl Contents {
     /// The CNAME of a name.
     pub(crate) fn alias(&self, owner: &DomainName) -> Option<&Set> {
         self.at(owner).find(|set| set.record_type == RecordType::CNAME)
+    }
+
+    /// The DNAME that a name lies below, of which there is the one furthest up (RFC 6672 §2.3).
+    pub(crate) fn dname_above(&self, name: &DomainName) -> Option<&Set> {
+        let mut highest = None;
+        let mut name = if self.redirects && *name != self.apex { name.parent() } else { None };
+        while let Some(candidate) = name.filter(|name| name.is_within(&self.apex)) {
+            highest = self.at(&candidate).find(|set| set.record_type == RecordType::DNAME).or(highest);
+            name = candidate.parent();
+        }
+        highest
     }
 
     /// Whether the zone holds an address of a name.

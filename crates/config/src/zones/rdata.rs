@@ -113,20 +113,25 @@ fn push<'r, 't>(
         }
         Field::Rest => wire.extend(unescape(text)?.into_iter().map(|(octet, _)| octet)),
         Field::Hex => {
-            let hex = join(tokens);
+            let hex = joined(tokens)?;
             wire.extend(
                 HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).map_err(|error| format!("no hex: {error}"))?,
             );
             return Ok(&[]);
         }
         Field::Base64 => {
-            let text = join(tokens);
+            let text = joined(tokens)?;
             wire.extend(BASE64.decode(text.as_bytes()).map_err(|error| format!("no base 64: {error}"))?);
             return Ok(&[]);
         }
         Field::Parameters => {}
     }
     Ok(rest)
+}
+
+/// As [`join`], of tokens of which one at least says something: `""` is one, too.
+fn joined(tokens: &[Token<'_>]) -> Result<String, String> {
+    Some(join(tokens)).filter(|text| !text.is_empty()).ok_or_else(|| "no octets".into())
 }
 
 fn join(tokens: &[Token<'_>]) -> String {

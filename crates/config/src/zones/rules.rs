@@ -21,6 +21,7 @@ pub(crate) fn check(zones: &Zones, findings: &Findings<'_>) {
     for (index, contents) in zones.contents.iter().enumerate() {
         let Some(contents) = contents else { continue };
         check_nameservers(contents, zones, findings);
+        check_zone_above(contents, zones, findings);
         let glue = glue_names(contents);
         for set in &contents.sets {
             check_size(set, findings);
@@ -36,6 +37,7 @@ pub(crate) fn check(zones: &Zones, findings: &Findings<'_>) {
                 None => {}
             }
             check_aliases(set, zones, findings);
+            check_dname(set, contents, findings);
             if set.record_type == RecordType::NS {
                 check_delegation(set, contents, |name| zones.of(name) == Some(index), findings);
             }
@@ -129,6 +131,36 @@ fn check_cname(set: &Set, contents: &Contents, findings: &Findings<'_>) {
         let (kind, line) = (other.record_type, findings.line_seen(&other.spot, &set.spot));
         let expected = format_args!("no other records beside the CNAME of {} (RFC 2181 §10.1)", set.owner);
         findings.mistake(&set.spot, expected, format_args!("{kind} in line {line}"));
+    }
+}
+
+/// What a DNAME needs of what is beside it, and what is below one (RFC 6672 §2.3, §2.4, §3.3).
+fn check_dname(set: &Set, contents: &Contents, findings: &Findings<'_>) {
+    if let Some(dname) = contents.dname_above(&set.owner) {
+        let line = findings.line_seen(&dname.spot, &set.spot);
+        let expected =
+            format_args!("no records below {}, redirected by the DNAME in line {line}", dname.owner);
+        findings.mistake(&set.spot, expected, format_args!("{} of {}", set.record_type, set.owner));
+    }
+    if set.record_type != RecordType::DNAME {
+        return;
+    }
+    if set.owner.as_str().starts_with('*') {
+        let found = "DNAME at a wildcard, which redirects nothing for certain (RFC 6672 §3.3)";
+        findings.mistake(&set.spot, "DNAME at a name without a wildcard", found);
+    }
+    if let Some((_, second)) = set.data.get(1) {
+        let expected = format_args!("one DNAME of {} (RFC 6672 §2.4)", set.owner);
+        findings.mistake(second, expected, "a second");
+    }
+}
+
+/// A zone of its own below a DNAME of another would be hidden by it.
+fn check_zone_above(contents: &Contents, zones: &Zones, findings: &Findings<'_>) {
+    let above = contents.apex.parent().and_then(|above| zones.contents.get(zones.of(&above)?)?.as_ref());
+    if let Some(dname) = above.and_then(|above| above.dname_above(&contents.apex)) {
+        let expected = format_args!("no zone below {}, which this DNAME redirects", dname.owner);
+        findings.mistake(&dname.spot, expected, format_args!("the zone {}", contents.apex));
     }
 }
 

@@ -17,6 +17,7 @@ impl RecordType {
     pub(crate) const TXT: Self = Self(16);
     pub(crate) const AAAA: Self = Self(28);
     pub(crate) const SRV: Self = Self(33);
+    pub(crate) const DNAME: Self = Self(39);
     pub(crate) const DS: Self = Self(43);
 
     /// Parses a mnemonic or `TYPE123` (RFC 3597 §5).
@@ -68,7 +69,6 @@ const ALIAS: &str = "no type of the DNS standards: give the name to a gateway";
 /// Names without a number that everyone agrees on, or that stand for what has no data.
 const REFUSED_NAMES: &[(&str, &str)] = &[
     ("SOA", SOA),
-    ("DNAME", DNAME),
     ("OPT", META),
     ("ANY", META),
     ("*", META),
@@ -93,7 +93,6 @@ const REFUSED_NAMES: &[(&str, &str)] = &[
 
 const SOA: &str =
     "the SOA record is made from the zone's nameservers, hostmaster, ttl, negative_ttl and serial";
-const DNAME: &str = "DNAME would redirect names that gateways may have: write a CNAME for each name";
 const NULL: &str = "NULL may not be in a zone file (RFC 1035 §3.3.10)";
 
 /// Why a type may not be written, by number, so that `TYPE6` is no way around.
@@ -101,7 +100,6 @@ fn refusal(number: u16) -> Option<&'static str> {
     match number {
         6 => Some(SOA),
         10 => Some(NULL),
-        39 => Some(DNAME),
         24 | 25 | 30 | 46 | 47 | 48 | 50 | 51 | 59 | 60 => Some(SIGNED),
         // RFC 6895 §3.1: 0 and 65535 are reserved, 128 to 255 are Q and Meta types; OPT is 41.
         0 | 41 | 128..=255 | u16::MAX => Some(META),
@@ -168,6 +166,7 @@ const SCHEMAS: &[Schema] = {
         schema(33, "SRV", "priority weight port target", &[U16, U16, U16, Name]),
         schema(35, "NAPTR", "order preference \"flags\" \"services\" \"regexp\" replacement", &[U16, U16, String, String, String, Name]),
         schema(37, "CERT", "type key-tag algorithm base64", &[U16, U16, U8, Base64]),
+        schema(39, "DNAME", "a name", &[Name]),
         schema(43, "DS", "key-tag algorithm digest-type hex", &[U16, U8, U8, Hex]),
         schema(44, "SSHFP", "algorithm type hex", &[U8, U8, Hex]),
         schema(52, "TLSA", "usage selector matching-type hex", &[U8, U8, U8, Hex]),
