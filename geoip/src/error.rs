@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::limits::{MOST_DATABASE_BYTES, MOST_DATABASES};
+use crate::limits::{MOST_DATABASE_BYTES, MOST_DATABASES, MOST_FOUND_CHARACTERS};
 
 /// One of the databases cannot be used.
 #[derive(Debug, Error)]
@@ -92,9 +92,28 @@ impl DatabaseProblem {
         }
     }
 
-    /// What is.
+    /// What is, on one line: control characters are escaped, and what is very long is cut.
     #[must_use]
     pub fn found(&self) -> String {
+        let found = self.found_as_it_is();
+        let mut characters = found.chars();
+        let kept = characters.by_ref().take(MOST_FOUND_CHARACTERS);
+        let mut shown = String::new();
+        for character in kept {
+            if character.is_control() {
+                shown.extend(character.escape_default());
+            } else {
+                shown.push(character);
+            }
+        }
+        if !characters.as_str().is_empty() {
+            shown.push_str(" ...");
+        }
+        shown
+    }
+
+    /// With what the database calls itself and its fields, whatever that is.
+    fn found_as_it_is(&self) -> String {
         match self {
             Self::Missing => "no file".to_owned(),
             Self::NotAFile { found } => (*found).to_owned(),
@@ -119,5 +138,21 @@ impl DatabaseProblem {
                 )
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_database_calls_itself_stays_on_one_line() {
+        let named = |name: &str| DatabaseProblem::WrongType { database_type: name.to_owned() }.found();
+        assert_eq!(
+            named("a\nb\u{1b}[2J\u{9b}1m"),
+            "a\\nb\\u{1b}[2J\\u{9b}1m: no record has a country or coordinates"
+        );
+        let long = named(&"é".repeat(100_000));
+        assert_eq!(long, format!("{} ...", "é".repeat(MOST_FOUND_CHARACTERS)));
     }
 }

@@ -21,5 +21,8 @@ pub(crate) const MOST_INDEX_BITS: u32 = 16;
 /// How many fields of a database of unknown schema an error names: one line of a terminal or two.
 pub(crate) const MOST_FIELDS_NAMED: usize = 20;
 
+/// Characters of an error's part that quotes a database: what that calls itself may be as long as the file.
+pub(crate) const MOST_FOUND_CHARACTERS: usize = 1000;
+
 /// Ranges of a network whose classes are told together: as many as a query may cost to look at.
 pub(crate) const CLASSES_WITHIN_RANGES: usize = 4096;

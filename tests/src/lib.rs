@@ -1,11 +1,12 @@
 //! What the suites share: the built binary, clusters to probe, a DNS client, replay files.
 //!
-//! Suites: `tidy.rs` (the house's rules), `checklist/` (the protocol, by statement), `replay.rs` (`replay/*.rpl`), `properties.rs`, `worlds.rs`
-//! (what holds in random worlds), `steered.rs` (what a gateway's keys mean), `command.rs`, `explain.rs`
-//! and `diff.rs` (the command line), `end_to_end.rs` (the binary with our own client), `clients.rs` (the
-//! binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an independent calculation),
-//! `resolver.rs` (random maps through Unbound's cache), `prometheus.rs` (probes that ask Prometheus). The
-//! last four need what `./tests/run` installs, and it runs them.
+//! Suites: `tidy.rs` (the house's rules), `checklist/` (the protocol, by statement), `replay.rs`
+//! (`replay/*.rpl`), `corpus.rs` (what fuzzers made, `fuzz/`), `qtypes.rs` (every type there is),
+//! `properties.rs`, `worlds.rs` (what holds in random worlds), `steered.rs` (what a gateway's keys mean), `command.rs`, `explain.rs` and `diff.rs` (the
+//! command line), `end_to_end.rs` (the binary with our own client), `clients.rs` (the binary with dig, kdig and
+//! Unbound), `reference.rs` (gdnsd and an independent calculation), `resolver.rs` (random maps through
+//! Unbound's cache), `prometheus.rs` (probes that ask Prometheus). The last four need what `./tests/run`
+//! installs, and it runs them.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.
@@ -16,6 +17,7 @@ pub mod city;
 mod clients;
 mod cluster;
 mod config;
+pub mod fuzzing;
 mod gdnsd;
 pub mod mmdb;
 mod prometheus;

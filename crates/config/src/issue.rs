@@ -1,6 +1,6 @@
 //! Issues: what is wrong with a file, where, and what would be right.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -71,6 +71,7 @@ impl Issue {
 
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = OneLine(f);
         write!(f, "{}:", self.file.display())?;
         if let Some(Position { line, column }) = self.position {
             write!(f, "{line}:{column}:")?;
@@ -83,6 +84,23 @@ impl fmt::Display for Issue {
             Matter::Warning(text) => write!(f, " warning: {text}"),
             Matter::Unreadable(reason) => write!(f, " cannot be read: {reason}"),
         }
+    }
+}
+
+/// Escapes control characters: an issue quotes what it is about, and is still one line that leaves the terminal
+/// as it was.
+struct OneLine<'f, 'o>(&'f mut fmt::Formatter<'o>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((before, control)) = rest.find(char::is_control).map(|at| rest.split_at(at)) {
+            let mut characters = control.chars();
+            let escaped = characters.next().map(char::escape_default);
+            write!(self.0, "{before}{}", escaped.into_iter().flatten().collect::<String>())?;
+            rest = characters.as_str();
+        }
+        self.0.write_str(rest)
     }
 }
 

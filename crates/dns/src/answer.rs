@@ -148,13 +148,15 @@ fn reply_to(
     let writer = Writer::new(&query, peer.transport == Transport::Udp, extras, out);
     match limited {
         Limited::No => {}
+        // What is wrong with a query is said in no more octets than that it is to come again.
+        Limited::Slips if query.fault.is_some() => {}
         Limited::Slips => return slip(writer, extras),
         Limited::Dropped => return Reply::Dropped,
     }
     let mut answering = Answering { view, query: &query, peer, moment, writer };
     let (rcode, ending) = answering.all();
     let truncated = answering.writer.finish(rcode, &ending);
-    Reply::Sent { rcode, truncated, slipped: false, denied: ending.denied }
+    Reply::Sent { rcode, truncated, slipped: limited == Limited::Slips, denied: ending.denied }
 }
 
 /// Whether there are too many replies to a client. Over anything but UDP, and with a cookie of ours, it has

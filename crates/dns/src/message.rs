@@ -110,12 +110,11 @@ pub(crate) fn receive(packet: &[u8]) -> Received {
     }
     // RFC 9619: a QUERY has exactly one question. Without one it may still ask for a cookie (RFC 7873 §5.4).
     if word(4) != 1 {
-        let tail = match word(4) {
-            0 => Tail::read(packet, body, usize::from(word(6)) + usize::from(word(8)), word(10)),
-            _ => Err(()),
-        };
+        let mut tail = Tail::default();
+        let skipped = usize::from(word(6)) + usize::from(word(8));
+        let readable = word(4) == 0 && tail.read(packet, body, skipped, word(10)).is_ok();
         return match tail {
-            Ok(Tail { edns: Some((edns, None)), signature: None }) if edns.cookie.is_some() => {
+            Tail { edns: Some((edns, None)), signature: None } if readable && edns.cookie.is_some() => {
                 Received::CookieOnly(header, edns)
             }
             _ => Received::HeaderOnly(header, Rcode::FormErr),
@@ -124,10 +123,13 @@ pub(crate) fn receive(packet: &[u8]) -> Received {
     let Some(((name, name_as_asked, question_type, class), records)) = read_question(body) else {
         return Received::HeaderOnly(header, Rcode::FormErr);
     };
-    let tail = Tail::read(packet, records, usize::from(word(6)) + usize::from(word(8)), word(10));
-    let readable = tail.is_ok();
-    let Tail { edns, signature } = tail.unwrap_or_default();
-    let fault = edns.and_then(|(_, fault)| fault).or((!readable).then_some(Rcode::FormErr));
+    let mut tail = Tail::default();
+    let readable = tail.read(packet, records, usize::from(word(6)) + usize::from(word(8)), word(10)).is_ok();
+    // RFC 6891 §7: FORMERR without an OPT record would say that we know none. A signature of a broken message
+    // is none.
+    let Tail { edns, signature } = tail;
+    let signature = signature.filter(|_| readable);
+    let fault = if readable { edns.and_then(|(_, fault)| fault) } else { Some(Rcode::FormErr) };
     let edns = edns.map(|(edns, _)| edns);
     let query = Query { header, name, name_as_asked, question_type, class, edns, fault };
     Received::Query(Box::new(query), signature.map(Box::new))
@@ -154,11 +156,13 @@ struct Tail {
 
 impl Tail {
     /// Reads the `records` at the end of a packet: `skipped` ones, and those of Additional.
-    fn read(packet: &[u8], mut records: &[u8], skipped: usize, additional: u16) -> Result<Self, ()> {
-        let mut tail = Self::default();
+    ///
+    /// # Errors
+    /// `()` where one is broken, or more than it may be; what stands before it is there.
+    fn read(&mut self, packet: &[u8], mut records: &[u8], skipped: usize, additional: u16) -> Result<(), ()> {
         for index in 0..skipped + usize::from(additional) {
             // RFC 8945 §5.1: a signature is the last record.
-            if tail.signature.is_some() {
+            if self.signature.is_some() {
                 return Err(());
             }
             let start = packet.len() - records.len();
@@ -172,15 +176,15 @@ impl Tail {
             match u16::from_be_bytes([t0, t1]) {
                 _ if index < skipped => {}
                 // RFC 6891 §6.1.1 and §6.1.2: one OPT, its owner the root.
-                TYPE_OPT if tail.edns.is_some() || !root => return Err(()),
-                TYPE_OPT => tail.edns = Some(Edns::read(class, version, flags, data)),
+                TYPE_OPT if self.edns.is_some() || !root => return Err(()),
+                TYPE_OPT => self.edns = Some(Edns::read(class, version, flags, data)),
                 // RFC 8945 §4.2: of class ANY, with TTL 0.
                 TYPE_TSIG if class != CLASS_ANY || fixed[4..8] != [0; 4] => return Err(()),
-                TYPE_TSIG => tail.signature = Some(Signature::read(start, owner, data)?),
+                TYPE_TSIG => self.signature = Some(Signature::read(start, owner, data)?),
                 _ => {}
             }
         }
-        Ok(tail)
+        Ok(())
     }
 }
 
