@@ -1,12 +1,12 @@
 //! Statements 40 to 44: cookies, and the rate that they are exempt from.
 
 use std::net::UdpSocket;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use meridian_tests::{Ask, Meridian, Wire, ask_tcp, scratch};
 
-use crate::world::{both, config, first_over_tcp_from, serve, udp};
+use crate::world::{both, config, first_over_tcp_from, serve, udp, unix_s};
 
 const FORMERR: u16 = 1;
 const BADCOOKIE: u16 = 23;
@@ -19,12 +19,6 @@ fn ask() -> Ask {
 
 fn with(cookie: &[u8]) -> Vec<u8> {
     ask().option(COOKIE, cookie).octets()
-}
-
-fn unix_s() -> u32 {
-    #[expect(clippy::disallowed_methods, reason = "the age of a real cookie")]
-    let now = SystemTime::now();
-    u32::try_from(now.duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! Statements 14 and 78: signed messages, and zones that are transferred.
 
-use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Meridian, Wire, scratch};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
 
-use crate::world::{both, config};
+use hickory_proto::rr::RecordType;
+use meridian_tests::{Ask, Config, Meridian, Site, Wire, WireRecord, ask_tcp, ask_udp, scratch};
+use nix::sys::signal::Signal;
+
+use crate::world::{both, config, connect, first_over_tcp_from, receive, send, unix_s};
 
 const FORMERR: u16 = 1;
 const NOTAUTH: u16 = 9;
@@ -103,4 +108,230 @@ fn s14_rfc8945_5_2_2_1_signatures_that_are_none_are_format_errors() {
             assert_eq!((reply.rcode(), reply.counts[1], error(&reply)), (FORMERR, 0, None), "{what}");
         }
     }
+}
+
+//----------- Transfers ------------------------------------------------------
+
+/// All records of a zone as they come, and the number of messages.
+fn transfer(server: SocketAddr, from: &str, query: &[u8]) -> (Vec<WireRecord>, usize) {
+    let mut stream = connect(from, server);
+    send(&mut stream, query);
+    let (mut records, mut messages) = (Vec::new(), 0);
+    while records.iter().filter(|record: &&WireRecord| record.record_type == 6).count() < 2 {
+        let message = receive(&mut stream);
+        assert_eq!((message.rcode(), message.authoritative()), (0, true));
+        assert_eq!(message.counts[0], u16::from(messages == 0), "the question comes once");
+        records.extend(message.records.into_iter().filter(|record| record.record_type != 41));
+        messages += 1;
+    }
+    (records, messages)
+}
+
+fn axfr() -> Ask {
+    Ask::new("gslb.example.", RecordType::AXFR)
+}
+
+/// The world, with a table of its zone: it belongs behind the zone's own keys.
+fn with_transfer(config: &Config, table: &str) -> String {
+    let (before, after) = config.text().split_once("serial = 7\n").unwrap();
+    format!("{before}serial = 7\n{table}{after}")
+}
+
+fn data_dir(folder: &Path) -> String {
+    format!("workers = 2\ndata_dir = {:?}\n", folder.to_str().unwrap())
+}
+
+#[test]
+fn s78_rfc5936_5_transfers_are_refused_unless_allowed() {
+    let nobody = Meridian::serve(config().text());
+    let [udp, tcp] = both(nobody.address(), &axfr().edns(1232).octets());
+    // RFC 5936 §4.2: it is not defined over UDP.
+    assert_eq!((udp.rcode(), tcp.rcode()), (FORMERR, 5));
+    assert_eq!(tcp.option(15), Some(vec![0, 18]));
+    let folder = scratch();
+    let table = "[zones.transfer]\nallow = [\"127.0.9.0/24\"]\n";
+    let some = with_transfer(&config(), table).replace("workers = 2\n", &data_dir(&folder));
+    let some = Meridian::serve(&some);
+    for (from, name, wanted) in [
+        ("127.0.0.1", "gslb.example.", 18),
+        ("127.0.9.1", "shop.gslb.example.", 20),
+        ("127.0.9.1", "elsewhere.example.", 20),
+    ] {
+        let ask = Ask::new(name, RecordType::AXFR).edns(1232).octets();
+        let reply = first_over_tcp_from(from, some.address(), &[&ask]);
+        assert_eq!((reply.rcode(), reply.counts[1]), (5, 0), "{from} {name}");
+        assert_eq!(reply.option(15), Some(vec![0, wanted]), "{from} {name}");
+    }
+    let (records, _) = transfer(some.address(), "127.0.9.1", &axfr().octets());
+    assert!(records.len() > 20, "{records:?}");
+    drop(some);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// What a secondary would serve from the copy is what the server itself says, a steered name's default included.
+#[test]
+fn s78_rfc5936_2_2_the_whole_zone_once_between_two_soas() {
+    let folder = scratch();
+    let texts: Vec<String> = (0..200).map(|number| format!("\"\\\"{number:0>100}\\\"\"")).collect();
+    let texts = texts.join(", ");
+    let many: Vec<String> = (0..10)
+        .map(|at| format!("[[zones.records]]\nname = \"many{at}\"\ntype = \"TXT\"\ndata = [{texts}]\n"))
+        .collect();
+    let many = many.concat();
+    let table = format!("[zones.transfer]\nallow = [\"127.0.0.0/8\"]\n{many}");
+    let text = with_transfer(&config(), &table)
+        .replace("workers = 2\n", &data_dir(&folder))
+        .replace("\"shop.gslb.example\"", "\"shop.gslb.example\", \"*.shop.gslb.example\"");
+    let meridian = Meridian::serve(&text);
+    let (records, messages) = transfer(meridian.address(), "127.0.0.1", &axfr().octets());
+    assert!(messages > 10, "{messages} messages");
+    let (first, last) = (&records[0], &records[records.len() - 1]);
+    // But for the names, which may be compressed in different ways.
+    let numbers = |soa: &WireRecord| soa.data[soa.data.len() - 20..].to_vec();
+    assert_eq!((first.record_type, &first.owner, numbers(first)), (6, &last.owner, numbers(last)));
+    let has = |owner: &str, record_type: u16| {
+        records.iter().filter(|r| r.owner == owner && r.record_type == record_type).count()
+    };
+    for (owner, record_type, wanted) in [
+        ("gslb.example.", 2, 2),
+        ("static.gslb.example.", 1, 2),
+        ("alias.gslb.example.", 5, 1),
+        ("*.wild.gslb.example.", 16, 1),
+        ("child.gslb.example.", 2, 1),
+        ("ns.child.gslb.example.", 1, 1),
+        ("b.ent.gslb.example.", 1, 0),
+        ("many7.gslb.example.", 16, 200),
+        ("shop.gslb.example.", 1, 1),
+        ("shop.gslb.example.", 28, 1),
+        ("*.shop.gslb.example.", 1, 1),
+        ("frankfurt.shop.site.gslb.example.", 1, 1),
+        ("tokyo.shop.site.gslb.example.", 28, 1),
+    ] {
+        assert_eq!(has(owner, record_type), wanted, "{owner} {record_type}");
+    }
+    // No record twice, all within the zone, one TTL an RRset.
+    for (at, one) in records[1..].iter().enumerate() {
+        assert!(one.owner.ends_with("gslb.example."), "{}", one.owner);
+        for other in &records[at + 2..] {
+            let same_set = one.owner == other.owner && one.record_type == other.record_type;
+            assert!(!same_set || one.data != other.data && one.ttl == other.ttl, "{one:?} {other:?}");
+        }
+    }
+    drop(meridian);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// A question for what is newer gets all of it, or the SOA alone when there is nothing (RFC 1995 §2, §4).
+#[test]
+fn s78_rfc1995_4_incremental_questions() {
+    let folder = scratch();
+    let table = "[zones.transfer]\nallow = [\"127.0.0.0/8\"]\n";
+    let text = with_transfer(&config(), table).replace("workers = 2\n", &data_dir(&folder));
+    let meridian = Meridian::serve(&text);
+    let serial = serial(meridian.address());
+    let ixfr = |has: u32| {
+        let mut query = Ask::new("gslb.example.", RecordType::IXFR).octets();
+        query[9] = 1;
+        query.extend_from_slice(&[0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 0, 0, 22, 0, 0]);
+        query.extend_from_slice(&has.to_be_bytes());
+        query.extend_from_slice(&[0; 16]);
+        query
+    };
+    let (all, _) = transfer(meridian.address(), "127.0.0.1", &axfr().octets());
+    let (older, _) = transfer(meridian.address(), "127.0.0.1", &ixfr(serial.wrapping_sub(1)));
+    assert_eq!(older.len(), all.len());
+    let [udp, _] = both(meridian.address(), &ixfr(serial));
+    for (has, reply) in [
+        (serial, udp),
+        (serial, first_over_tcp_from("127.0.0.1", meridian.address(), &[&ixfr(serial)])),
+        (serial + 5, first_over_tcp_from("127.0.0.1", meridian.address(), &[&ixfr(serial + 5)])),
+    ] {
+        assert_eq!((reply.rcode(), reply.counts[1]), (0, 1), "{has}");
+        assert_eq!(reply.section(1).next().unwrap().record_type, 6);
+    }
+    drop(meridian);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+fn serial(server: SocketAddr) -> u32 {
+    let ask = Ask::new("gslb.example.", RecordType::SOA);
+    let [udp, tcp] = [ask_udp(server, &ask).unwrap(), ask_tcp(server, &ask).unwrap()];
+    let serial = |wire: &Wire| {
+        let data = &wire.section(1).next().unwrap().data;
+        u32::from_be_bytes(data[data.len() - 20..data.len() - 16].try_into().unwrap())
+    };
+    assert_eq!(serial(&udp.wire), serial(&tcp.wire));
+    serial(&udp.wire)
+}
+
+/// It rises when a steered name's choice changes, and whoever asked for it is told; a restart keeps it, also
+/// with a file that was lost.
+#[test]
+fn s78_rfc1982_the_serial_rises_and_never_goes_back() {
+    let (site, folder) = (Site::new(), scratch());
+    let (mut first, _second) = (site.cluster(1), site.cluster(2));
+    let secondary = UdpSocket::bind("127.0.0.1:0").unwrap();
+    secondary.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let listening = secondary.local_addr().unwrap();
+    let table = format!("[zones.transfer]\nallow = [\"127.0.0.0/8\"]\nnotify = [\"{listening}\"]\n");
+    let probe = format!(
+        "[[probes]]\nname = \"web\"\ntype = \"tcp\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\nrise = 2\nhold_down = \"1s\"\n",
+        site.port
+    );
+    let addresses = [1, 2].map(|host| site.address(host).to_string());
+    let base = Config::new()
+        .with("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n")
+        .with(&probe)
+        .clusters(&[("frankfurt", 50.11, 8.68), ("tokyo", 35.68, 139.77)])
+        .gateway(
+            "shop",
+            &["shop.gslb.example"],
+            "probe = \"web\"\npolicy = { type = \"failover\", tiers = [ { clusters = [\"frankfurt\"] }, { clusters = [\"*\"] } ] }\n",
+            &[("frankfurt", &addresses[0]), ("tokyo", &addresses[1])],
+        );
+    let text = with_transfer(&base, &table).replace("workers = 2\n", &data_dir(&folder));
+
+    let told = || {
+        let mut octets = [0; 512];
+        let (length, from) = secondary.recv_from(&mut octets).expect("a NOTIFY");
+        let notice = Wire::read(&octets[..length]).unwrap();
+        assert_eq!((notice.opcode(), notice.flags & 0x8400, notice.counts), (4, 0x0400, [1, 1, 0, 0]));
+        octets[2] |= 0x80;
+        secondary.send_to(&octets[..length], from).unwrap();
+        let data = &notice.records[0].data;
+        u32::from_be_bytes(data[data.len() - 20..data.len() - 16].try_into().unwrap())
+    };
+    let mut meridian = Meridian::serve(&text);
+    let begin = serial(meridian.address());
+    assert_eq!(told(), begin);
+    let address = |meridian: &Meridian| {
+        let (records, _) = transfer(meridian.address(), "127.0.0.1", &axfr().octets());
+        let shop = |r: &&WireRecord| r.owner == "shop.gslb.example." && r.record_type == 1;
+        records.iter().find(shop).unwrap().data.clone()
+    };
+    let before = address(&meridian);
+    first.kill();
+    meridian.wait_for_verdict(&addresses[0], "unhealthy");
+    let after = serial(meridian.address());
+    assert!(after > begin, "{begin} {after}");
+    assert_ne!(address(&meridian), before);
+    // It is told at once; one in between may have been told as well.
+    while told() != after {}
+
+    meridian.signal(Signal::SIGTERM);
+    meridian.wait();
+    drop(meridian);
+    let again = Meridian::serve(&text);
+    assert_eq!(serial(again.address()), after, "the same content");
+    drop(again);
+    std::fs::write(folder.join("serials.json"), "broken").unwrap();
+    // Serials are times of day, and this one may be of a second that is yet to come.
+    while unix_s() < after {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let without = Meridian::serve(&text);
+    assert!(serial(without.address()) >= after);
+    assert!(folder.join("serials.json.unreadable").exists());
+    drop(without);
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hickory_proto::rr::RecordType;
 use meridian_tests::{Ask, Config, Meridian, Wire, exchange_tcp, exchange_udp};
@@ -98,6 +98,32 @@ pub(crate) fn silent_over_udp(server: SocketAddr, packets: &[Vec<u8>]) -> bool {
     })
 }
 
+/// A TCP connection from this address.
+pub(crate) fn connect(from: &str, server: SocketAddr) -> TcpStream {
+    let from = SocketAddr::new(from.parse().expect("an address"), 0);
+    let socket = Socket::new(Domain::for_address(from), Type::STREAM, None).expect("a socket");
+    socket.bind(&from.into()).expect("an address of this machine");
+    socket.connect(&server.into()).expect("a connection");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a deadline");
+    stream
+}
+
+/// Sends a message over TCP.
+pub(crate) fn send(stream: &mut TcpStream, message: &[u8]) {
+    let length = u16::try_from(message.len()).expect("short");
+    stream.write_all(&[&length.to_be_bytes()[..], message].concat()).expect("sent");
+}
+
+/// Reads one message from TCP.
+pub(crate) fn receive(stream: &mut TcpStream) -> Wire {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).expect("a reply");
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut reply).expect("a whole reply");
+    Wire::read(&reply).expect("a message")
+}
+
 /// The first reply on a TCP connection to several messages.
 pub(crate) fn first_over_tcp(server: SocketAddr, messages: &[&[u8]]) -> Wire {
     first_over_tcp_from("127.0.0.1", server, messages)
@@ -105,19 +131,14 @@ pub(crate) fn first_over_tcp(server: SocketAddr, messages: &[&[u8]]) -> Wire {
 
 /// As [`first_over_tcp`], from this address.
 pub(crate) fn first_over_tcp_from(from: &str, server: SocketAddr, messages: &[&[u8]]) -> Wire {
-    let from = SocketAddr::new(from.parse().expect("an address"), 0);
-    let socket = Socket::new(Domain::for_address(from), Type::STREAM, None).expect("a socket");
-    socket.bind(&from.into()).expect("an address of this machine");
-    socket.connect(&server.into()).expect("a connection");
-    let mut stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a deadline");
-    for message in messages {
-        let length = u16::try_from(message.len()).expect("short");
-        stream.write_all(&[&length.to_be_bytes()[..], message].concat()).expect("sent");
-    }
-    let mut length = [0; 2];
-    stream.read_exact(&mut length).expect("a reply");
-    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut reply).expect("a whole reply");
-    Wire::read(&reply).expect("a message")
+    let mut stream = connect(from, server);
+    messages.iter().for_each(|message| send(&mut stream, message));
+    receive(&mut stream)
+}
+
+/// The time of day, as the server under test sees it.
+pub(crate) fn unix_s() -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "cookies and serials are of the time of day")]
+    let now = SystemTime::now();
+    u32::try_from(now.duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }

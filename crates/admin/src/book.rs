@@ -39,7 +39,7 @@ pub struct Said {
 /// one that jumps neither lifts an override nor holds it.
 #[derive(Debug)]
 pub struct Book {
-    folder: Folder,
+    folder: Arc<Folder>,
     probes: Arc<Probes>,
     entries: Mutex<Vec<Entry>>,
     changed: Notify,
@@ -81,7 +81,7 @@ impl Book {
     ///
     /// # Errors
     /// When the system does not let the file be read.
-    pub fn open(folder: Folder, probes: Arc<Probes>, wall: SystemTime) -> Result<Self, StoreError> {
+    pub fn open(folder: Arc<Folder>, probes: Arc<Probes>, wall: SystemTime) -> Result<Self, StoreError> {
         let loaded = folder.overrides()?;
         if let Some(why) = loaded.set_aside {
             tracing::error!("overrides are lost: {why}");
@@ -230,7 +230,7 @@ mod tests {
         let catalog = Arc::new(Catalog::new(CatalogParts::default()));
         let settings = Settings { first_round: Duration::from_secs(1), seed: 0 };
         let probes = Arc::new(start(catalog, settings, NetworkChecker));
-        Book::open(Folder::open(root.path()).unwrap(), probes, WALL).unwrap()
+        Book::open(Arc::new(Folder::open(root.path()).unwrap()), probes, WALL).unwrap()
     }
 
     fn of(target: &str) -> Override {

@@ -14,6 +14,7 @@ use crate::message::{Query, Rcode, Received, receive};
 use crate::name::QueryName;
 use crate::rate::{Kind, Limited};
 use crate::reply::{CLASS_IN, Ending, ExtendedError, Extras, Section, Writer, header_only};
+use crate::transfer::{self, Asked, TYPE_AXFR, TYPE_IXFR};
 use crate::tsig::Signing;
 use crate::view::View;
 use crate::zone::{Apex, Found, RrSet};
@@ -70,6 +71,8 @@ pub enum Reply {
     None,
     /// Nothing is sent: there were too many replies to the client's network.
     Dropped,
+    /// Nothing is in `out`: the client may have the whole zone that it asks for, message after message.
+    Transfer,
     /// The octets in `out` are sent.
     Sent {
         /// The response code in them.
@@ -117,7 +120,7 @@ pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut 
         Received::Query(query, signature) => {
             let keys = &view.ground().manners().keys;
             let signing = signature.as_ref().map(|signature| signature.check(keys, packet, moment.unix_s));
-            reply_to(view, *query, signing, peer, moment, out)
+            reply_to(view, packet, *query, signing, peer, moment, out)
         }
     }
 }
@@ -125,6 +128,7 @@ pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut 
 /// Answers a question; `signing` is what became of its signature.
 fn reply_to(
     view: &View,
+    packet: &[u8],
     mut query: Query,
     signing: Option<Result<Signing<'_>, ()>>,
     peer: Peer,
@@ -144,6 +148,15 @@ fn reply_to(
     {
         edns.subnet = edns.subnet.map(ClientSubnet::disbelieved);
     }
+    let asked = match query.question_type {
+        TYPE_AXFR | TYPE_IXFR if query.fault.is_none() && query.class == CLASS_IN => {
+            Some(transfer::asked(view, &query, packet, peer, extras.signing.as_ref()))
+        }
+        _ => None,
+    };
+    if let Some(Asked::Granted) = asked {
+        return Reply::Transfer;
+    }
     let limited = limited(view, peer, moment, extras.checked, || kind(view, &query));
     let writer = Writer::new(&query, peer.transport == Transport::Udp, extras, out);
     match limited {
@@ -154,7 +167,10 @@ fn reply_to(
         Limited::Dropped => return Reply::Dropped,
     }
     let mut answering = Answering { view, query: &query, peer, moment, writer };
-    let (rcode, ending) = answering.all();
+    let (rcode, ending) = match asked {
+        Some(asked) => answering.transfer(&asked),
+        None => answering.all(),
+    };
     let truncated = answering.writer.finish(rcode, &ending);
     Reply::Sent { rcode, truncated, slipped: limited == Limited::Slips, denied: ending.denied }
 }
@@ -216,8 +232,6 @@ fn extras<'v>(view: &'v View, edns: &Edns, peer: Peer, now_s: u64) -> Extras<'v>
 
 //----------- Answering ------------------------------------------------------
 
-/// AXFR and IXFR (RFC 5936, RFC 1995).
-const TRANSFERS: [u16; 2] = [251, 252];
 /// How long the answer to a question for all types may be kept, in seconds (RFC 8482 §4.2).
 const ANY_TTL: u32 = 3600;
 
@@ -232,8 +246,6 @@ const fn tenths(time: Duration) -> u16 {
     if tenths > u16::MAX as u128 { u16::MAX } else { tenths as u16 }
 }
 
-/// RFC 8914 §4.19.
-const PROHIBITED: ExtendedError = ExtendedError { code: 18, text: "" };
 /// RFC 8914 §4.21.
 const NOT_AUTHORITATIVE: ExtendedError = ExtendedError { code: 20, text: "" };
 
@@ -253,14 +265,6 @@ impl<'a> Answering<'a> {
         if let Some(fault) = self.query.fault {
             return (fault, Ending::default());
         }
-        if TRANSFERS.contains(&self.query.question_type) {
-            // RFC 5936 §4.2: AXFR over UDP is not defined.
-            let udp = self.peer.transport == Transport::Udp && self.query.question_type == TRANSFERS[1];
-            return match udp {
-                true => (Rcode::FormErr, Ending::default()),
-                false => (Rcode::Refused, Ending { error: Some(PROHIBITED), ..Ending::default() }),
-            };
-        }
         if self.query.class == CLASS_CHAOS {
             return self.chaos();
         }
@@ -268,6 +272,25 @@ impl<'a> Answering<'a> {
             return (Rcode::Refused, Ending::default());
         }
         self.chain()
+    }
+
+    /// A transfer that does not go out as one.
+    fn transfer(&mut self, asked: &Asked) -> Ended {
+        match *asked {
+            Asked::Not(rcode, code) => {
+                let error = code.map(|code| ExtendedError { code, text: "" });
+                (rcode, Ending { error, ..Ending::default() })
+            }
+            Asked::Soa | Asked::Granted => {
+                let Some((_, apex)) = self.view.zones().apex(&self.query.name) else {
+                    return (Rcode::ServFail, Ending::default());
+                };
+                let soa = self.view.soa(apex);
+                let owner = &self.query.name_as_asked;
+                self.answer(owner, &soa);
+                (Rcode::NoError, authoritative())
+            }
+        }
     }
 
     /// What the server says of itself (RFC 4892), where it says anything.
@@ -347,7 +370,12 @@ impl<'a> Answering<'a> {
                 self.negative(zone, owner, zone.negative_ttl);
                 (Rcode::NoError, authoritative())
             }
-            Found::Static { set } => {
+            Found::Static { zone, set } if set.record_type == RecordType::SOA => {
+                let soa = self.view.soa(zone);
+                self.answer(owner, &soa);
+                (Rcode::NoError, authoritative())
+            }
+            Found::Static { set, .. } => {
                 if self.answer(owner, set) {
                     self.server_addresses(set, Need::Wanted);
                 }
@@ -388,7 +416,7 @@ impl<'a> Answering<'a> {
     pub(crate) fn negative(&mut self, zone: &Apex, owner: &Name, ttl: u32) {
         // Taken from the name in the message where it can be, so that it compresses whatever its case.
         let apex = owner.trim_to(zone.labels);
-        let soa = &zone.soa;
+        let soa = self.view.soa(zone);
         let apex = if zone.name.zone_of(owner) { &apex } else { &zone.name };
         if !self.writer.records(Section::Authority, apex, soa.record_type, ttl, soa.data.iter()) {
             self.writer.truncate();

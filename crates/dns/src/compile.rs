@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::name::{to_name, wire};
 use crate::names::Names;
 use crate::outlooks::clusters_of;
+use crate::transfer::Transferred;
 use crate::zone::{Apex, Node, RrSet, Steers, ZoneTable};
 
 /// The label above all test names of a zone.
@@ -85,6 +86,11 @@ impl ZoneTable {
         }
         table.sites(catalog, &zones, &hostnames, &apexes)?;
         table.inherit();
+        let transferred = zones.iter().zip(0..).filter(|(zone, _)| zone.transfer.is_some()).enumerate();
+        for (slot, (zone, index)) in transferred {
+            let transferred = Transferred::new(&table, index, slot, zone);
+            table.zones[index as usize].transferred = transferred;
+        }
         Ok(table)
     }
 
@@ -137,6 +143,7 @@ impl ZoneTable {
             labels: zone.name.labels().count(),
             soa,
             negative_ttl: zone.soa.ttl.min(zone.soa.negative_ttl),
+            transferred: None,
         });
         Ok(())
     }

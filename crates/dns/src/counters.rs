@@ -56,6 +56,10 @@ counters! {
     badcookie,
     /// Replies with SERVFAIL.
     servfail,
+    /// Zone transfers begun.
+    transfers,
+    /// Zone transfers refused: too many at once.
+    transfers_over_total,
     /// Replies that were one too many for the client's network, and were truncated.
     rate_slipped,
     /// Replies that were one too many for the client's network, and were not sent.
@@ -87,9 +91,11 @@ counters! {
 impl Counters {
     /// Counts what became of one message.
     pub(crate) fn count(&self, reply: Reply) {
-        let Reply::Sent { rcode, truncated, slipped, denied } = reply else {
-            add(if reply == Reply::Dropped { &self.rate_dropped } else { &self.ignored });
-            return;
+        let (rcode, truncated, slipped, denied) = match reply {
+            Reply::Sent { rcode, truncated, slipped, denied } => (rcode, truncated, slipped, denied),
+            Reply::Dropped => return add(&self.rate_dropped),
+            Reply::Transfer => return add(&self.transfers),
+            Reply::None => return add(&self.ignored),
         };
         if slipped {
             add(&self.rate_slipped);

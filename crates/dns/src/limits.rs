@@ -33,6 +33,21 @@ pub(crate) const TCP_WRITE: Duration = Duration::from_secs(5);
 /// The whole life of a TCP connection, however busy.
 pub(crate) const TCP_LIFETIME: Duration = Duration::from_secs(120);
 
+/// Octets of one message of a zone transfer, from which on the next begins: pointers reach so far (RFC 1035
+/// §4.1.4), so that larger ones compress worse.
+pub(crate) const TRANSFER_MESSAGE: usize = 1 << 14;
+
+/// Zone transfers at once; each reads one view, and holds it.
+pub(crate) const TRANSFERS: usize = 8;
+
+/// Servers that are told of a change at once, over a socket each.
+pub(crate) const NOTIFY_AT_ONCE: usize = 256;
+
+/// How often a server is told that does not answer (RFC 1996 §3.6), and how long the first time waits; each
+/// further one twice as long: a minute in all.
+pub(crate) const NOTIFY_TRIES: usize = 5;
+pub(crate) const NOTIFY_WAIT: Duration = Duration::from_secs(2);
+
 /// A pause after `accept` or `recvmsg` fails, so that a lack of descriptors or memory costs no spin.
 pub(crate) const FAILURE_PAUSE: Duration = Duration::from_millis(50);
 

@@ -170,6 +170,16 @@ impl<'o> Writer<'o> {
         true
     }
 
+    /// The octets so far.
+    pub(crate) fn size(&self) -> usize {
+        self.encoder.len()
+    }
+
+    /// Whether there is anything behind the question.
+    pub(crate) fn has_records(&self) -> bool {
+        self.counts != [0; 3]
+    }
+
     /// Marks the reply as truncated: the client asks again over TCP (RFC 2181 §9).
     pub(crate) fn truncate(&mut self) {
         self.truncated = true;

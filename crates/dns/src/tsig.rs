@@ -15,6 +15,9 @@ const FUDGE_S: u16 = 300;
 /// the MAC's length, original ID, error, the other data's length.
 const FIXED_SIZE: usize = 10 + 6 + 2 + 2 + 2 + 2 + 2;
 
+/// What stands behind the MAC without other data: original ID, error, a length.
+const AFTER_MAC_SIZE: usize = 6;
+
 /// How messages are signed (RFC 8945 §6). HMAC-SHA1 and HMAC-MD5 are not for use any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TsigAlgorithm {
@@ -60,6 +63,28 @@ impl TsigKey {
     #[must_use]
     pub fn new(name: &DomainName, algorithm: TsigAlgorithm, secret: &[u8]) -> Self {
         Self { name: wire(name), algorithm, key: hmac::Key::new(algorithm.hmac(), secret) }
+    }
+
+    pub(crate) fn is_named(&self, name: &DomainName) -> bool {
+        *self.name == *wire(name)
+    }
+
+    /// Signs a question of ours (RFC 8945 §5.1), which must be whole but for that.
+    pub(crate) fn sign_question(&self, message: &mut Vec<u8>, now_s: u64) {
+        let algorithm = self.algorithm.name();
+        let mac = self.mac(&[message, &variables(&self.name, algorithm, now_s, FUDGE_S, [0; 2], &[])]);
+        let id = message.first_chunk().copied().unwrap_or_default();
+        let record = record(&self.name, algorithm, now_s, mac.as_ref(), id, [0; 2], &[]);
+        if let Some([high, low]) = message.get_mut(10..12) {
+            [*high, *low] = u16::from_be_bytes([*high, *low]).wrapping_add(1).to_be_bytes();
+            message.extend_from_slice(&record);
+        }
+    }
+
+    /// The MAC of a message that ends with this key's record.
+    pub(crate) fn mac_at_end<'m>(&self, message: &'m [u8]) -> &'m [u8] {
+        let end = message.len().saturating_sub(AFTER_MAC_SIZE);
+        message.get(end.saturating_sub(self.mac_size())..end).unwrap_or_default()
     }
 
     fn mac(&self, parts: &[&[u8]]) -> hmac::Tag {
@@ -189,6 +214,7 @@ impl Signature {
             request_time_s: self.time_s,
             now_s,
             wrong: Some(wrong),
+            follows: false,
         }
     }
 }
@@ -206,9 +232,30 @@ pub(crate) struct Signing<'k> {
     request_time_s: u64,
     now_s: u64,
     pub(crate) wrong: Option<Wrong>,
+    /// Whether it follows another message of the same reply (RFC 8945 §5.3.1).
+    follows: bool,
 }
 
-impl Signing<'_> {
+impl<'k> Signing<'k> {
+    /// Signs one of several messages; `before` is the question's MAC, then that of the message before.
+    pub(crate) fn of_transfer(key: &'k TsigKey, before: &'k [u8], first: bool, now_s: u64) -> Self {
+        Self {
+            key: Some(key),
+            key_name: &key.name,
+            algorithm: key.algorithm.name(),
+            request_mac: before,
+            request_time_s: now_s,
+            now_s,
+            wrong: None,
+            follows: !first,
+        }
+    }
+
+    /// The MAC that this one follows.
+    pub(crate) fn before(&self) -> &'k [u8] {
+        self.request_mac
+    }
+
     /// The octets of the record.
     pub(crate) fn size(&self) -> usize {
         let mac = self.key.map_or(0, TsigKey::mac_size);
@@ -228,7 +275,10 @@ impl Signing<'_> {
         let error = self.wrong.map_or(0, |wrong| wrong as u16).to_be_bytes();
         let time_s = if self.wrong == Some(Wrong::Time) { self.request_time_s } else { self.now_s };
         let other = self.other();
-        let variables = variables(self.key_name, self.algorithm, time_s, FUDGE_S, error, &other);
+        let variables = match self.follows {
+            true => timers(time_s, FUDGE_S).to_vec(),
+            false => variables(self.key_name, self.algorithm, time_s, FUDGE_S, error, &other),
+        };
         let request_size = u16::try_from(self.request_mac.len()).unwrap_or(0).to_be_bytes();
         let mac = self.key.map(|key| key.mac(&[&request_size, self.request_mac, message, &variables]));
         let mac = mac.as_ref().map_or(&[][..], AsRef::as_ref);

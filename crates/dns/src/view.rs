@@ -1,21 +1,24 @@
 //! The view: all that an answer needs, immutable.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use hickory_proto::rr::RData;
 use meridian_geoip::Locality;
 use meridian_model::{Catalog, Gateway, GatewayId, Share, Verdicts};
 use meridian_steering::{
     Addresses, Family, Health, Listed, Permit, Roster, identity, listed_v4, listed_v6, standings, text_hash,
 };
+use tokio::sync::watch;
 
 use crate::compile::CompileError;
 use crate::manners::Manners;
 use crate::outlooks::{Outlooks, index};
 use crate::plan::{Plan, Plans, Shapes};
 use crate::select::Asker;
-use crate::zone::ZoneTable;
+use crate::zone::{Apex, RrSet, ZoneTable};
 
 //----------- Ground ---------------------------------------------------------
 
@@ -162,6 +165,8 @@ pub struct View {
     plans: Plans,
     /// By gateway: the plan of each family, as [`Family::ALL`].
     by_gateway: Vec<[Arc<Plan>; 2]>,
+    /// Of the zones that may be transferred; empty: those of the ground.
+    serials: Vec<u32>,
 }
 
 impl View {
@@ -182,7 +187,31 @@ impl View {
                 })
             })
             .collect();
-        Self { generation, ground, verdicts, plans, by_gateway }
+        Self { generation, ground, verdicts, plans, by_gateway, serials: Vec::new() }
+    }
+
+    /// With these serials, in the order of [`View::contents`].
+    #[must_use]
+    pub fn with_serials(self, serials: Vec<u32>) -> Self {
+        Self { serials, ..self }
+    }
+
+    /// The serial of a zone.
+    pub(crate) fn serial(&self, apex: &Apex) -> Option<u32> {
+        let kept = apex.transferred.as_ref().and_then(|zone| self.serials.get(zone.slot));
+        kept.copied().or_else(|| apex.serial())
+    }
+
+    /// A zone's SOA record.
+    pub(crate) fn soa<'v>(&self, apex: &'v Apex) -> Cow<'v, RrSet> {
+        match (self.serial(apex), apex.soa.data.first()) {
+            (Some(serial), Some(RData::SOA(soa))) if apex.transferred.is_some() => {
+                let mut soa = soa.clone();
+                soa.serial = serial;
+                Cow::Owned(RrSet { data: vec![RData::SOA(soa)], ..apex.soa.clone() })
+            }
+            _ => Cow::Borrowed(&apex.soa),
+        }
     }
 
     /// How many views were published before this one, and itself.
@@ -229,23 +258,36 @@ impl View {
 //----------- Live -----------------------------------------------------------
 
 /// The view that is served now. One writer stores, every worker loads without a lock.
-pub struct Live(ArcSwap<View>);
+pub struct Live {
+    view: ArcSwap<View>,
+    /// Which generation is live, for who waits for the next.
+    generation: watch::Sender<u64>,
+}
 
 impl Live {
     /// Begins with a view.
     #[must_use]
     pub fn new(view: View) -> Self {
-        Self(ArcSwap::from_pointee(view))
+        let (generation, _) = watch::channel(view.generation);
+        Self { view: ArcSwap::from_pointee(view), generation }
     }
 
     /// The view of this moment.
     #[must_use]
     pub fn load(&self) -> Arc<View> {
-        self.0.load_full()
+        self.view.load_full()
     }
 
     /// Replaces the view; returns the one before, so that the writer and not a worker frees it.
     pub fn store(&self, view: View) -> Arc<View> {
-        self.0.swap(Arc::new(view))
+        let generation = view.generation;
+        let before = self.view.swap(Arc::new(view));
+        self.generation.send_replace(generation);
+        before
+    }
+
+    /// The generations as they come.
+    pub(crate) fn generations(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
     }
 }

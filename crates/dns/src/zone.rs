@@ -16,6 +16,7 @@ use meridian_model::{ClusterId, GatewayId};
 use crate::limits::CNAME_DEPTH;
 use crate::name::QueryName;
 use crate::names::Names;
+use crate::transfer::Transferred;
 
 //----------- ZoneTable ------------------------------------------------------
 
@@ -47,6 +48,8 @@ pub(crate) struct Apex {
     pub(crate) soa: RrSet,
     /// The TTL of the SOA in negative answers: min(SOA TTL, MINIMUM) (RFC 2308 §3).
     pub(crate) negative_ttl: u32,
+    /// Present where somebody may have all of the zone.
+    pub(crate) transferred: Option<Transferred>,
 }
 
 /// One name, in one cache line.
@@ -88,7 +91,7 @@ pub(crate) enum Found<'t> {
     /// The name is there without this type (NODATA).
     NoData { zone: &'t Apex },
     /// Records that are the same for all.
-    Static { set: &'t RrSet },
+    Static { zone: &'t Apex, set: &'t RrSet },
     /// The name is another name's alias.
     Alias { set: &'t RrSet },
     /// Records that depend on who asks.
@@ -143,6 +146,13 @@ impl ZoneTable {
         (found, passed)
     }
 
+    /// The zone of exactly this name, with its index.
+    pub(crate) fn apex(&self, name: &QueryName) -> Option<(usize, &Apex)> {
+        let index =
+            self.node(name.ancestor(0)).filter(|node| node.set(RecordType::SOA).is_some())?.zone as usize;
+        Some((index, self.zones.get(index)?))
+    }
+
     /// The node of the name itself, or of its closest encloser, with the labels skipped to get there.
     fn closest(&self, name: &QueryName) -> Option<(usize, &Node)> {
         (0..=name.label_count()).find_map(|skip| Some((skip, self.node(name.ancestor(skip))?)))
@@ -194,7 +204,7 @@ impl ZoneTable {
                 && node.covered_by.is_none();
             return if empty { Found::NoData { zone } } else { Found::AnyType };
         }
-        if let Some(found) = node.own(question_type) {
+        if let Some(found) = node.own(zone, question_type) {
             return found;
         }
         if let Some((gateway, site)) = node.site {
@@ -210,7 +220,7 @@ impl ZoneTable {
         }
     }
 
-    fn steers(&self, gateway: GatewayId, question_type: RecordType) -> bool {
+    pub(crate) fn steers(&self, gateway: GatewayId, question_type: RecordType) -> bool {
         let also = self.steers.get(gateway.index()).copied().unwrap_or_default();
         is_address(question_type) || also.any_type || also.https && question_type == RecordType::HTTPS
     }
@@ -225,7 +235,7 @@ impl ZoneTable {
             return Found::AnyType;
         }
         // RFC 4592 §3.3: the wildcard's own records, with the asked name as their owner.
-        if let Some(found) = wildcard.and_then(|node| node.own(question_type)) {
+        if let Some(found) = wildcard.and_then(|node| node.own(zone, question_type)) {
             return found;
         }
         match encloser.below {
@@ -266,20 +276,30 @@ pub(crate) fn substitute(name: &Name, owner_labels: usize, set: &RrSet) -> Optio
     QueryName::from_name(&made).map(|_| made)
 }
 
+impl Apex {
+    /// The serial that the file gives the zone, or that its content makes.
+    pub(crate) fn serial(&self) -> Option<u32> {
+        self.soa.data.first().and_then(|data| match data {
+            RData::SOA(soa) => Some(soa.serial),
+            _ => None,
+        })
+    }
+}
+
 impl Node {
     pub(crate) fn set(&self, record_type: RecordType) -> Option<&RrSet> {
         self.sets.iter().find(|set| set.record_type == record_type)
     }
 
     /// The node's own static records for a question, or its alias (RFC 1034 §4.3.2 step 3a).
-    fn own(&self, question_type: RecordType) -> Option<Found<'_>> {
+    fn own<'t>(&'t self, zone: &'t Apex, question_type: RecordType) -> Option<Found<'t>> {
         if let Some(set) = self.set(question_type) {
-            return Some(Found::Static { set });
+            return Some(Found::Static { zone, set });
         }
         self.set(RecordType::CNAME).map(|set| Found::Alias { set })
     }
 
-    fn has_address(&self) -> bool {
+    pub(crate) fn has_address(&self) -> bool {
         self.sets.iter().any(|set| is_address(set.record_type))
     }
 }

@@ -6,12 +6,15 @@ use meridian_dns::{Ground, Live, View};
 use meridian_health_probe::Snapshot;
 use tokio::sync::watch;
 
+use crate::serials::Serials;
+
 /// Joins what the probes say to the ground of the same catalog, and publishes the result.
-pub struct Publisher {
+pub(crate) struct Publisher {
     live: Arc<Live>,
     /// The ground in force, and those that reloads have prepared.
     grounds: Mutex<Grounds>,
     snapshots: watch::Receiver<Option<Snapshot>>,
+    serials: Mutex<Serials>,
 }
 
 struct Grounds {
@@ -24,24 +27,27 @@ struct Grounds {
 const PREPARED: usize = 4;
 
 impl Publisher {
-    /// Waits for the first snapshot, and begins with the view of it. `None` if the probes ended.
-    pub async fn first(
+    /// Waits for the first snapshot, and begins with the view of it, with serials. `None` if the probes ended.
+    pub(crate) async fn first(
         ground: Arc<Ground>,
         mut snapshots: watch::Receiver<Option<Snapshot>>,
+        mut serials: Serials,
     ) -> Option<Self> {
         let verdicts = snapshots.wait_for(Option::is_some).await.ok()?.as_ref()?.verdicts.clone();
-        let live = Arc::new(Live::new(View::new(ground.clone(), verdicts, None)));
-        Some(Self { live, grounds: Mutex::new(Grounds { now: ground, prepared: Vec::new() }), snapshots })
+        let view = serials.give(View::new(ground.clone(), verdicts, None));
+        let live = Arc::new(Live::new(view));
+        let grounds = Mutex::new(Grounds { now: ground, prepared: Vec::new() });
+        Some(Self { live, grounds, snapshots, serials: Mutex::new(serials) })
     }
 
     /// What workers load their views from.
     #[must_use]
-    pub fn live(&self) -> &Arc<Live> {
+    pub(crate) fn live(&self) -> &Arc<Live> {
         &self.live
     }
 
     /// Prepares for a new catalog: its ground comes into force with its first snapshot.
-    pub fn prepare(&self, ground: Arc<Ground>) {
+    pub(crate) fn prepare(&self, ground: Arc<Ground>) {
         let mut grounds = self.grounds.lock().unwrap_or_else(PoisonError::into_inner);
         grounds.prepared.push(ground);
         if grounds.prepared.len() > PREPARED {
@@ -52,7 +58,7 @@ impl Publisher {
 
     /// Publishes a view for every snapshot, until the probes end. Snapshots that come while one is
     /// being published are passed over for the newest.
-    pub async fn run(&self) {
+    pub(crate) async fn run(&self) {
         let mut snapshots = self.snapshots.clone();
         let mut before = None;
         while snapshots.changed().await.is_ok() {
@@ -83,6 +89,7 @@ impl Publisher {
         };
         let current = self.live.load();
         let view = View::new(ground, snapshot.verdicts, Some(&current));
+        let view = self.serials.lock().unwrap_or_else(PoisonError::into_inner).give(view);
         let generation = view.generation();
         let before = self.live.store(view);
         tracing::debug!(generation, transitions = snapshot.transitions, "view published");

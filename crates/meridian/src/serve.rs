@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use meridian_admin::{Admin, Book, SOCKET};
 use meridian_config::DATA_DIR_DEFAULT;
-use meridian_dns::{Bound, Server};
+use meridian_dns::{Bound, Notifier, Server};
 use meridian_health_probe::{self as health_probe, Handle, NetworkChecker};
 use meridian_store::Folder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::load::{Loaded, load};
 use crate::publish::Publisher;
+use crate::serials::Serials;
 use crate::supply::{Requester, Supply, requests};
 use crate::{descriptors, exit};
 
@@ -87,7 +88,7 @@ fn folder(settings: &meridian_config::Server) -> Option<Folder> {
 }
 
 /// Starts the API over a folder. Whatever is wrong with it, answers are given.
-fn admin(folder: Folder, probes: &Arc<Handle>) -> Option<Admin> {
+fn admin(folder: Arc<Folder>, probes: &Arc<Handle>) -> Option<Admin> {
     let path = folder.path().to_owned();
     let book = match Book::open(folder, Arc::clone(probes), wall()) {
         Ok(book) => Arc::new(book),
@@ -108,8 +109,8 @@ fn admin(folder: Folder, probes: &Arc<Handle>) -> Option<Admin> {
     }
 }
 
-/// The wall clock, for what people say and see; nothing else reads it.
-#[expect(clippy::disallowed_methods, reason = "the one place where times of overrides begin")]
+/// The wall clock, for what people say and see, cookies, signatures and serials; nothing else reads it.
+#[expect(clippy::disallowed_methods, reason = "the one place where times of day begin")]
 fn wall() -> SystemTime {
     SystemTime::now()
 }
@@ -135,6 +136,7 @@ pub(crate) struct Running {
     pub(crate) publisher: Arc<Publisher>,
     requester: Requester,
     supply: JoinHandle<()>,
+    notifier: JoinHandle<()>,
     server: Server,
     admin: Option<Admin>,
 }
@@ -149,13 +151,15 @@ impl Running {
         kept: Option<Folder>,
     ) -> anyhow::Result<Self> {
         let first_round = loaded.settings.server.first_round;
+        let kept = kept.map(Arc::new);
+        let serials = Serials::open(kept.as_ref(), wall);
         let supply = Supply::start(loaded, file.map(Path::to_path_buf), seed()).await?;
         let ground = supply.ground().clone();
         let settings = health_probe::Settings { first_round, seed: seed() };
         let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, NetworkChecker));
         // Before the first round ends: what is forced is so from the first answer on.
         let admin = kept.and_then(|folder| admin(folder, &probes));
-        let publisher = Publisher::first(ground, probes.snapshots())
+        let publisher = Publisher::first(ground, probes.snapshots(), serials)
             .await
             .context("the probes ended before their first round")?;
         let publisher = Arc::new(publisher);
@@ -167,21 +171,24 @@ impl Running {
         let (requester, requests) = requests();
         let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
         let server = Server::start(bound, publisher.live().clone(), seed(), wall).context("cannot serve")?;
+        let notifier = Notifier::new(publisher.live().clone(), wall, seed());
+        let notifier = tokio::spawn(notifier.run());
         for address in server.addresses() {
             tracing::info!(%address, "listening");
         }
         tracing::info!("ready");
-        Ok(Self { probes, publisher, requester, supply, server, admin })
+        Ok(Self { probes, publisher, requester, supply, notifier, server, admin })
     }
 
     /// Stops answering when what has arrived is answered, then stops what kept the views up to date.
     pub(crate) async fn stop(self) {
-        let Self { probes, requester, supply, server, admin, .. } = self;
+        let Self { probes, requester, supply, notifier, server, admin, .. } = self;
         let counters = server.counters().clone();
         let drained = server.stop(DRAIN).await;
         drop(requester);
         // A load that is under way is not waited for.
         supply.abort();
+        notifier.abort();
         let _ended = supply.await;
         if let Some(admin) = admin {
             admin.stop().await;

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 
-use crate::KeptOverride;
-use crate::overrides;
+use crate::{KeptOverride, KeptSerial, overrides, serials};
 
 /// Who may read what is kept: the server's own user.
 const FOLDER_MODE: u32 = 0o700;
@@ -17,8 +16,9 @@ const FILE_MODE: u32 = 0o600;
 
 const LOCK: &str = "lock";
 const OVERRIDES: &str = "overrides.json";
-/// Octets of a file that are read; far more than the most overrides take.
-const FILE_OCTETS_MAX: u64 = 4 << 20;
+const SERIALS: &str = "serials.json";
+/// Octets of a file that are read; far more than the most overrides, and serials of the most zones, take.
+const FILE_OCTETS_MAX: u64 = 64 << 20;
 
 //----------- Errors ---------------------------------------------------------
 
@@ -101,7 +101,39 @@ impl Folder {
     /// # Errors
     /// When the file is there and the system does not let it be read.
     pub fn overrides(&self) -> Result<Loaded<Vec<KeptOverride>>, StoreError> {
-        let file = self.path.join(OVERRIDES);
+        self.load(OVERRIDES, overrides::parse)
+    }
+
+    /// Keeps these overrides in place of those that were kept.
+    ///
+    /// # Errors
+    /// When they are not on the disk; what was kept before still is.
+    pub fn keep_overrides(&self, all: &[KeptOverride]) -> Result<(), StoreError> {
+        self.replace(OVERRIDES, &overrides::render(all))
+    }
+
+    /// The serials of zones that were kept. A file that cannot be understood is set aside.
+    ///
+    /// # Errors
+    /// When the file is there and the system does not let it be read.
+    pub fn serials(&self) -> Result<Loaded<Vec<KeptSerial>>, StoreError> {
+        self.load(SERIALS, serials::parse)
+    }
+
+    /// Keeps these serials in place of those that were kept.
+    ///
+    /// # Errors
+    /// When they are not on the disk; what was kept before still is.
+    pub fn keep_serials(&self, all: &[KeptSerial]) -> Result<(), StoreError> {
+        self.replace(SERIALS, &serials::render(all))
+    }
+
+    fn load<T>(
+        &self,
+        name: &str,
+        parse: fn(&[u8]) -> Result<Vec<T>, String>,
+    ) -> Result<Loaded<Vec<T>>, StoreError> {
+        let file = self.path.join(name);
         let mut octets = Vec::new();
         match File::open(&file) {
             Ok(open) => {
@@ -115,25 +147,17 @@ impl Folder {
         let parsed = if octets.len() as u64 > FILE_OCTETS_MAX {
             Err(format!("expected at most {FILE_OCTETS_MAX} octets"))
         } else {
-            overrides::parse(&octets)
+            parse(&octets)
         };
         match parsed {
             Ok(content) => Ok(Loaded { content, set_aside: None }),
             Err(why) => {
-                let aside = self.path.join(format!("{OVERRIDES}.unreadable"));
+                let aside = self.path.join(format!("{name}.unreadable"));
                 fs::rename(&file, &aside).map_err(failed("rename", &file))?;
                 let said = format!("{}: {why}; it is now {}", file.display(), aside.display());
                 Ok(Loaded { content: Vec::new(), set_aside: Some(said) })
             }
         }
-    }
-
-    /// Keeps these overrides in place of those that were kept.
-    ///
-    /// # Errors
-    /// When they are not on the disk; what was kept before still is.
-    pub fn keep_overrides(&self, all: &[KeptOverride]) -> Result<(), StoreError> {
-        self.replace(OVERRIDES, &overrides::render(all))
     }
 
     /// Writes a file beside its place and renames it, each step flushed.

@@ -2,12 +2,14 @@
 //!
 //! Every file is written beside its place, flushed and renamed: a reader, and a server that starts after a
 //! loss of power, finds the old content or the new one. Losing the folder changes no answer that is being
-//! given; it is only not remembered what operators said.
+//! given; it is only not remembered what operators said, and which serials zones had.
 //!
 //! What it does not do: decide what the overrides mean, watch the clock, or share anything with other servers.
 
 mod folder;
 mod overrides;
+mod serials;
 
 pub use folder::{Folder, Loaded, StoreError};
 pub use overrides::KeptOverride;
+pub use serials::KeptSerial;

@@ -139,6 +139,7 @@ fn hold(packet: &[u8], asked: Option<&Walked>, peer: Peer, out: &[u8], reply: Re
             ensure!(!silent && peer.transport == Transport::Udp, "dropped, but not a query over UDP");
             return Ok(());
         }
+        Reply::Transfer => anyhow::bail!("a transfer, which nobody may have here"),
         Reply::Sent { rcode, truncated, slipped, denied: _ } => (rcode, truncated, slipped),
     };
     ensure!(!silent, "a reply to what is no query");

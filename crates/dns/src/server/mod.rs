@@ -13,13 +13,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 pub use bind::{BindError, Bound};
 
 use crate::answer::{Moment, Peer, Reply, answer};
 use crate::counters::{Counters, add};
+use crate::limits::TRANSFERS;
 use crate::message::{Rcode, Received, receive};
 use crate::reply::header_only;
 use crate::view::{Live, View};
@@ -55,6 +56,7 @@ impl Server {
             counters: counters.clone(),
             wall,
             started: Instant::now(),
+            transfers: Arc::new(Semaphore::new(TRANSFERS)),
             stopped,
             _alive: alive,
         };
@@ -95,6 +97,8 @@ struct Shared {
     counters: Arc<Counters>,
     wall: Wall,
     started: Instant,
+    /// The room for zone transfers.
+    transfers: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
     /// The server has ended when the last of these is dropped.
     _alive: mpsc::Sender<()>,

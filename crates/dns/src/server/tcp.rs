@@ -12,11 +12,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
-use crate::answer::{Peer, Reply, Transport};
+use crate::answer::{Moment, Peer, Reply, Transport};
 use crate::counters::add;
 use crate::limits::{
     FAILURE_PAUSE, TCP_CONNECTIONS, TCP_CONNECTIONS_PER_CLIENT, TCP_IDLE, TCP_LIFETIME, TCP_WRITE,
 };
+use crate::transfer::Transfer;
+use crate::view::View;
 
 /// Starts accepting on every listener.
 pub(super) fn start(listeners: Vec<TcpListener>, shared: Shared, seed: u64) -> io::Result<()> {
@@ -140,14 +142,31 @@ impl Connection {
             let view = self.shared.live.load();
             let moment = self.shared.moment(&mut self.random);
             let sent = self.shared.answer(&view, &query, self.peer, moment, &mut reply);
-            drop(view);
-            if !matches!(sent, Reply::Sent { .. }) {
-                continue;
+            match sent {
+                Reply::Sent { .. } => {}
+                Reply::Transfer => {
+                    self.transfer(view, &query, moment).await?;
+                    continue;
+                }
+                Reply::None | Reply::Dropped => continue,
             }
-            framed.clear();
-            // The writer bounds replies to 65,535 octets.
-            framed.extend_from_slice(&u16::try_from(reply.len()).unwrap_or(0).to_be_bytes());
-            framed.extend_from_slice(&reply);
+            drop(view);
+            frame(&reply, &mut framed);
+            timeout(TCP_WRITE, self.stream.write_all(&framed)).await??;
+        }
+        Ok(())
+    }
+
+    /// Sends a whole zone. The client must read each message in time, as it must any.
+    async fn transfer(&mut self, view: Arc<View>, query: &[u8], moment: Moment) -> io::Result<()> {
+        let Ok(_place) = self.shared.transfers.clone().try_acquire_owned() else {
+            add(&self.shared.counters.transfers_over_total);
+            return Err(io::ErrorKind::ResourceBusy.into());
+        };
+        let Some(mut transfer) = Transfer::begin(view, query, moment) else { return Ok(()) };
+        let (mut message, mut framed) = (Vec::new(), Vec::new());
+        while transfer.next(moment.unix_s, &mut message) {
+            frame(&message, &mut framed);
             timeout(TCP_WRITE, self.stream.write_all(&framed)).await??;
         }
         Ok(())
@@ -172,4 +191,12 @@ impl Connection {
         timeout(TCP_IDLE, whole).await??;
         Ok(true)
     }
+}
+
+/// Puts a message behind two octets for its length, so that both go out in one segment.
+fn frame(message: &[u8], framed: &mut Vec<u8>) {
+    framed.clear();
+    // The writer bounds messages to 65,535 octets.
+    framed.extend_from_slice(&u16::try_from(message.len()).unwrap_or(0).to_be_bytes());
+    framed.extend_from_slice(message);
 }

@@ -1,0 +1,386 @@
+//! All of a zone at once (AXFR, RFC 5936), for those who may have it.
+//!
+//! A steered name has what a client without a known place would get now, with its shortest TTL: whoever serves
+//! the copy learns later what has changed. That a wildcard gateway covers names below others that exist is
+//! written out, as RFC 4592 would not say so.
+
+use std::hash::Hasher;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable};
+use meridian_model::{DomainName, GatewayId, Zone};
+use siphasher::sip::SipHasher24;
+
+use crate::answer::{Moment, Peer, Transport};
+use crate::limits::TRANSFER_MESSAGE;
+use crate::message::{Header, Query, Rcode, Received, receive};
+use crate::reply::{Ending, Extras, Section, Writer};
+use crate::select::Asker;
+use crate::steered::{Outcome, of_gateway, of_site};
+use crate::tsig::{Signing, TsigKey};
+use crate::view::View;
+use crate::zone::{Apex, Node, RrSet, ZoneTable};
+
+/// AXFR (RFC 5936 §1).
+pub(crate) const TYPE_AXFR: u16 = 252;
+/// IXFR (RFC 1995).
+pub(crate) const TYPE_IXFR: u16 = 251;
+
+/// The types for which a gateway's hostname has records of its own.
+const STEERED_TYPES: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::HTTPS];
+
+//----------- Transferred ----------------------------------------------------
+
+/// What a zone that may be transferred has beside others.
+pub(crate) struct Transferred {
+    /// Where its serial stands in a view.
+    pub(crate) slot: usize,
+    zone: DomainName,
+    serial: Option<u32>,
+    rules: meridian_model::Transfer,
+    /// The zone's names, the apex first.
+    nodes: Vec<u32>,
+    /// A hash of all that is not steered.
+    fixed: u64,
+}
+
+impl Transferred {
+    /// Notes what a zone has; its nodes must be complete.
+    pub(crate) fn new(table: &ZoneTable, index: u32, slot: usize, zone: &Zone) -> Option<Self> {
+        let rules = zone.transfer.clone()?;
+        let numbers = table.names.numbers();
+        let nodes: Vec<u32> = numbers.filter(|&number| table.nodes[number as usize].zone == index).collect();
+        let mut hasher = SipHasher24::new();
+        for &number in &nodes {
+            hasher.write(table.names.wire(number));
+            for set in &table.nodes[number as usize].sets {
+                digest(&mut hasher, set);
+            }
+        }
+        let (zone, serial) = (zone.name.clone(), zone.soa.serial);
+        Some(Self { slot, zone, serial, rules, nodes, fixed: hasher.finish() })
+    }
+
+    pub(crate) fn rules(&self) -> &meridian_model::Transfer {
+        &self.rules
+    }
+
+    /// Whether whoever asks, with what signature, may have the zone.
+    pub(crate) fn may_have(&self, peer: IpAddr, signing: Option<&Signing<'_>>) -> bool {
+        let allowed = self.rules.allow.as_ref();
+        let allowed = allowed.is_none_or(|nets| nets.iter().any(|net| net.contains(&peer)));
+        let signed =
+            |name: &DomainName| signing.and_then(|signing| signing.key).is_some_and(|key| key.is_named(name));
+        allowed && (self.rules.keys.is_empty() || self.rules.keys.iter().any(signed))
+    }
+}
+
+/// Adds an RRset to a hash, without the serial.
+fn digest(hasher: &mut SipHasher24, set: &RrSet) {
+    hasher.write_u16(set.record_type.into());
+    hasher.write_u32(set.ttl);
+    for data in &set.data {
+        let octets = match data {
+            RData::SOA(soa) => {
+                let mut soa = soa.clone();
+                soa.serial = 0;
+                RData::SOA(soa).to_bytes()
+            }
+            data => data.to_bytes(),
+        };
+        let octets = octets.unwrap_or_default();
+        hasher.write_usize(octets.len());
+        hasher.write(&octets);
+    }
+}
+
+/// A zone that may be transferred, as it is in one view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The zone.
+    pub zone: DomainName,
+    /// A hash of all that a transfer would give, but for the serial: another content has another.
+    pub digest: u64,
+    /// The serial that the file gives it.
+    pub serial: Option<u32>,
+}
+
+impl View {
+    /// Every zone that may be transferred, in the order in which [`View::with_serials`] takes serials.
+    #[must_use]
+    pub fn contents(&self) -> Vec<Content> {
+        let table = self.zones();
+        let content = |apex: &Apex| {
+            let transferred = apex.transferred.as_ref()?;
+            let mut hasher = SipHasher24::new();
+            hasher.write_u64(transferred.fixed);
+            for &number in &transferred.nodes {
+                for (owner, set) in steered(self, number) {
+                    hasher.write(&owner.to_bytes().unwrap_or_default());
+                    digest(&mut hasher, &set);
+                }
+            }
+            let (zone, serial) = (transferred.zone.clone(), transferred.serial);
+            Some(Content { zone, digest: hasher.finish(), serial })
+        };
+        table.zones.iter().filter_map(content).collect()
+    }
+}
+
+/// The steered records at a name, and at the wildcard below it.
+fn steered(view: &View, number: u32) -> Vec<(Name, RrSet)> {
+    let table = view.zones();
+    let Some(node) = table.nodes.get(number as usize) else { return Vec::new() };
+    let Some(owner) = name(table, number) else { return Vec::new() };
+    // What is delegated away has no steered names, nor has an alias.
+    if node.cut.is_some() || node.set(RecordType::CNAME).is_some() {
+        return Vec::new();
+    }
+    let mut all = Vec::new();
+    let asker = nobody();
+    if let Some((gateway, site)) = node.site {
+        for question_type in [RecordType::A, RecordType::AAAA] {
+            add(&mut all, &owner, of_site(view, gateway, site, question_type, asker), min_ttl(view, gateway));
+        }
+        return all;
+    }
+    // The wildcard of a wildcard gateway stands with the name above it.
+    let covered = node.covered_by.filter(|_| !node.has_address() && !is_wildcard(table, number));
+    if let Some(gateway) = node.gateway.or(covered) {
+        add_all(&mut all, view, gateway, node, &owner);
+    }
+    let below = node.below.zip(Name::from_ascii("*").ok().and_then(|star| star.append_domain(&owner).ok()));
+    if let Some((gateway, owner)) = below {
+        let wildcard = node.wildcard.and_then(|number| table.nodes.get(number as usize));
+        match wildcard {
+            Some(at) if at.has_address() || at.set(RecordType::CNAME).is_some() => {}
+            Some(at) => add_all(&mut all, view, gateway, at, &owner),
+            None => add_all(&mut all, view, gateway, &Node::default(), &owner),
+        }
+    }
+    all
+}
+
+/// Who has no place: the one that "default" is for.
+fn nobody() -> Asker {
+    let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    Asker::alone(nowhere, nowhere, 0)
+}
+
+fn min_ttl(view: &View, gateway: GatewayId) -> u32 {
+    view.ground().catalog().gateway(gateway).min_ttl
+}
+
+/// Adds what a gateway has at an owner beside the records that stand there.
+fn add_all(all: &mut Vec<(Name, RrSet)>, view: &View, gateway: GatewayId, node: &Node, owner: &Name) {
+    for question_type in STEERED_TYPES {
+        if node.set(question_type).is_none() && view.zones().steers(gateway, question_type) {
+            let outcome = of_gateway(view, gateway, question_type, nobody());
+            add(all, owner, outcome, min_ttl(view, gateway));
+        }
+    }
+}
+
+fn add(all: &mut Vec<(Name, RrSet)>, owner: &Name, outcome: Outcome, min_ttl: u32) {
+    let Outcome::Set(mut set, _) = outcome else { return };
+    set.ttl = set.ttl.min(min_ttl);
+    // A CNAME is the answer to every type, and stands once.
+    if !all.iter().any(|(at, other)| at == owner && other.record_type == set.record_type) {
+        all.push((owner.clone(), set));
+    }
+}
+
+fn is_wildcard(table: &ZoneTable, number: u32) -> bool {
+    table.names.wire(number).starts_with(b"\x01*")
+}
+
+fn name(table: &ZoneTable, number: u32) -> Option<Name> {
+    Name::read(&mut BinDecoder::new(table.names.wire(number))).ok()
+}
+
+//----------- Transfer -------------------------------------------------------
+
+/// A transfer under way: message after message, all from one view.
+pub(crate) struct Transfer {
+    view: Arc<View>,
+    query: Query,
+    zone: usize,
+    step: Step,
+    /// The records of the current name that are still to be written, the next one last.
+    pending: Vec<(Name, RecordType, u32, RData)>,
+    /// How the next message is signed.
+    signing: Option<OwnedSigning>,
+    first: bool,
+}
+
+/// What comes next.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The SOA at the beginning.
+    Begin,
+    /// The names from this one on.
+    Names(usize),
+    /// The SOA at the end.
+    End,
+    Ended,
+}
+
+/// A [`Signing`] without what it borrows.
+struct OwnedSigning {
+    /// Among the keys of the view.
+    key: usize,
+    /// The MAC before this one: the question's, then that of each message.
+    before: Vec<u8>,
+}
+
+impl Transfer {
+    /// Begins the transfer that a packet asks for and that [`crate::answer`] has found to be allowed.
+    pub(crate) fn begin(view: Arc<View>, packet: &[u8], moment: Moment) -> Option<Self> {
+        let Received::Query(query, signature) = receive(packet) else { return None };
+        let (zone, _) = view.zones().apex(&query.name)?;
+        let keys = &view.ground().manners().keys;
+        let signing = match &signature {
+            None => None,
+            Some(signature) => {
+                let signing = signature.check(keys, packet, moment.unix_s).ok()?;
+                let is_its = |key: &TsigKey| signing.key.is_some_and(|its| std::ptr::eq(its, key));
+                Some(OwnedSigning { key: keys.iter().position(is_its)?, before: signing.before().to_vec() })
+            }
+        };
+        let (step, pending, first) = (Step::Begin, Vec::new(), true);
+        Some(Self { view, query: *query, zone, step, pending, signing, first })
+    }
+
+    /// Writes the next message into `out`; `false` when there is none.
+    pub(crate) fn next(&mut self, now_s: u64, out: &mut Vec<u8>) -> bool {
+        if matches!(self.step, Step::Ended) && self.pending.is_empty() {
+            return false;
+        }
+        let view = self.view.clone();
+        let key = self.signing.as_ref().and_then(|signing| view.ground().manners().keys.get(signing.key));
+        let before = self.signing.as_ref().map(|signing| signing.before.clone()).unwrap_or_default();
+        let signing = key.map(|key| Signing::of_transfer(key, &before, self.first, now_s));
+        let extras = Extras { signing, ..Extras::default() };
+        let Header { id, opcode, recursion_desired } = self.query.header;
+        let mut writer = if self.first {
+            Writer::new(&self.query, false, extras, out)
+        } else {
+            Writer::bare(Header { id, opcode, recursion_desired }, self.query.edns, false, extras, out)
+        };
+        while writer.size() < TRANSFER_MESSAGE {
+            let Some((owner, record_type, ttl, data)) = self.record(&view) else { break };
+            let record = std::iter::once(&data);
+            let written = writer.records(Section::Answer, &owner, record_type, ttl, record);
+            // One that fits into no message is in no answer either.
+            if !written && writer.has_records() {
+                self.pending.push((owner, record_type, ttl, data));
+                break;
+            }
+        }
+        writer.finish(Rcode::NoError, &Ending { authoritative: true, ..Ending::default() });
+        if let (Some(key), Some(signing)) = (key, &mut self.signing) {
+            signing.before = key.mac_at_end(out).to_vec();
+        }
+        self.first = false;
+        true
+    }
+
+    /// The next record.
+    fn record(&mut self, view: &View) -> Option<(Name, RecordType, u32, RData)> {
+        let table = view.zones();
+        let apex = table.zones.get(self.zone)?;
+        while self.pending.is_empty() {
+            match self.step {
+                Step::Begin | Step::End => {
+                    let begins = matches!(self.step, Step::Begin);
+                    self.step = if begins { Step::Names(0) } else { Step::Ended };
+                    self.push(&apex.name, &view.soa(apex));
+                }
+                Step::Names(at) => match apex.transferred.as_ref().and_then(|zone| zone.nodes.get(at)) {
+                    None => self.step = Step::End,
+                    Some(&number) => {
+                        self.step = Step::Names(at + 1);
+                        let node = table.nodes.get(number as usize);
+                        let Some((owner, node)) = name(table, number).zip(node) else { continue };
+                        for set in node.sets.iter().filter(|set| set.record_type != RecordType::SOA) {
+                            self.push(&owner, set);
+                        }
+                        for (owner, set) in steered(view, number) {
+                            self.push(&owner, &set);
+                        }
+                    }
+                },
+                Step::Ended => return None,
+            }
+        }
+        self.pending.pop()
+    }
+
+    fn push(&mut self, owner: &Name, set: &RrSet) {
+        let records = set.data.iter().map(|data| (owner.clone(), set.record_type, set.ttl, data.clone()));
+        self.pending.extend(records);
+    }
+}
+
+//----------- Asked ----------------------------------------------------------
+
+/// What becomes of a question for a transfer.
+pub(crate) enum Asked {
+    /// The zone goes out, message after message.
+    Granted,
+    /// The SOA record alone: there is nothing newer, or the client is to come back over TCP (RFC 1995 §2, §4).
+    Soa,
+    /// No transfer, and the Extended DNS Error that says why.
+    Not(Rcode, Option<u16>),
+}
+
+/// RFC 8914 §4.19.
+const PROHIBITED: u16 = 18;
+/// RFC 8914 §4.21.
+const NOT_AUTHORITATIVE: u16 = 20;
+/// RFC 8914 §4.22.
+const NOT_SUPPORTED: u16 = 21;
+
+/// Decides on AXFR and IXFR.
+pub(crate) fn asked(
+    view: &View,
+    query: &Query,
+    packet: &[u8],
+    peer: Peer,
+    signing: Option<&Signing<'_>>,
+) -> Asked {
+    let incremental = query.question_type == TYPE_IXFR;
+    let refused = |code| Asked::Not(Rcode::Refused, Some(code));
+    match peer.transport {
+        // RFC 5936 §4.2: it is not defined.
+        Transport::Udp if !incremental => return Asked::Not(Rcode::FormErr, None),
+        // One message each.
+        Transport::Https | Transport::Quic => return refused(NOT_SUPPORTED),
+        Transport::Udp | Transport::Tcp | Transport::Tls => {}
+    }
+    let Some((_, apex)) = view.zones().apex(&query.name) else { return refused(NOT_AUTHORITATIVE) };
+    let may_have = |zone: &&Transferred| zone.may_have(peer.address, signing);
+    if apex.transferred.as_ref().filter(may_have).is_none() {
+        return refused(PROHIBITED);
+    }
+    let has = if incremental { serial_of_client(packet) } else { None };
+    let is_current = has.zip(view.serial(apex)).is_some_and(|(has, ours)| !is_newer(ours, has));
+    if is_current || peer.transport == Transport::Udp { Asked::Soa } else { Asked::Granted }
+}
+
+/// The serial in the authority section of an IXFR question (RFC 1995 §3).
+fn serial_of_client(packet: &[u8]) -> Option<u32> {
+    let message = Message::from_vec(packet).ok()?;
+    message.authorities.iter().find_map(|record| match &record.data {
+        RData::SOA(soa) => Some(soa.serial),
+        _ => None,
+    })
+}
+
+/// Serial number arithmetic (RFC 1982 §3.2).
+fn is_newer(one: u32, other: u32) -> bool {
+    (1..1 << 31).contains(&one.wrapping_sub(other))
+}
