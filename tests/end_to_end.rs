@@ -7,7 +7,7 @@ use std::time::Duration;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use meridian_tests::{
-    Ask, Cluster, Config, Meridian, Process, Signal, Site, WORLD, ask_tcp, ask_udp, exchange_udp, signal,
+    Ask, Cluster, Config, Meridian, Process, Signal, Site, WORLD, ask_tcp, ask_udp, signal,
 };
 
 /// A client near each cluster of [`WORLD`].
@@ -282,39 +282,4 @@ fn tcp_framing() {
         slow.write_all(&[*octet]).unwrap();
     }
     assert_eq!(ids(slow), [0, 1]);
-}
-
-/// One client cannot take all TCP connections: it is closed at its own limit, others are served.
-#[test]
-fn tcp_connections_are_limited_for_each_client() {
-    let site = Site::new();
-    let _clusters = three(&site);
-    let meridian = Meridian::serve(&config(&site, LOOPBACK, "http"));
-    let held: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(meridian.address()).unwrap()).collect();
-    let mut closed = 0;
-    for mut stream in &held[64..] {
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        // A closed connection reads as an end, or as a reset.
-        closed += usize::from(!matches!(stream.read(&mut [0]), Ok(1..)));
-    }
-    assert_eq!(closed, 36);
-    // Another client, and this one over UDP.
-    let ask = Ask::new("shop.gslb.example.", RecordType::A).octets();
-    let other = qr_of_reply([127, 0, 0, 9].into(), meridian.address());
-    assert_eq!(other, 0x80, "QR of the reply");
-    assert!(exchange_udp(meridian.address(), None, &ask).is_ok());
-}
-
-/// Asks over TCP from a given address; returns the QR bit of the reply.
-fn qr_of_reply(from: IpAddr, server: SocketAddr) -> u8 {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
-    socket.connect(&server.into()).unwrap();
-    let mut stream: TcpStream = socket.into();
-    let query = Ask::new("shop.gslb.example.", RecordType::A).octets();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    stream.write_all(&[&u16::try_from(query.len()).unwrap().to_be_bytes()[..], &query].concat()).unwrap();
-    let mut head = [0; 5];
-    stream.read_exact(&mut head).unwrap();
-    head[4] & 0x80
 }

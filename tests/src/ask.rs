@@ -162,6 +162,13 @@ impl Asked {
         Ok(Self { octets, message, wire, subnet, error })
     }
 
+    /// What an option of the OPT record holds, if there is one of that code.
+    #[must_use]
+    pub fn option(&self, code: u16) -> Option<Vec<u8>> {
+        let options = self.message.edns.as_ref()?.options().as_ref();
+        options.iter().find(|(of, _)| u16::from(*of) == code).and_then(|(_, option)| option.to_bytes().ok())
+    }
+
     /// The addresses in the answer, as text, sorted.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {

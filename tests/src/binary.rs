@@ -130,12 +130,27 @@ impl Meridian {
     /// When it does not get ready; its log is in the message.
     #[must_use]
     pub fn serve_in(config: &str, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(binary());
+        command.envs(environment.iter().copied());
+        Self::serve_by(command, config)
+    }
+
+    /// As [`Meridian::serve`], where the system lets it have so many files and sockets open at once.
+    ///
+    /// # Panics
+    /// When it does not get ready; its log is in the message.
+    #[must_use]
+    pub fn serve_with_descriptors(config: &str, most: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]).arg(binary());
+        Self::serve_by(command, config)
+    }
+
+    fn serve_by(mut command: Command, config: &str) -> Self {
         let folder = scratch();
         let file = folder.join("meridian.toml");
         std::fs::write(&file, config).expect("the configuration is written");
-        let mut command = Command::new(binary());
         command.args(["serve", "--log-format", "json", "--log-level", "debug", "--config"]).arg(&file);
-        command.envs(environment.iter().copied());
         let mut meridian = Self::start(command, folder);
         meridian.wait_for("ready", |line| line["message"] == "ready");
         let listening = meridian.seen.iter().filter(|line| line["message"] == "listening");
@@ -211,6 +226,28 @@ impl Meridian {
             line["message"] == "view published" && line["transitions"].as_u64() >= number
         });
         transition
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Stops it and says what it has counted under a name.
+    ///
+    /// # Panics
+    /// When it does not stop in time, or counts nothing under that name.
+    pub fn total(&mut self, name: &str) -> u64 {
+        if !self.seen.iter().any(|line| line["message"] == "stopped") {
+            self.signal(Signal::SIGTERM);
+            let _status = self.wait();
+        }
+        let stopped = self.seen.iter().find(|line| line["message"] == "stopped").expect("it stopped");
+        let totals = stopped["totals"].as_str().expect("totals");
+        let (_, after) = totals.split_once(&format!(" {name}: ")).expect("a counter of that name");
+        let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().expect("a number")
     }
 
     /// Sends a signal.

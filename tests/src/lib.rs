@@ -3,7 +3,8 @@
 //! Suites: `tidy.rs` (the house's rules), `checklist/` (the protocol, by statement), `replay.rs`
 //! (`replay/*.rpl`), `corpus.rs` (what fuzzers made, `fuzz/`), `qtypes.rs` (every type there is),
 //! `properties.rs`, `worlds.rs` (what holds in random worlds), `steered.rs` (what a gateway's keys mean), `command.rs`, `explain.rs` and `diff.rs` (the
-//! command line), `end_to_end.rs` (the binary with our own client), `clients.rs` (the binary with dig, kdig and
+//! command line), `end_to_end.rs` (the binary with our own client), `connections.rs` and
+//! `encrypted.rs` (its connections, TLS, HTTPS), `clients.rs` (the binary with dig, kdig and
 //! Unbound), `reference.rs` (gdnsd and an independent calculation), `resolver.rs` (random maps through
 //! Unbound's cache), `prometheus.rs` (probes that ask Prometheus). The last four need what `./tests/run`
 //! installs, and it runs them.
@@ -25,6 +26,7 @@ mod random_map;
 mod random_policy;
 mod random_world;
 pub mod replay;
+pub mod stream;
 mod unbound;
 mod wire;
 

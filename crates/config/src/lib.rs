@@ -53,6 +53,7 @@ mod server;
 mod settings;
 mod shared;
 mod sites;
+mod streams;
 mod syntax;
 mod zones;
 
@@ -82,7 +83,7 @@ use crate::zones::{ZoneSpec, Zones};
 pub use issue::{Issue, Issues, Located, Matter, Position};
 pub use settings::{
     Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Key, KeyAlgorithm, Manners, RateLimit, Resolver,
-    Server, Settings,
+    Server, Settings, Streams,
 };
 
 //----------- Loading --------------------------------------------------------

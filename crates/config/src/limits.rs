@@ -42,6 +42,17 @@ pub(crate) const LISTEN: usize = 64;
 /// UDP workers: above the cores of any machine.
 pub(crate) const WORKERS: usize = 1024;
 
+/// The fewest connections at once: a resolver that comes over TCP opens a few.
+pub(crate) const CONNECTIONS_MIN: usize = 8;
+/// The most: each can take a descriptor and, encrypted, some 100 KiB.
+pub(crate) const CONNECTIONS_MAX: usize = 1_000_000;
+/// The shortest idling: a client on the other side of the earth needs a second to begin with.
+pub(crate) const STREAM_IDLE_MIN: Duration = Duration::from_secs(1);
+/// The longest: what the keepalive option can say is somewhat more (RFC 7828 §3.1).
+pub(crate) const STREAM_IDLE_MAX: Duration = Duration::from_secs(3600);
+/// The longest life of a connection.
+pub(crate) const STREAM_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// The longest wait for the first probe round: a server that has not answered for a minute after
 /// its start is worse than one that guesses.
 pub(crate) const FIRST_ROUND_MAX: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
-//! `[server.identity]`, `[server.cookies]`, `[server.client_subnet]` and `[server.rate_limit]`: how queries are
-//! met, whatever they ask for.
+//! `[server.identity]`, `[server.cookies]`, `[server.client_subnet]`, `[server.rate_limit]` and `[server.tcp]`: how
+//! queries are met, whatever they ask for.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use crate::kinds::{At, FilePath, Flag, List, Octets, Parsed, Section, Whole};
 use crate::limits;
 use crate::reader::Table;
 use crate::settings::{Cookies, Identity, Manners, RateLimit};
+use crate::streams::{self, StreamsSpec};
 
 /// A network that sends one resolver's queries, as other servers have it.
 const IPV4_PREFIX_DEFAULT: u8 = 24;
@@ -36,6 +37,7 @@ pub(crate) struct MannersSpec {
     cookies: CookiesSpec,
     trusted: Option<Vec<Spotted<IpNet>>>,
     rate_limit: Option<RateLimitSpec>,
+    streams: StreamsSpec,
 }
 
 struct CookiesSpec {
@@ -87,6 +89,7 @@ pub(crate) fn read(server: &mut Table<'_>, file: &Path) -> MannersSpec {
         rate_limit: server
             .optional("rate_limit", &Section { header: "[server.rate_limit]", read: read_rate_limit })
             .flatten(),
+        streams: streams::read(server),
     }
 }
 
@@ -122,7 +125,7 @@ impl MannersSpec {
 
     /// Reads the secrets, and checks that no prefix stands twice.
     pub(crate) fn build(self, findings: &Findings<'_>) -> Manners {
-        let Self { identity, cookies, trusted, rate_limit } = self;
+        let Self { identity, cookies, trusted, rate_limit, streams } = self;
         let cookies = match (cookies.enabled, cookies.secret_file) {
             (true, None) => Cookies::Own,
             (true, Some(named)) => Cookies::Shared(secrets(&named, findings)),
@@ -138,6 +141,7 @@ impl MannersSpec {
             cookies,
             subnets_of: trusted.map(|trusted| once(trusted, findings)),
             rate_limit: rate_limit.map(|spec| spec.build(findings)),
+            streams: streams.build(findings),
         }
     }
 }

@@ -57,6 +57,21 @@ pub struct Manners {
     pub subnets_of: Option<Vec<IpNet>>,
     /// `[server.rate_limit]`; `None`: no limit.
     pub rate_limit: Option<RateLimit>,
+    /// `[server.tcp]`.
+    pub streams: Streams,
+}
+
+/// `[server.tcp]`: the bounds of connections, on all transports together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streams {
+    /// How many at once.
+    pub connections: usize,
+    /// How many of one client at once; at most as many as `connections`.
+    pub per_client: usize,
+    /// How long one lasts after its last query.
+    pub idle: Duration,
+    /// How long one lasts, however busy; at least `idle`.
+    pub lifetime: Duration,
 }
 
 /// `[server.identity]`: what the server says of itself. `None`: nothing.

@@ -9,7 +9,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use crate::cookie::Checked;
 use crate::ecs::ClientSubnet;
 use crate::edns::Edns;
-use crate::limits::{CNAME_DEPTH, TCP_IDLE};
+use crate::limits::CNAME_DEPTH;
 use crate::message::{Query, Rcode, Received, receive};
 use crate::name::QueryName;
 use crate::rate::{Kind, Limited};
@@ -224,7 +224,7 @@ fn extras<'v>(view: &'v View, edns: &Edns, peer: Peer, now_s: u64) -> Extras<'v>
     Extras {
         checked,
         nsid: manners.nsid.as_deref().filter(|_| edns.nsid),
-        keepalive: (edns.keepalive && is_stream).then_some(KEEPALIVE_TENTHS),
+        keepalive: (edns.keepalive && is_stream).then(|| tenths(manners.streams.idle)),
         padded: edns.padding && peer.transport.is_encrypted(),
         signing: None,
     }
@@ -237,13 +237,11 @@ const ANY_TTL: u32 = 3600;
 
 /// Class CH.
 const CLASS_CHAOS: u16 = 3;
-/// What a client is told when it asks how long a connection may idle.
-const KEEPALIVE_TENTHS: u16 = tenths(TCP_IDLE);
 
-const fn tenths(time: Duration) -> u16 {
-    let tenths = time.as_millis() / 100;
-    // Longer than an hour and three quarters is as long as can be said.
-    if tenths > u16::MAX as u128 { u16::MAX } else { tenths as u16 }
+/// How long a connection may idle, for a client that asks (RFC 7828 §3.1). Longer than an hour and three quarters is
+/// as long as can be said.
+fn tenths(time: Duration) -> u16 {
+    u16::try_from(time.as_millis() / 100).unwrap_or(u16::MAX)
 }
 
 /// RFC 8914 §4.21.

@@ -34,6 +34,12 @@ counters! {
     udp_received,
     /// Messages read from TCP.
     tcp_received,
+    /// Messages read from TLS.
+    tls_received,
+    /// Messages read from HTTPS.
+    https_received,
+    /// Messages read from QUIC.
+    quic_received,
     /// Messages that got no reply: too short, or replies themselves.
     ignored,
     /// Replies with NOERROR.
@@ -78,12 +84,18 @@ counters! {
     receive_failed,
     /// TCP connections accepted.
     tcp_accepted,
-    /// TCP connections closed at once: too many in all.
-    tcp_over_total,
-    /// TCP connections closed at once: too many from that client.
-    tcp_over_client,
-    /// TCP connections closed for taking too long.
-    tcp_timed_out,
+    /// Connections closed for a newcomer, as the longest idle of all.
+    shed_total,
+    /// Connections closed for a newcomer, as the longest idle of its client.
+    shed_client,
+    /// Connections closed, as the longest idle, because file descriptors were short.
+    shed_descriptors,
+    /// Connections closed because no whole query came.
+    connection_idle,
+    /// Connections closed for their age.
+    connection_aged,
+    /// Connections closed because the client did not read its replies.
+    connection_unread,
     /// Failures of `accept`.
     accept_failed,
 }

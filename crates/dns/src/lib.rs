@@ -47,7 +47,7 @@ pub use compile::CompileError;
 pub use cookie::CookieSecrets;
 pub use counters::{Counters, Totals};
 pub use explain::{Asked, Choice, Explanation, Located, Steering, explain};
-pub use manners::Manners;
+pub use manners::{Manners, Streams};
 pub use message::Rcode;
 pub use notify::Notifier;
 pub use rate::RateLimit;

@@ -9,8 +9,9 @@ pub(crate) const UDP_PAYLOAD_SIZE: u16 = 1232;
 /// The UDP reply size without EDNS, and the least that a requestor's size counts as (RFC 6891 §6.2.3).
 pub(crate) const UDP_PAYLOAD_SIZE_MIN: u16 = 512;
 
-/// The largest UDP query read. Queries are small; what is longer is cut by the kernel and so FORMERR.
-pub(crate) const UDP_QUERY_SIZE: usize = 4096;
+/// The largest query read, on any transport. Queries are small, and of thousands of connections each may have one
+/// half sent. What is longer is cut, by the kernel or by us, and so FORMERR; over HTTP it is 413.
+pub(crate) const QUERY_SIZE: usize = 4096;
 
 /// How many datagrams one worker answers from one load of the view.
 pub(crate) const UDP_BATCH: usize = 64;
@@ -18,20 +19,18 @@ pub(crate) const UDP_BATCH: usize = 64;
 /// CNAMEs followed inside our zones before the chain is answered as it stands.
 pub(crate) const CNAME_DEPTH: usize = 8;
 
-/// TCP connections at once on one server; RFC 9210 §4.2 asks for at least 150.
-pub(crate) const TCP_CONNECTIONS: usize = 1024;
+/// How long a client may take to read a batch of replies.
+pub(crate) const REPLY_READ: Duration = Duration::from_secs(5);
 
-/// TCP connections at once from one address; RFC 9210 §4.2 starts at 25.
-pub(crate) const TCP_CONNECTIONS_PER_CLIENT: usize = 64;
+/// Of that, how long its connection does not count as idle: a client that is there reads within a round trip.
+pub(crate) const REPLYING: Duration = Duration::from_secs(1);
 
-/// How long a TCP connection may take for a whole query, and how long it may idle (RFC 9210 §4.3).
-pub(crate) const TCP_IDLE: Duration = Duration::from_secs(10);
+/// Octets of replies that are written at once, and so queries answered before the client reads: a batch ends
+/// with the reply that reaches it.
+pub(crate) const REPLY_BATCH: usize = 32 << 10;
 
-/// How long a client may take to read one reply.
-pub(crate) const TCP_WRITE: Duration = Duration::from_secs(5);
-
-/// The whole life of a TCP connection, however busy.
-pub(crate) const TCP_LIFETIME: Duration = Duration::from_secs(120);
+/// How long the end of a connection may take to be said.
+pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 
 /// Octets of one message of a zone transfer, from which on the next begins: pointers reach so far (RFC 1035
 /// §4.1.4), so that larger ones compress worse.

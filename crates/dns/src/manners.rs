@@ -1,6 +1,7 @@
 //! How a server meets queries, whatever they ask for.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -24,6 +25,8 @@ pub struct Manners {
     pub subnets_of: Option<Vec<IpNet>>,
     /// The secrets that messages are signed with (RFC 8945), none twice.
     pub keys: Vec<TsigKey>,
+    /// The bounds of connections.
+    pub streams: Streams,
     limiter: Option<Limiter>,
 }
 
@@ -47,5 +50,30 @@ impl Manners {
     /// Whether a resolver's word for where its client is counts.
     pub(crate) fn believes(&self, resolver: IpAddr) -> bool {
         self.subnets_of.as_ref().is_none_or(|trusted| trusted.iter().any(|net| net.contains(&resolver)))
+    }
+}
+
+/// The bounds of connections, on all transports together.
+#[derive(Clone, Copy, Debug)]
+pub struct Streams {
+    /// How many at once; then the longest idle makes room.
+    pub connections: usize,
+    /// How many of one client at once: an IPv4 address or an IPv6 /64; then its longest idle makes room.
+    pub per_client: usize,
+    /// How long one lasts after its last query.
+    pub idle: Duration,
+    /// How long one lasts, however busy.
+    pub lifetime: Duration,
+}
+
+impl Default for Streams {
+    /// What RFC 9210 §4 begins with.
+    fn default() -> Self {
+        Self {
+            connections: 150,
+            per_client: 25,
+            idle: Duration::from_secs(10),
+            lifetime: Duration::from_secs(120),
+        }
     }
 }

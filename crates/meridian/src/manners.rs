@@ -4,7 +4,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use meridian_config::{Cookies, Key, KeyAlgorithm, RateLimit as RateLimitSettings, Settings};
-use meridian_dns::{CookieSecrets, Manners, RateLimit, TsigAlgorithm, TsigKey};
+use meridian_dns::{CookieSecrets, Manners, RateLimit, Streams, TsigAlgorithm, TsigKey};
 
 /// The secret of a server that shares none: one for the life of the process, so that cookies outlive a reload.
 static OWN: OnceLock<CookieSecrets> = OnceLock::new();
@@ -12,7 +12,8 @@ static OWN: OnceLock<CookieSecrets> = OnceLock::new();
 /// # Errors
 /// The system gives no random octets.
 pub(crate) fn of(settings: &Settings) -> io::Result<Manners> {
-    let meridian_config::Manners { identity, cookies, subnets_of, rate_limit } = &settings.server.manners;
+    let meridian_config::Manners { identity, cookies, subnets_of, rate_limit, streams } =
+        &settings.server.manners;
     let mut manners = Manners::default();
     manners.nsid.clone_from(&identity.nsid);
     manners.version.clone_from(&identity.version);
@@ -20,6 +21,8 @@ pub(crate) fn of(settings: &Settings) -> io::Result<Manners> {
     manners.subnets_of.clone_from(subnets_of);
     manners.cookies = secrets(cookies)?;
     manners.keys = settings.keys.iter().map(key).collect();
+    let meridian_config::Streams { connections, per_client, idle, lifetime } = *streams;
+    manners.streams = Streams { connections, per_client, idle, lifetime };
     Ok(match rate_limit {
         None => manners,
         Some(limit) => manners.limited(self::limit(limit)),

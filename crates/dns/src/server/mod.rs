@@ -3,8 +3,10 @@
 //! hickory-server serves neither: it spawns a task a datagram, has no limit on connections and takes
 //! the client's word for reply sizes. These loops are ours, with the bounds of `limits`.
 
+mod accept;
 mod bind;
-mod tcp;
+mod framed;
+mod table;
 mod udp;
 
 use std::io;
@@ -17,10 +19,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 pub use bind::{BindError, Bound};
+use table::Table;
 
-use crate::answer::{Moment, Peer, Reply, answer};
+use crate::answer::{Moment, Peer, Reply, Transport, answer};
 use crate::counters::{Counters, add};
 use crate::limits::TRANSFERS;
+use crate::manners::Streams;
 use crate::message::{Rcode, Received, receive};
 use crate::reply::header_only;
 use crate::view::{Live, View};
@@ -54,6 +58,7 @@ impl Server {
         let shared = Shared {
             live,
             counters: counters.clone(),
+            table: Table::new(counters.clone()),
             wall,
             started: Instant::now(),
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
@@ -65,7 +70,7 @@ impl Server {
         for (index, sockets) in workers.into_iter().enumerate() {
             udp::start(index, sockets, shared.clone(), seeds.u64(..))?;
         }
-        tcp::start(listeners, shared, seeds.u64(..))?;
+        accept::start(listeners, &shared, seeds.u64(..))?;
         Ok(Self { addresses, counters, stop, ended })
     }
 
@@ -95,6 +100,7 @@ impl Server {
 struct Shared {
     live: Arc<Live>,
     counters: Arc<Counters>,
+    table: Arc<Table>,
     wall: Wall,
     started: Instant,
     /// The room for zone transfers.
@@ -107,6 +113,13 @@ struct Shared {
 impl Shared {
     /// Answers and counts one message. A panic costs this one answer: SERVFAIL goes out instead.
     fn answer(&self, view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
+        add(match peer.transport {
+            Transport::Udp => &self.counters.udp_received,
+            Transport::Tcp => &self.counters.tcp_received,
+            Transport::Tls => &self.counters.tls_received,
+            Transport::Https => &self.counters.https_received,
+            Transport::Quic => &self.counters.quic_received,
+        });
         let answered = catch_unwind(AssertUnwindSafe(|| answer(view, packet, peer, moment, &mut *out)));
         let reply = answered.unwrap_or_else(|_| {
             add(&self.counters.panics);
@@ -129,6 +142,11 @@ impl Shared {
         let since = (self.wall)().duration_since(UNIX_EPOCH).unwrap_or_default();
         let uptime_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         Moment { random: random.u64(..), unix_s: since.as_secs(), uptime_us }
+    }
+
+    /// The bounds of connections, as the configuration in force has them.
+    fn streams(&self) -> Streams {
+        self.live.load().ground().manners().streams
     }
 
     /// Ends when the server is to stop.

@@ -11,7 +11,7 @@ use tokio::io::Interest;
 use super::Shared;
 use crate::answer::{Moment, Peer, Reply, Transport};
 use crate::counters::add;
-use crate::limits::{FAILURE_PAUSE, UDP_BATCH, UDP_QUERY_SIZE};
+use crate::limits::{FAILURE_PAUSE, QUERY_SIZE, UDP_BATCH};
 
 /// Starts a worker: one thread that serves one socket of every address. Returns when it serves.
 pub(super) fn start(index: usize, sockets: Vec<UdpSocket>, shared: Shared, seed: u64) -> io::Result<()> {
@@ -55,8 +55,8 @@ fn within(
 
 async fn serve(socket: tokio::net::UdpSocket, mut shared: Shared, random: fastrand::Rng) {
     let mut worker = Worker {
-        query: vec![0; UDP_QUERY_SIZE],
-        reply: Vec::with_capacity(UDP_QUERY_SIZE),
+        query: vec![0; QUERY_SIZE],
+        reply: Vec::with_capacity(QUERY_SIZE),
         control: nix::cmsg_space!(libc::in6_pktinfo),
         random,
     };
@@ -128,7 +128,6 @@ impl Worker {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Batch::Empty,
                 Err(_) => return Batch::Failed,
             };
-            add(&shared.counters.udp_received);
             let peer = Peer { address: datagram.from.ip(), transport: Transport::Udp };
             let Some(query) = self.query.get(..datagram.length) else {
                 continue;
