@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use meridian_dns::{Bound, Moment, Peer, Reply, Server, Transport, answer};
+use meridian_dns::{Bound, Listen, Moment, Peer, Reply, Server, Transport, answer};
 use meridian_tests::replay::{Question, Script, Stage, Step};
 use meridian_tests::{Asked, exchange_tcp, exchange_udp};
 
@@ -97,9 +97,11 @@ fn over_udp_and_tcp() {
     let mut servers = Vec::new();
     play_all(&mut |stage| {
         let _inside = runtime.enter();
-        let bound = Bound::bind(&[(Ipv4Addr::LOCALHOST, 0).into()], 2).unwrap();
+        let bound =
+            Bound::bind(&Listen { plain: vec![(Ipv4Addr::LOCALHOST, 0).into()], ..Listen::default() }, 2)
+                .unwrap();
         let server = Server::start(bound, Arc::clone(&stage.live), 1, || std::time::UNIX_EPOCH).unwrap();
-        let address = server.addresses()[0];
+        let address = server.listening()[0].address;
         servers.push(server);
         Box::new(move |_, question| over_sockets(address, question))
     });

@@ -53,8 +53,9 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
     ("toml", &["meridian-config"]),
     ("hickory-resolver", &["meridian-discovery"]),
     ("arc-swap", &["meridian-dns"]),
-    // Probes and commands are its clients; the demo's clusters are applications, not an API of Meridian.
-    ("hyper", &["meridian", "meridian-admin", "meridian-health-probe"]),
+    // Probes and commands are its clients; the demo's clusters are applications, not an API of Meridian. In dns it
+    // carries DNS over HTTPS.
+    ("hyper", &["meridian", "meridian-admin", "meridian-dns", "meridian-health-probe", "meridian-tests"]),
     ("axum", &["meridian-admin"]),
     ("prometheus-client", &["meridian-admin"]),
     // For Prometheus alone: what is probed is asked over connections of our own.

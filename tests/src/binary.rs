@@ -132,7 +132,16 @@ impl Meridian {
     pub fn serve_in(config: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
         command.envs(environment.iter().copied());
-        Self::serve_by(command, config)
+        Self::serve_by(command, config, &[])
+    }
+
+    /// As [`Meridian::serve`], with files beside the configuration: name and content.
+    ///
+    /// # Panics
+    /// When it does not get ready; its log is in the message.
+    #[must_use]
+    pub fn serve_with_files(config: &str, files: &[(&str, &str)]) -> Self {
+        Self::serve_by(Command::new(binary()), config, files)
     }
 
     /// As [`Meridian::serve`], where the system lets it have so many files and sockets open at once.
@@ -143,11 +152,14 @@ impl Meridian {
     pub fn serve_with_descriptors(config: &str, most: u32) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]).arg(binary());
-        Self::serve_by(command, config)
+        Self::serve_by(command, config, &[])
     }
 
-    fn serve_by(mut command: Command, config: &str) -> Self {
+    fn serve_by(mut command: Command, config: &str, files: &[(&str, &str)]) -> Self {
         let folder = scratch();
+        for (name, content) in files {
+            std::fs::write(folder.join(name), content).expect("the file is written");
+        }
         let file = folder.join("meridian.toml");
         std::fs::write(&file, config).expect("the configuration is written");
         command.args(["serve", "--log-format", "json", "--log-level", "debug", "--config"]).arg(&file);
@@ -174,6 +186,17 @@ impl Meridian {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
+    }
+
+    /// Where a service listens, by its name in the log.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn address_of(&self, service: &str) -> SocketAddr {
+        let line = self.seen.iter().find(|line| line["message"] == "listening" && line["service"] == service);
+        let address = line.and_then(|line| line["address"].as_str()?.parse().ok());
+        address.unwrap_or_else(|| panic!("no {service}: {:#?}", self.seen))
     }
 
     /// The configuration file, to be changed before a reload.

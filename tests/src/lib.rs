@@ -27,6 +27,7 @@ mod random_policy;
 mod random_world;
 pub mod replay;
 pub mod stream;
+pub mod tls;
 mod unbound;
 mod wire;
 

@@ -55,6 +55,7 @@ mod shared;
 mod sites;
 mod streams;
 mod syntax;
+mod tls;
 mod zones;
 
 use std::fs::File;
@@ -83,7 +84,7 @@ use crate::zones::{ZoneSpec, Zones};
 pub use issue::{Issue, Issues, Located, Matter, Position};
 pub use settings::{
     Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Key, KeyAlgorithm, Manners, RateLimit, Resolver,
-    Server, Settings, Streams,
+    Server, Settings, Streams, Tls,
 };
 
 //----------- Loading --------------------------------------------------------
@@ -202,7 +203,7 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
         findings.warn(&root.key("zones"), "no zone is served");
     }
     let mut data_files = geoip.data_files();
-    data_files.extend(server.manners.data_files());
+    data_files.extend(server.data_files());
     let server = server::build(server, admin, findings);
     let geoip = geoip::build(geoip, findings);
     let resolver = resolver::build(resolver, findings);

@@ -39,6 +39,9 @@ pub(crate) const PROBE_TEXT_OCTETS: usize = 1024;
 /// Sockets to listen on: each costs one worker thread a core.
 pub(crate) const LISTEN: usize = 64;
 
+/// Octets of the path of DoH: it stands in every request.
+pub(crate) const DOH_PATH_OCTETS: usize = 255;
+
 /// UDP workers: above the cores of any machine.
 pub(crate) const WORKERS: usize = 1024;
 

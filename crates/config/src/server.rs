@@ -11,6 +11,7 @@ use crate::limits;
 use crate::manners::{self, MannersSpec};
 use crate::reader::Table;
 use crate::settings::Server;
+use crate::tls::{self, TlsSpec};
 
 /// Loopback and a port that needs no privilege: a first try is open to nobody else.
 const LISTEN_DEFAULT: [SocketAddr; 2] = [
@@ -22,7 +23,7 @@ const WORKERS_DEFAULT: usize = 0;
 /// Longer than a check of the default probe takes to fail.
 const FIRST_ROUND_DEFAULT: Duration = Duration::from_secs(5);
 
-const SOCKET: Parsed<SocketAddr> = Parsed {
+pub(crate) const SOCKET: Parsed<SocketAddr> = Parsed {
     what: "an address with a port, such as \"192.0.2.53:53\" or \"[2001:db8::53]:53\"",
     parse: |text| text.parse().map_err(|_| String::new()),
 };
@@ -34,7 +35,15 @@ pub(crate) struct ServerSpec {
     data_dir: Option<PathBuf>,
     workers: Option<usize>,
     first_round: Option<Duration>,
-    pub(crate) manners: MannersSpec,
+    tls: Option<TlsSpec>,
+    manners: MannersSpec,
+}
+
+impl ServerSpec {
+    /// The files that it names.
+    pub(crate) fn data_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.manners.data_files().into_iter().chain(self.tls.iter().flat_map(TlsSpec::data_files))
+    }
 }
 
 /// Reads `[server]`; relative paths begin at the folder of `file`.
@@ -46,6 +55,7 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> ServerSpec {
         workers: table.optional("workers", &Whole { min: 0, max: limits::WORKERS, unit: "" }),
         first_round: table
             .optional("first_round", &Span { min: Duration::ZERO, max: limits::FIRST_ROUND_MAX }),
+        tls: tls::read(table, file),
         manners: manners::read(table, file),
     };
     root.or("server", ServerSpec::default(), &Section { header: "[server]", read })
@@ -59,18 +69,9 @@ pub(crate) fn read_admin(root: &mut Table<'_>) -> Option<Spotted<SocketAddr>> {
 
 /// Builds the section, checks that no socket stands twice, and warns of keys without effect.
 pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findings: &Findings<'_>) -> Server {
-    let ServerSpec { listen, data_dir, workers, first_round, manners } = spec;
-    let mut seen = HashSet::new();
-    for socket in listen.iter().flatten() {
-        // Port 0 asks for any free one, which two sockets can do.
-        if socket.value.port() != 0 && !seen.insert(socket.value) {
-            findings.mistake(
-                &socket.spot,
-                "each address with its port once",
-                format_args!("{} again", socket.value),
-            );
-        }
-    }
+    let ServerSpec { listen, data_dir, workers, first_round, tls, manners } = spec;
+    let encrypted = tls.iter().flat_map(|tls| [&tls.dot, &tls.doh]).flatten();
+    once(listen.iter().flatten().chain(encrypted), findings);
     if let Some(admin) = &admin {
         findings.warn(&admin.spot, "nothing listens there yet in this version");
     }
@@ -80,6 +81,19 @@ pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findin
         data_dir,
         workers: workers.unwrap_or(WORKERS_DEFAULT),
         first_round: first_round.unwrap_or(FIRST_ROUND_DEFAULT),
+        tls: tls.map(|tls| tls.build(findings)),
         manners: manners.build(findings),
+    }
+}
+
+/// Reports sockets that stand twice.
+fn once<'s>(sockets: impl Iterator<Item = &'s Spotted<SocketAddr>>, findings: &Findings<'_>) {
+    let mut seen = HashSet::new();
+    for socket in sockets {
+        // Port 0 asks for any free one, which two sockets can do.
+        if socket.value.port() != 0 && !seen.insert(socket.value) {
+            let found = format_args!("{} again", socket.value);
+            findings.mistake(&socket.spot, "each address with its port once", found);
+        }
     }
 }

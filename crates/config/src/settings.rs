@@ -42,8 +42,25 @@ pub struct Server {
     pub workers: usize,
     /// How long the first answers wait for the first round of probes, at most.
     pub first_round: Duration,
+    /// `[server.tls]`; `None`: no encrypted transport.
+    pub tls: Option<Tls>,
     /// How queries are met, whatever they ask for.
     pub manners: Manners,
+}
+
+/// `[server.tls]`: the encrypted transports. No socket stands twice, there and in `listen`, unless with port 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate and what it is signed by, in PEM; not read here.
+    pub cert_file: Located<PathBuf>,
+    /// Its private key, in PEM; not read here.
+    pub key_file: Located<PathBuf>,
+    /// Where DNS over TLS is spoken (RFC 7858).
+    pub dot: Vec<SocketAddr>,
+    /// Where DNS over HTTPS is spoken, HTTP/2 and HTTP/1.1 (RFC 8484).
+    pub doh: Vec<SocketAddr>,
+    /// The path of DoH's URI.
+    pub path: Box<str>,
 }
 
 /// How queries are met, whatever they ask for.

@@ -135,6 +135,11 @@ fn transfer() {
 }
 
 #[test]
+fn tls() {
+    hold("tls.txt");
+}
+
+#[test]
 fn networks_file() {
     hold("networks_file.txt");
 }

@@ -102,6 +102,24 @@ fn commented_defaults_are_the_defaults() {
     assert_eq!(defaults.settings, written.settings);
 }
 
+/// The encrypted transports stand behind "#" as a whole, as they need files: taken off, they are what is said.
+#[test]
+fn commented_tls_is_what_it_says() {
+    let text = std::fs::read_to_string(reference()).unwrap();
+    let uncommented = |keys: &[&str]| {
+        let mut written = text.clone();
+        for key in ["[server.tls]", "cert_file = ", "key_file = ", "dot = ", "doh = "].iter().chain(keys) {
+            let found = written.find(&format!("\n# {key}")).unwrap_or_else(|| panic!("{key}"));
+            written.replace_range(found + 1..found + 3, "");
+        }
+        parse(&written, &reference()).unwrap().settings.server
+    };
+    let server = uncommented(&[]);
+    assert_eq!(server, uncommented(&["path = "]));
+    let tls = server.tls.unwrap();
+    assert_eq!((tls.dot[0].port(), tls.doh[0].port()), (853, 443));
+}
+
 /// The values written in the example that the comments call defaults: without them nothing changes.
 #[test]
 fn written_defaults_are_the_defaults() {
@@ -142,7 +160,7 @@ fn written_defaults_are_the_defaults() {
 fn every_key_is_in_it() {
     const STRANGERS: &str = r#"
 zz = 1
-server = { zz = 1 }
+server = { zz = 1, tls = { zz = 1 }, tcp = { zz = 1 } }
 admin = { zz = 1 }
 resolver = { zz = 1 }
 geoip = { zz = 1, networks = [ { zz = 1 } ] }
@@ -186,5 +204,5 @@ residency = { zz = 1, rules = [ { zz = 1 } ] }
             assert!(written.iter().any(|form| text.contains(form)), "{key} is not in the reference");
         }
     }
-    assert_eq!(tables, 44, "{issues}");
+    assert_eq!(tables, 46, "{issues}");
 }

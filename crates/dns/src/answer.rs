@@ -83,6 +83,9 @@ pub enum Reply {
         slipped: bool,
         /// Whether residency kept addresses from the client.
         denied: Option<Denied>,
+        /// Whether it is this client's alone, so that nobody may hand it to another: it was steered, or has a
+        /// cookie or a signature in it.
+        tailored: bool,
     },
 }
 
@@ -172,7 +175,9 @@ fn reply_to(
         None => answering.all(),
     };
     let truncated = answering.writer.finish(rcode, &ending);
-    Reply::Sent { rcode, truncated, slipped: limited == Limited::Slips, denied: ending.denied }
+    let tailored = ending.tailored || extras.checked.is_some() || extras.signing.is_some();
+    let slipped = limited == Limited::Slips;
+    Reply::Sent { rcode, truncated, slipped, denied: ending.denied, tailored }
 }
 
 /// Whether there are too many replies to a client. Over anything but UDP, and with a cookie of ours, it has
@@ -201,7 +206,13 @@ fn kind<'q>(view: &View, query: &'q Query) -> Kind<'q> {
 fn sent_unless(limited: Limited, rcode: Rcode) -> Reply {
     match limited {
         Limited::Dropped => Reply::Dropped,
-        _ => Reply::Sent { rcode, truncated: false, slipped: limited == Limited::Slips, denied: None },
+        _ => Reply::Sent {
+            rcode,
+            truncated: false,
+            slipped: limited == Limited::Slips,
+            denied: None,
+            tailored: true,
+        },
     }
 }
 
@@ -212,7 +223,7 @@ fn slip(mut writer: Writer<'_>, extras: Extras<'_>) -> Reply {
         writer.truncate();
     }
     let truncated = writer.finish(rcode, &Ending::default());
-    Reply::Sent { rcode, truncated, slipped: true, denied: None }
+    Reply::Sent { rcode, truncated, slipped: true, denied: None, tailored: true }
 }
 
 /// What goes into the reply's OPT record beside what an answer says.

@@ -84,6 +84,16 @@ counters! {
     receive_failed,
     /// TCP connections accepted.
     tcp_accepted,
+    /// TLS connections accepted.
+    tls_accepted,
+    /// HTTPS connections accepted.
+    https_accepted,
+    /// Requests over HTTPS that had no query: not found, not understood, too large.
+    http_refused,
+    /// Handshakes of TLS that failed.
+    handshake_failed,
+    /// Handshakes of TLS that took too long.
+    handshake_timed_out,
     /// Connections closed for a newcomer, as the longest idle of all.
     shed_total,
     /// Connections closed for a newcomer, as the longest idle of its client.
@@ -104,7 +114,7 @@ impl Counters {
     /// Counts what became of one message.
     pub(crate) fn count(&self, reply: Reply) {
         let (rcode, truncated, slipped, denied) = match reply {
-            Reply::Sent { rcode, truncated, slipped, denied } => (rcode, truncated, slipped, denied),
+            Reply::Sent { rcode, truncated, slipped, denied, .. } => (rcode, truncated, slipped, denied),
             Reply::Dropped => return add(&self.rate_dropped),
             Reply::Transfer => return add(&self.transfers),
             Reply::None => return add(&self.ignored),

@@ -15,6 +15,7 @@
 //! - Between receive and send there is no await, lock, log line or clock.
 
 mod answer;
+mod certificate;
 mod compile;
 mod cookie;
 mod counters;
@@ -43,6 +44,7 @@ mod walk;
 mod zone;
 
 pub use answer::{Denied, Moment, Peer, Reply, Transport, answer};
+pub use certificate::{Certificate, CertificateError};
 pub use compile::CompileError;
 pub use cookie::CookieSecrets;
 pub use counters::{Counters, Totals};
@@ -52,7 +54,7 @@ pub use message::Rcode;
 pub use notify::Notifier;
 pub use rate::RateLimit;
 pub use reach::Reach;
-pub use server::{BindError, Bound, Server, Wall};
+pub use server::{BindError, Bound, Listen, Listening, Server, Service, Wall};
 pub use shares::{Mix, Shares, SharesKey};
 pub use transfer::Content;
 pub use tsig::{TsigAlgorithm, TsigKey};

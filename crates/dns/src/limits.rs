@@ -29,6 +29,21 @@ pub(crate) const REPLYING: Duration = Duration::from_secs(1);
 /// with the reply that reaches it.
 pub(crate) const REPLY_BATCH: usize = 32 << 10;
 
+/// How long a handshake of TLS may take.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// Requests under way on one connection of HTTP/2 or HTTP/3 (RFC 9113 §5.1.2 advises at least 100).
+pub(crate) const HTTP_STREAMS: u32 = 100;
+/// Octets of body that a client may send before they are read: one query.
+pub(crate) const HTTP_STREAM_WINDOW: u32 = 4096;
+/// Octets of a request's header, and of what is buffered to be sent: a query in a URI is at most 5,462.
+pub(crate) const HTTP_BUFFER: u32 = 16 << 10;
+/// Fields of a request's header by HTTP/1.1.
+pub(crate) const HTTP_HEADERS: usize = 64;
+/// Streams that a client may open and reset before the connection is closed (CVE-2023-44487), or that we had
+/// to reset.
+pub(crate) const HTTP_RESETS: usize = 20;
+
 /// How long the end of a connection may take to be said.
 pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 

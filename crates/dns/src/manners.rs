@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::certificate::Certificate;
 use crate::cookie::CookieSecrets;
 use crate::rate::{Limiter, RateLimit};
 use crate::tsig::TsigKey;
@@ -27,6 +28,10 @@ pub struct Manners {
     pub keys: Vec<TsigKey>,
     /// The bounds of connections.
     pub streams: Streams,
+    /// What the encrypted transports show; `None`: no handshake succeeds.
+    pub certificate: Option<Certificate>,
+    /// The path of DoH's URI.
+    pub doh_path: Box<str>,
     limiter: Option<Limiter>,
 }
 

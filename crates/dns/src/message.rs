@@ -202,3 +202,22 @@ fn skip_name(mut from: &[u8]) -> Result<(bool, &[u8]), ()> {
         root = false;
     }
 }
+
+/// The least TTL in the answer and authority sections of a reply; `None` where both are empty.
+pub(crate) fn least_ttl(reply: &[u8]) -> Option<u32> {
+    let (head, body) = reply.split_first_chunk::<HEADER_SIZE>()?;
+    let count = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+    let mut rest = body;
+    for _ in 0..count(4) {
+        rest = skip_name(rest).ok()?.1.get(4..)?;
+    }
+    let mut least = None;
+    for _ in 0..usize::from(count(6)) + usize::from(count(8)) {
+        let (fixed, after) = skip_name(rest).ok()?.1.split_first_chunk::<10>()?;
+        let [_, _, _, _, t0, t1, t2, t3, l0, l1] = *fixed;
+        let ttl = u32::from_be_bytes([t0, t1, t2, t3]);
+        least = Some(least.map_or(ttl, |least: u32| least.min(ttl)));
+        rest = after.get(usize::from(u16::from_be_bytes([l0, l1]))..)?;
+    }
+    least
+}

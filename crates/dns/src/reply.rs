@@ -42,6 +42,8 @@ pub(crate) struct Ending {
     pub(crate) scope: u8,
     pub(crate) error: Option<ExtendedError>,
     pub(crate) denied: Option<Denied>,
+    /// Whether another client might get another answer.
+    pub(crate) tailored: bool,
 }
 
 //----------- Writer ---------------------------------------------------------

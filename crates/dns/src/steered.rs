@@ -170,13 +170,13 @@ impl Answering<'_> {
             Outcome::Set(set, scope) => {
                 self.answer(owner, &set);
                 let scope = self.disclosed_scope(scope);
-                (Rcode::NoError, Ending { authoritative: true, scope, ..Ending::default() })
+                (Rcode::NoError, Ending { authoritative: true, scope, tailored: true, ..Ending::default() })
             }
             Outcome::Empty(basis, scope) => self.empty(zone, gateway, owner, basis, scope),
             Outcome::NoData(scope) => {
                 self.negative(zone, owner, zone.negative_ttl);
                 let scope = self.disclosed_scope(scope);
-                (Rcode::NoError, Ending { authoritative: true, scope, ..Ending::default() })
+                (Rcode::NoError, Ending { authoritative: true, scope, tailored: true, ..Ending::default() })
             }
             Outcome::Broken => (Rcode::ServFail, Ending::default()),
         }
@@ -196,7 +196,7 @@ impl Answering<'_> {
         let min_ttl = self.view.ground().catalog().gateway(gateway).min_ttl;
         self.negative(zone, owner, if short { zone.negative_ttl.min(min_ttl) } else { zone.negative_ttl });
         let scope = self.disclosed_scope(scope);
-        (Rcode::NoError, Ending { authoritative: true, scope, error, denied })
+        (Rcode::NoError, Ending { authoritative: true, scope, error, denied, tailored: true })
     }
 
     fn asker(&self) -> Asker {

@@ -11,6 +11,7 @@
 //! - Exactly one function publishes a view: `publish::Publisher::publish`.
 //! - A failing reload leaves everything as it was.
 
+mod certificate;
 mod check;
 mod client;
 mod command;

@@ -8,8 +8,9 @@ use meridian_dns::Ground;
 use meridian_geoip::{DatabaseError, Locality};
 use meridian_model::Network;
 
+use crate::serve::wall;
 use crate::watch::Watch;
-use crate::{manners, probes, unreached};
+use crate::{certificate, manners, probes, unreached};
 
 /// A configuration that can be served.
 pub struct Loaded {
@@ -56,6 +57,15 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     };
     let geoip = &loaded.settings.geoip;
     let mut issues = probes::never(file, &loaded.catalog, &loaded.settings.probes);
+    let server = &loaded.settings.server;
+    let certificate = match server.tls.as_ref().map(|tls| certificate::of(file, tls, wall())).transpose() {
+        Ok(certificate) => certificate,
+        Err(found) => {
+            issues.extend(found);
+            None
+        }
+    };
+    let (certificate, expiry) = certificate.unzip();
     let locality = match locality(&geoip.databases, &geoip.networks) {
         Ok(locality) if issues.is_empty() => locality,
         Ok(_) => return Err(all(file, issues)),
@@ -64,11 +74,12 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
             return Err(all(file, issues));
         }
     };
-    let manners = manners::of(&loaded.settings)
+    let manners = manners::of(&loaded.settings, certificate)
         .map_err(|error| Issue::unreadable(file, format!("no secret for cookies: {error}")))?;
     let ground = Ground::new(Arc::new(loaded.catalog), Arc::new(locality), Arc::new(manners), None)
         .map_err(|error| Issue::unreadable(file, error.to_string()))?;
     let meridian_config::Loaded { settings, mut warnings, text, .. } = loaded;
+    warnings.extend(expiry.flatten());
     warnings.extend(unreached::warnings(file, ground.catalog(), ground.locality()));
     Ok(Loaded { ground: Arc::new(ground), settings, warnings, watch, text })
 }

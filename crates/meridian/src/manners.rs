@@ -4,14 +4,14 @@ use std::io;
 use std::sync::OnceLock;
 
 use meridian_config::{Cookies, Key, KeyAlgorithm, RateLimit as RateLimitSettings, Settings};
-use meridian_dns::{CookieSecrets, Manners, RateLimit, Streams, TsigAlgorithm, TsigKey};
+use meridian_dns::{Certificate, CookieSecrets, Manners, RateLimit, Streams, TsigAlgorithm, TsigKey};
 
 /// The secret of a server that shares none: one for the life of the process, so that cookies outlive a reload.
 static OWN: OnceLock<CookieSecrets> = OnceLock::new();
 
 /// # Errors
 /// The system gives no random octets.
-pub(crate) fn of(settings: &Settings) -> io::Result<Manners> {
+pub(crate) fn of(settings: &Settings, certificate: Option<Certificate>) -> io::Result<Manners> {
     let meridian_config::Manners { identity, cookies, subnets_of, rate_limit, streams } =
         &settings.server.manners;
     let mut manners = Manners::default();
@@ -22,6 +22,10 @@ pub(crate) fn of(settings: &Settings) -> io::Result<Manners> {
     manners.cookies = secrets(cookies)?;
     manners.keys = settings.keys.iter().map(key).collect();
     let meridian_config::Streams { connections, per_client, idle, lifetime } = *streams;
+    manners.certificate = certificate;
+    if let Some(tls) = &settings.server.tls {
+        manners.doh_path.clone_from(&tls.path);
+    }
     manners.streams = Streams { connections, per_client, idle, lifetime };
     Ok(match rate_limit {
         None => manners,

@@ -1,6 +1,7 @@
 //! `meridian serve`: everything together.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use meridian_admin::{Admin, Book, SOCKET};
 use meridian_config::DATA_DIR_DEFAULT;
-use meridian_dns::{Bound, Notifier, Server};
+use meridian_dns::{Bound, Listen, Listening, Notifier, Server};
 use meridian_health_probe::{self as health_probe, Handle, NetworkChecker};
 use meridian_store::Folder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,9 +46,8 @@ async fn serve(config: &Path, loaded: Loaded) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let settings = &loaded.settings.server;
-    let bound = Bound::bind(&settings.listen, workers(settings.workers)).with_context(|| {
-        format!("cannot listen; `listen` under [server] in {} says where", config.display())
-    })?;
+    let bound = Bound::bind(&listen(settings), workers(settings.workers))
+        .with_context(|| format!("cannot listen; [server] in {} says where", config.display()))?;
     let folder = folder(settings);
     let running = tokio::select! {
         running = Running::start(loaded, Some(config), bound, folder) => running?,
@@ -64,6 +64,15 @@ async fn serve(config: &Path, loaded: Loaded) -> anyhow::Result<()> {
     tracing::info!(signal = stop, "stopping");
     running.stop().await;
     Ok(())
+}
+
+/// Where to listen.
+fn listen(settings: &meridian_config::Server) -> Listen {
+    let tls = settings.tls.as_ref();
+    let of = |sockets: fn(&meridian_config::Tls) -> &Vec<SocketAddr>| {
+        tls.map(sockets).cloned().unwrap_or_default()
+    };
+    Listen { plain: settings.listen.clone(), dot: of(|tls| &tls.dot), doh: of(|tls| &tls.doh) }
 }
 
 /// Where to keep what must survive a restart, if that is to be. Whatever is wrong with it, answers are given:
@@ -111,7 +120,7 @@ fn admin(folder: Arc<Folder>, probes: &Arc<Handle>) -> Option<Admin> {
 
 /// The wall clock, for what people say and see, cookies, signatures and serials; nothing else reads it.
 #[expect(clippy::disallowed_methods, reason = "the one place where times of day begin")]
-fn wall() -> SystemTime {
+pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
 
@@ -173,8 +182,8 @@ impl Running {
         let server = Server::start(bound, publisher.live().clone(), seed(), wall).context("cannot serve")?;
         let notifier = Notifier::new(publisher.live().clone(), wall, seed());
         let notifier = tokio::spawn(notifier.run());
-        for address in server.addresses() {
-            tracing::info!(%address, "listening");
+        for Listening { service, address } in server.listening() {
+            tracing::info!(%address, service = service.as_str(), "listening");
         }
         tracing::info!("ready");
         Ok(Self { probes, publisher, requester, supply, notifier, server, admin })

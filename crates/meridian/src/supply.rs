@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use meridian_config::{Issues, Settings};
+use meridian_config::{Issues, Server, Settings, Tls};
 use meridian_discovery::hostnames::{self, HickoryLookup, Resolved};
 use meridian_dns::Ground;
 use meridian_health_probe::Handle as Probes;
@@ -103,9 +103,7 @@ impl Supply {
         let before = "the configuration before it stays in force";
         if let Some(loaded) = loading(before, move || load(&file)).await {
             // How queries are met comes with the ground; the sockets and the like do not.
-            let manners = self.settings.server.manners.clone();
-            let server = meridian_config::Server { manners, ..loaded.settings.server.clone() };
-            if server != self.settings.server {
+            if sockets(&loaded.settings.server) != sockets(&self.settings.server) {
                 tracing::warn!("[server] has changed: that takes effect at the next start");
             }
             if loaded.settings.resolver != self.settings.resolver {
@@ -161,6 +159,14 @@ impl Supply {
             Err(error) => tracing::error!("hostnames: {error:#}: what was in force stays so"),
         }
     }
+}
+
+/// What of `[server]` does not come with the ground.
+fn sockets(server: &Server) -> impl PartialEq {
+    let Server { listen, data_dir, workers, first_round, tls, manners: _ } = server;
+    let tls =
+        tls.as_ref().map(|Tls { dot, doh, cert_file: _, key_file: _, path: _ }| (dot.clone(), doh.clone()));
+    (listen.clone(), data_dir.clone(), *workers, *first_round, tls)
 }
 
 /// The ground of a loaded catalog with its hostnames filled in.

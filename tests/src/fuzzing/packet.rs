@@ -140,7 +140,7 @@ fn hold(packet: &[u8], asked: Option<&Walked>, peer: Peer, out: &[u8], reply: Re
             return Ok(());
         }
         Reply::Transfer => anyhow::bail!("a transfer, which nobody may have here"),
-        Reply::Sent { rcode, truncated, slipped, denied: _ } => (rcode, truncated, slipped),
+        Reply::Sent { rcode, truncated, slipped, denied: _, tailored: _ } => (rcode, truncated, slipped),
     };
     ensure!(!silent, "a reply to what is no query");
     let walked = walk(out).context("the reply")?;

@@ -2,29 +2,51 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use nix::libc;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use super::Shared;
 use super::framed::Framed;
 use super::table::Place;
+use super::{Service, Shared, http, tls};
 use crate::answer::{Peer, Transport};
 use crate::counters::add;
-use crate::limits::FAILURE_PAUSE;
+use crate::limits::{FAILURE_PAUSE, HANDSHAKE};
 
 /// Starts accepting on every listener.
-pub(super) fn start(listeners: Vec<TcpListener>, shared: &Shared, seed: u64) -> io::Result<()> {
+pub(super) fn start(listeners: Vec<(Service, TcpListener)>, shared: &Shared, seed: u64) -> io::Result<()> {
     let mut seeds = fastrand::Rng::with_seed(seed);
-    for listener in listeners {
+    for (service, listener) in listeners {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        tokio::spawn(accept(listener, shared.clone(), seeds.fork()));
+        let tls = |protocols| tls::config(&shared.live, protocols).map(|config| Arc::new(config).into());
+        let carries = match service {
+            Service::Plain => Carries::Messages,
+            Service::Dot => Carries::Tls(tls(&tls::DOT)?),
+            Service::Doh => Carries::Https(tls(&tls::DOH)?),
+        };
+        tokio::spawn(accept(listener, carries, shared.clone(), seeds.fork()));
     }
     Ok(())
 }
 
-async fn accept(listener: tokio::net::TcpListener, mut shared: Shared, mut seeds: fastrand::Rng) {
+/// What connections to a listener carry.
+#[derive(Clone)]
+enum Carries {
+    Messages,
+    Tls(TlsAcceptor),
+    Https(TlsAcceptor),
+}
+
+async fn accept(
+    listener: tokio::net::TcpListener,
+    carries: Carries,
+    mut shared: Shared,
+    mut seeds: fastrand::Rng,
+) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -33,8 +55,8 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared, mut seeds
         };
         match accepted {
             Ok((stream, from)) => {
-                let connection = Connection { stream, from, random: seeds.fork(), shared: shared.clone() };
-                connection.start();
+                let (carries, shared) = (carries.clone(), shared.clone());
+                Connection { stream, from, carries, random: seeds.fork(), shared }.start();
             }
             // No error of accept ends the listener: the client is gone, or descriptors are short.
             Err(error) => {
@@ -54,6 +76,7 @@ async fn accept(listener: tokio::net::TcpListener, mut shared: Shared, mut seeds
 struct Connection {
     stream: TcpStream,
     from: SocketAddr,
+    carries: Carries,
     random: fastrand::Rng,
     shared: Shared,
 }
@@ -61,8 +84,13 @@ struct Connection {
 impl Connection {
     /// Serves it in a task of its own, until it ends or its place is wanted.
     fn start(self) {
-        add(&self.shared.counters.tcp_accepted);
-        let place = self.shared.table.take(self.from.ip(), &self.shared.streams());
+        let counters = &self.shared.counters;
+        add(match self.carries {
+            Carries::Messages => &counters.tcp_accepted,
+            Carries::Tls(_) => &counters.tls_accepted,
+            Carries::Https(_) => &counters.https_accepted,
+        });
+        let place = Arc::new(self.shared.table.take(self.from.ip(), &self.shared.streams()));
         tokio::spawn(async move {
             tokio::select! {
                 biased;
@@ -72,11 +100,47 @@ impl Connection {
         });
     }
 
-    async fn serve(self, place: &Place) {
-        let Self { stream, from, random, shared } = self;
+    async fn serve(self, place: &Arc<Place>) {
+        let Self { stream, from, carries, random, shared } = self;
         // Replies are written whole: there is nothing to wait for. It fails only on what is gone.
         let _gone = stream.set_nodelay(true);
-        let peer = Peer { address: from.ip(), transport: Transport::Tcp };
-        Framed::new(stream, peer, shared, random).serve(place).await;
+        let address = from.ip();
+        match carries {
+            Carries::Messages => {
+                let peer = Peer { address, transport: Transport::Tcp };
+                Framed::new(stream, peer, shared, random).serve(place).await;
+            }
+            Carries::Tls(acceptor) => {
+                let peer = Peer { address, transport: Transport::Tls };
+                if let Some(stream) = handshake(&acceptor, stream, &shared).await {
+                    Framed::new(stream, peer, shared, random).serve(place).await;
+                }
+            }
+            Carries::Https(acceptor) => {
+                let peer = Peer { address, transport: Transport::Https };
+                if let Some(stream) = handshake(&acceptor, stream, &shared).await {
+                    http::serve(stream, peer, shared, random, place).await;
+                }
+            }
+        }
+    }
+}
+
+/// A handshake of TLS, if there is one in time.
+async fn handshake(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    shared: &Shared,
+) -> Option<TlsStream<TcpStream>> {
+    match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(_)) => {
+            add(&shared.counters.handshake_failed);
+            None
+        }
+        Err(_) => {
+            add(&shared.counters.handshake_timed_out);
+            None
+        }
     }
 }

@@ -26,24 +26,68 @@ pub struct BindError {
     pub cause: io::Error,
 }
 
+/// What is spoken on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// DNS over UDP and TCP.
+    Plain,
+    /// DNS over TLS (RFC 7858).
+    Dot,
+    /// DNS over HTTPS (RFC 8484), by HTTP/2 and HTTP/1.1.
+    Doh,
+}
+
+impl Service {
+    /// Its name for operators.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "dns",
+            Self::Dot => "dot",
+            Self::Doh => "doh",
+        }
+    }
+}
+
+/// Where to listen, and what for.
+#[derive(Clone, Debug, Default)]
+pub struct Listen {
+    /// DNS over UDP and TCP, on the same port.
+    pub plain: Vec<SocketAddr>,
+    /// DNS over TLS.
+    pub dot: Vec<SocketAddr>,
+    /// DNS over HTTPS.
+    pub doh: Vec<SocketAddr>,
+}
+
+/// One bound address; port 0 has become the port that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// What is spoken there.
+    pub service: Service,
+    /// Where.
+    pub address: SocketAddr,
+}
+
 /// Sockets that are bound and not yet read: queries wait in the kernel until a server starts.
 pub struct Bound {
-    addresses: Vec<SocketAddr>,
+    listening: Vec<Listening>,
     /// By worker: one socket an address.
     udp: Vec<Vec<UdpSocket>>,
-    tcp: Vec<TcpListener>,
+    tcp: Vec<(Service, TcpListener)>,
 }
 
 impl Bound {
-    /// Binds UDP (once a worker) and TCP on the same port of every address (RFC 7766 §5).
+    /// Binds UDP (once a worker) and TCP on the same port of every plain address (RFC 7766 §5), and what the
+    /// other services need.
     ///
     /// # Errors
     /// Names the first address that cannot be had; nothing stays bound then.
-    pub fn bind(listen: &[SocketAddr], workers: usize) -> Result<Self, BindError> {
+    pub fn bind(listen: &Listen, workers: usize) -> Result<Self, BindError> {
         let workers = workers.max(1);
-        let mut bound = Self { addresses: Vec::new(), udp: Vec::new(), tcp: Vec::new() };
+        let mut bound = Self { listening: Vec::new(), udp: Vec::new(), tcp: Vec::new() };
         bound.udp.resize_with(workers, Vec::new);
-        for &address in listen {
+        for &address in &listen.plain {
             let (udp, tcp) = both(address)?;
             let address =
                 local_address(&udp).map_err(|cause| BindError { address, protocol: "UDP", cause })?;
@@ -57,20 +101,30 @@ impl Bound {
             for (worker, socket) in bound.udp.iter_mut().zip(sockets) {
                 worker.push(socket);
             }
-            bound.addresses.push(address);
-            bound.tcp.push(tcp.into());
+            bound.listening.push(Listening { service: Service::Plain, address });
+            bound.tcp.push((Service::Plain, tcp.into()));
+        }
+        let encrypted = [(Service::Dot, &listen.dot), (Service::Doh, &listen.doh)];
+        for (service, addresses) in encrypted {
+            for &address in addresses {
+                let failed = |cause| BindError { address, protocol: "TCP", cause };
+                let tcp = tcp_socket(address).map_err(failed)?;
+                let address = local_address(&tcp).map_err(failed)?;
+                bound.listening.push(Listening { service, address });
+                bound.tcp.push((service, tcp.into()));
+            }
         }
         Ok(bound)
     }
 
-    /// Where the sockets are bound.
+    /// Where the sockets are bound, the plain ones first.
     #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.clone()
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
     }
 
     /// The UDP sockets by worker, and the TCP listeners.
-    pub(super) fn into_parts(self) -> (Vec<Vec<UdpSocket>>, Vec<TcpListener>) {
+    pub(super) fn into_parts(self) -> (Vec<Vec<UdpSocket>>, Vec<(Service, TcpListener)>) {
         (self.udp, self.tcp)
     }
 }

@@ -1,16 +1,18 @@
-//! The sockets: UDP and TCP on every address.
+//! The sockets: UDP and TCP on every address, and the encrypted transports.
 //!
-//! hickory-server serves neither: it spawns a task a datagram, has no limit on connections and takes
+//! hickory-server serves none: it spawns a task a datagram, has no limit on connections and takes
 //! the client's word for reply sizes. These loops are ours, with the bounds of `limits`.
 
 mod accept;
 mod bind;
+mod doh;
 mod framed;
+mod http;
 mod table;
+mod tls;
 mod udp;
 
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,7 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-pub use bind::{BindError, Bound};
+pub use bind::{BindError, Bound, Listen, Listening, Service};
 use table::Table;
 
 use crate::answer::{Moment, Peer, Reply, Transport, answer};
@@ -36,7 +38,7 @@ pub type Wall = fn() -> SystemTime;
 
 /// A running server. Dropping it stops it without waiting.
 pub struct Server {
-    addresses: Vec<SocketAddr>,
+    listening: Vec<Listening>,
     counters: Arc<Counters>,
     stop: watch::Sender<bool>,
     /// Closed when the last worker and connection has ended.
@@ -54,7 +56,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
         let counters = Arc::new(Counters::default());
-        let addresses = bound.addresses();
+        let listening = bound.listening().to_vec();
         let shared = Shared {
             live,
             counters: counters.clone(),
@@ -71,13 +73,13 @@ impl Server {
             udp::start(index, sockets, shared.clone(), seeds.u64(..))?;
         }
         accept::start(listeners, &shared, seeds.u64(..))?;
-        Ok(Self { addresses, counters, stop, ended })
+        Ok(Self { listening, counters, stop, ended })
     }
 
-    /// Where it listens; port 0 has become the port that was given.
+    /// Where it listens, the plain addresses first.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
     }
 
     /// What it has counted.
@@ -131,7 +133,7 @@ impl Shared {
                 }
                 Received::Query(query, _) => header_only(query.header, rcode, out),
             }
-            Reply::Sent { rcode, truncated: false, slipped: false, denied: None }
+            Reply::Sent { rcode, truncated: false, slipped: false, denied: None, tailored: true }
         });
         self.counters.count(reply);
         reply

@@ -176,6 +176,11 @@ impl Place {
         self.idle_from(Duration::ZERO);
     }
 
+    /// When the connection began to idle.
+    pub(super) fn idle_since(&self) -> Instant {
+        self.table.started + Duration::from_micros(self.seat.idle_since_us.load(Ordering::Relaxed))
+    }
+
     fn idle_from(&self, later: Duration) {
         let later = u64::try_from(later.as_micros()).unwrap_or(u64::MAX);
         self.seat.idle_since_us.store(self.table.now_us().saturating_add(later), Ordering::Relaxed);

@@ -1,0 +1,70 @@
+//! `[server.tls]`: the encrypted transports.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::findings::{Findings, Spotted};
+use crate::kinds::{At, FilePath, List, Parsed, Section};
+use crate::limits;
+use crate::reader::Table;
+use crate::server::SOCKET;
+use crate::settings::Tls;
+
+/// Where DoH is found unless the file says otherwise, as in the examples of RFC 8484.
+const PATH_DEFAULT: &str = "/dns-query";
+
+const PATH: Parsed<Box<str>> = Parsed {
+    what: "an absolute path of a URI, such as \"/dns-query\"",
+    parse: |text| {
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"/-._~".contains(&octet);
+        let fits = text.starts_with('/') && text.len() <= limits::DOH_PATH_OCTETS;
+        if fits && text.bytes().all(plain) { Ok(text.into()) } else { Err(String::new()) }
+    },
+};
+
+/// `[server.tls]` as written.
+pub(crate) struct TlsSpec {
+    cert_file: Spotted<PathBuf>,
+    key_file: Spotted<PathBuf>,
+    pub(crate) dot: Vec<Spotted<SocketAddr>>,
+    pub(crate) doh: Vec<Spotted<SocketAddr>>,
+    path: Box<str>,
+}
+
+/// Reads the table below `[server]`.
+pub(crate) fn read(server: &mut Table<'_>, file: &Path) -> Option<TlsSpec> {
+    let sockets = List { of: At(SOCKET), what: "addresses with ports", min: 0, max: limits::LISTEN };
+    let path = |what| At(FilePath { file, what });
+    let read = |table: &mut Table<'_>| {
+        let cert_file = table.required("cert_file", &path("the path of a certificate in PEM"));
+        let key_file = table.required("key_file", &path("the path of a private key in PEM"));
+        let dot = table.or("dot", Vec::new(), &sockets);
+        let doh = table.or("doh", Vec::new(), &sockets);
+        let at = table.or("path", PATH_DEFAULT.into(), &PATH);
+        if dot.is_empty() && doh.is_empty() {
+            table.findings.warn(&table.spot, "no effect: it names no address to listen on");
+        }
+        Some(TlsSpec { cert_file: cert_file?, key_file: key_file?, dot, doh, path: at })
+    };
+    server.optional("tls", &Section { header: "[server.tls]", read }).flatten()
+}
+
+impl TlsSpec {
+    /// The files that it names.
+    pub(crate) fn data_files(&self) -> [PathBuf; 2] {
+        [self.cert_file.value.clone(), self.key_file.value.clone()]
+    }
+
+    pub(crate) fn build(self, findings: &Findings<'_>) -> Tls {
+        let Self { cert_file, key_file, dot, doh, path } = self;
+        let plain =
+            |sockets: Vec<Spotted<SocketAddr>>| sockets.into_iter().map(|socket| socket.value).collect();
+        Tls {
+            cert_file: findings.located(cert_file),
+            key_file: findings.located(key_file),
+            dot: plain(dot),
+            doh: plain(doh),
+            path,
+        }
+    }
+}

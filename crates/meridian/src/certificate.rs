@@ -1,0 +1,73 @@
+//! The certificate of the encrypted transports, from its files.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use meridian_config::{Issue, Located, Matter, Tls};
+use meridian_dns::{Certificate, CertificateError};
+
+/// Octets of a file in PEM: a chain of certificates is a few thousand.
+const PEM_OCTETS: u64 = 1 << 20;
+/// How long before its end a certificate is warned of: automata renew it a month before.
+const SOON_DAYS: i64 = 7;
+const DAY_S: i64 = 24 * 3600;
+
+/// Reads the certificate that `[server.tls]` of `file` names, with a warning where it has expired or soon will.
+///
+/// # Errors
+/// An issue at the line of each file that is not what it should be.
+pub(crate) fn of(
+    file: &Path,
+    tls: &Tls,
+    now: SystemTime,
+) -> Result<(Certificate, Option<Issue>), Vec<Issue>> {
+    let chain = read(file, &tls.cert_file, "a file with a certificate in PEM");
+    let key = read(file, &tls.key_file, "a file with a private key in PEM");
+    let (chain, key) = match (chain, key) {
+        (Ok(chain), Ok(key)) => (chain, key),
+        (chain, key) => return Err([chain.err(), key.err()].into_iter().flatten().collect()),
+    };
+    let certificate = Certificate::from_pem(&chain, &key).map_err(|error| {
+        let (at, expected) = match error {
+            CertificateError::Chain(_) => (&tls.cert_file, "a file with a certificate in PEM"),
+            CertificateError::Key(_) => (&tls.key_file, "a file with a private key in PEM"),
+            CertificateError::Mismatch => (&tls.key_file, "the private key of the certificate in cert_file"),
+        };
+        vec![Issue::mistake(file, at, expected, &format!("{}: {error}", at.value.display()))]
+    })?;
+    let warning = expiry(&certificate, now).map(|text| Issue {
+        file: file.into(),
+        position: Some(tls.cert_file.position),
+        key: tls.cert_file.key.clone(),
+        matter: Matter::Warning(text),
+    });
+    Ok((certificate, warning))
+}
+
+/// What is to be said of how long a certificate is still good for, if anything.
+pub(crate) fn expiry(certificate: &Certificate, now: SystemTime) -> Option<String> {
+    let now_s = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let left_s = certificate.not_after_s().saturating_sub_unsigned(now_s);
+    match left_s.div_euclid(DAY_S) {
+        ..0 => Some(format!("expired {} days ago; it is served all the same", -left_s / DAY_S)),
+        days @ 0..SOON_DAYS => Some(format!("expires in {days} days")),
+        _ => None,
+    }
+}
+
+fn read(file: &Path, named: &Located<PathBuf>, expected: &str) -> Result<Vec<u8>, Issue> {
+    let issue = |found: &dyn std::fmt::Display| {
+        let found = format!("{}: {found}", named.value.display());
+        Issue::mistake(file, named, expected, &found)
+    };
+    let mut octets = Vec::new();
+    File::open(&named.value)
+        .and_then(|opened| opened.take(PEM_OCTETS + 1).read_to_end(&mut octets))
+        .map_err(|error| issue(&error))?;
+    if octets.len() as u64 > PEM_OCTETS {
+        return Err(issue(&"larger than 1 MiB"));
+    }
+    Ok(octets)
+}
