@@ -94,7 +94,7 @@ proptest! {
     /// Two clients inside one returned scope get the same candidates, in every view; and scopes never
     /// overlap with different answers (RFC 7871 §7.2.1): the scope of the second is the same.
     #[test]
-    fn one_scope_one_answer(
+    fn s31_rfc7871_7_2_1_one_scope_one_answer(
         networks in any_networks(),
         policy in any_policy(),
         verdicts in prop::collection::vec(any_verdict(), 8),
@@ -123,7 +123,7 @@ proptest! {
 
     /// The scope is the widest that is right: twice the block has another answer somewhere.
     #[test]
-    fn no_scope_is_too_narrow(
+    fn s32_rfc7871_7_2_1_no_scope_is_too_narrow(
         networks in any_networks(),
         verdicts in prop::collection::vec(any_verdict(), 8),
         clients in prop::collection::vec((0..4_u32, any::<u32>()), 20),

@@ -21,7 +21,7 @@ const MAPS: usize = 10;
 const CLIENTS: usize = 100;
 
 #[test]
-fn the_cache_changes_no_answer() {
+fn s88_rfc7871_7_3_2_the_cache_changes_no_answer() {
     let repeated = std::env::var("MERIDIAN_TEST_SEED").ok();
     let seeds = match &repeated {
         Some(seed) => vec![u64::from_str_radix(seed.trim_start_matches("0x"), 16).unwrap()],

@@ -5,6 +5,7 @@ mod cookies;
 mod edns;
 mod header;
 mod sizes;
+mod steered;
 mod subnet;
 mod transfer;
 mod world;
