@@ -43,6 +43,11 @@ fn configurations() {
 }
 
 #[test]
+fn zone_files() {
+    replay("zonefile", fuzzing::zone_file);
+}
+
+#[test]
 fn databases() {
     replay("mmdb", fuzzing::database);
 }

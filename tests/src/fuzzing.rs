@@ -9,6 +9,6 @@ mod database;
 mod packet;
 mod walk;
 
-pub use config_text::config_text;
+pub use config_text::{config_text, zone_file};
 pub use database::database;
 pub use packet::{packet, world};

@@ -6,8 +6,8 @@
 //! command line), `end_to_end.rs` (the binary with our own client), `connections.rs` and
 //! `encrypted.rs` (its connections, TLS, HTTPS), `clients.rs` (the binary with dig, kdig and
 //! Unbound), `reference.rs` (gdnsd and an independent calculation), `resolver.rs` (random maps through
-//! Unbound's cache), `prometheus.rs` (probes that ask Prometheus). The last four need what `./tests/run`
-//! installs, and it runs them.
+//! Unbound's cache), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and the fuzzers'
+//! packets). The last five need what `./tests/run` installs, and it runs them.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.

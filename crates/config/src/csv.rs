@@ -61,7 +61,7 @@ impl<'f> DataFile<'f> {
         findings: &'f Findings<'f>,
     ) -> Option<Self> {
         let path = &*named.value;
-        let octets = match crate::read(path, limits::DATA_FILE_OCTETS) {
+        let octets = match crate::read_data(path, limits::DATA_FILE_OCTETS) {
             Ok(octets) => octets,
             Err(reason) => {
                 let found = format_args!("{}: {reason}", quote(&path.display().to_string()));

@@ -77,7 +77,7 @@ impl Tables {
         if let Some(known) = self.by_path.get(path) {
             return *known;
         }
-        let rows = match crate::read(path, limits::DATA_FILE_OCTETS) {
+        let rows = match crate::read_data(path, limits::DATA_FILE_OCTETS) {
             Ok(octets) => read_rows(path, &octets, clusters, prefixes, findings),
             Err(reason) => {
                 let found = format_args!("{}: {reason}", quote(name));

@@ -126,6 +126,16 @@ fn read(path: &Path, most_octets: u64) -> Result<Vec<u8>, String> {
     Ok(octets)
 }
 
+/// The octets of a data file: as [`read`], but of a file alone. To open a pipe would wait for a writer, and a device
+/// may have no end.
+fn read_data(path: &Path, most_octets: u64) -> Result<Vec<u8>, String> {
+    let kind = std::fs::metadata(path).map_err(|error| error.to_string())?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err("a pipe, socket or device".to_owned());
+    }
+    read(path, most_octets)
+}
+
 /// Says where a file stops being text.
 fn not_utf8(path: &Path, octets: &[u8], valid_up_to: usize) -> Issue {
     let (valid, rest) = octets.split_at_checked(valid_up_to).unwrap_or_default();

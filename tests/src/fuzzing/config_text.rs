@@ -1,11 +1,11 @@
 //! A configuration in, a catalog or issues out; and what is made of a catalog.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, ensure};
 use hickory_proto::rr::RecordType;
-use meridian_config::{Issue, parse};
+use meridian_config::{Issue, Matter, parse};
 use meridian_dns::{Ground, Manners, Moment, Peer, Transport, View, answer};
 use meridian_geoip::Locality;
 use meridian_model::{Hostname, Verdicts};
@@ -26,34 +26,62 @@ const FILE: &str = "fuzz.toml";
 /// An issue without its place in the text, or that would not be one line of a terminal; a catalog that the loader
 /// takes and the server does not; no answer at a name of it.
 pub fn config_text(text: &str) -> Result<()> {
-    let loaded = match parse(text, Path::new(FILE)) {
+    parse_in(text, Path::new(FILE), Path::new(FILE), text.as_bytes())
+}
+
+/// The configuration of a zone whose file is another text.
+const ZONE: &str = "version = 1\n[[zones]]\nname = \"z.example\"\nfile = \"fuzz.zone\"\n";
+
+/// Reads octets as a zone file, as [`config_text`] does a configuration.
+///
+/// # Errors
+/// As [`config_text`].
+pub fn zone_file(octets: &[u8]) -> Result<()> {
+    thread_local! {
+        /// Zone files are files, also those of a fuzzer; a thread has one that it writes again and again.
+        static FOLDER: PathBuf = scratch();
+    }
+    let folder = FOLDER.with(PathBuf::clone);
+    let file = folder.join("fuzz.zone");
+    std::fs::write(&file, octets).context("the zone file is not written")?;
+    parse_in(ZONE, &folder.join(FILE), &file, octets)
+}
+
+/// Loads a configuration as the file of that name; issues of `file` are held to its `octets`.
+fn parse_in(text: &str, named: &Path, file: &Path, octets: &[u8]) -> Result<()> {
+    let loaded = match parse(text, named) {
         Ok(loaded) => loaded,
         Err(issues) => {
             ensure!(issues.iter().count() <= issues.len(), "more issues than there are");
-            return issues.iter().try_for_each(|issue| of_the_text(text, issue));
+            return issues.iter().try_for_each(|issue| of_the_text(file, octets, issue));
         }
     };
-    loaded.warnings.iter().try_for_each(|issue| of_the_text(text, issue))?;
+    loaded.warnings.iter().try_for_each(|issue| of_the_text(file, octets, issue))?;
     let catalog = Arc::new(loaded.catalog);
     let ground = Ground::new(catalog, locality().clone(), Arc::new(Manners::default()), None);
     let view = View::new(Arc::new(ground.context("the server does not take it")?), Verdicts::default(), None);
     asked(&view)
 }
 
-/// Holds an issue to the text: a line and column of it, and words that stay on one line.
-fn of_the_text(text: &str, issue: &Issue) -> Result<()> {
+/// Holds an issue to the text of its file: a line and column of it, and words that stay on one line.
+fn of_the_text(file: &Path, octets: &[u8], issue: &Issue) -> Result<()> {
     let shown = issue.to_string();
     ensure!(!shown.chars().any(char::is_control), "not to be printed: {shown:?}");
-    // Those of data files are about another text.
-    if issue.file != Path::new(FILE) {
+    // Those of other files are about another text.
+    if issue.file != file {
         return Ok(());
     }
-    let position = issue.position.with_context(|| format!("without a place: {shown}"))?;
+    // What cannot be read as text has no place in it.
+    let Some(position) = issue.position else {
+        ensure!(matches!(issue.matter, Matter::Unreadable(_)), "without a place: {shown}");
+        return Ok(());
+    };
     let line = position.line.checked_sub(1).context("line 0")?;
-    let line = text.split('\n').nth(line).with_context(|| format!("behind the text: {shown}"))?;
-    let column = position.column;
+    let line = octets.split(|octet| *octet == b'\n').nth(line);
+    let line = line.with_context(|| format!("behind the text: {shown}"))?;
     // One behind the last character is where something is missing.
-    ensure!((1..=line.chars().count() + 1).contains(&column), "behind its line: {shown}");
+    let most = String::from_utf8_lossy(line).chars().count() + 1;
+    ensure!((1..=most).contains(&position.column), "behind its line: {shown}");
     Ok(())
 }
 

@@ -217,7 +217,8 @@ fn opt(
     ensure!(theirs.len() != 1 || ours.is_some(), "OPT in, none out: {asked:?}");
     ensure!(!theirs.is_empty() || ours.is_none(), "no OPT in, one out");
     if let (Some(ours), [theirs]) = (ours, &theirs[..]) {
-        ensure!(theirs.version == 0 || rcode == Rcode::BadVers, "version {}: {rcode:?}", theirs.version);
+        let said = [Rcode::BadVers, Rcode::NotAuth].contains(&rcode);
+        ensure!(theirs.version == 0 || said, "version {}: {rcode:?}", theirs.version);
         ensure!(theirs.flags & 0x8000 == ours.flags, "another DO");
         options(theirs, ours, peer, out.len(), rcode, slipped)?;
     }
@@ -236,10 +237,13 @@ fn is_plain(packet: &[u8], asked: &Walked) -> bool {
         && asked.records[2].iter().rev().skip(1).all(|record| record.record_type != TSIG)
 }
 
+/// What a query with broken options gets; that its signature is wrong goes before.
+const WRONG: [Rcode; 3] = [Rcode::FormErr, Rcode::BadVers, Rcode::NotAuth];
+
 fn options(theirs: &Opt, ours: &Opt, peer: Peer, length: usize, rcode: Rcode, slipped: bool) -> Result<()> {
     let ours = ours.options.as_ref().context("our options do not end with their record")?;
     let Some(theirs) = &theirs.options else {
-        let wanted = [Rcode::FormErr, Rcode::BadVers].contains(&rcode) || slipped;
+        let wanted = WRONG.contains(&rcode) || slipped;
         ensure!(wanted, "broken options: {rcode:?}");
         return Ok(());
     };
@@ -261,10 +265,7 @@ fn options(theirs: &Opt, ours: &Opt, peer: Peer, length: usize, rcode: Rcode, sl
         }
         (None, []) => {}
         // One that is malformed, of a resolver without our trust, or with a version that we do not know.
-        (None, _) => ensure!(
-            matches!(rcode, Rcode::FormErr | Rcode::BadVers) || slipped,
-            "no subnet came back: {rcode:?}"
-        ),
+        (None, _) => ensure!(WRONG.contains(&rcode) || slipped, "no subnet came back: {rcode:?}"),
         (Some(_), _) => ensure!(false, "one of two subnets came back"),
     }
     if let (Some(ours), [theirs, ..]) = (kept(COOKIE), &of(theirs, COOKIE)[..]) {

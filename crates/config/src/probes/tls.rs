@@ -75,16 +75,10 @@ const KEY: Marks = (
 fn read_pem(path: &Spotted<PathBuf>, (what, marks): Marks, findings: &Findings<'_>) -> Option<Arc<[u8]>> {
     let shown = path.value.display();
     let expected = format!("a file with {what}");
-    let length = std::fs::metadata(&path.value).map(|metadata| metadata.len());
-    if length.is_ok_and(|length| length > limits::PEM_OCTETS) {
-        let most = limits::PEM_OCTETS;
-        findings.mistake(&path.spot, expected, format_args!("{shown}: over {most} octets"));
-        return None;
-    }
-    let octets = match std::fs::read(&path.value) {
+    let octets = match crate::read_data(&path.value, limits::PEM_OCTETS) {
         Ok(octets) => octets,
-        Err(error) => {
-            findings.mistake(&path.spot, expected, format_args!("{shown}: {error}"));
+        Err(reason) => {
+            findings.mistake(&path.spot, expected, format_args!("{shown}: {reason}"));
             return None;
         }
     };

@@ -183,7 +183,7 @@ impl Reader<'_, '_> {
             let found = format_args!("{}: {reason}", quote(&path.display().to_string()));
             self.findings.mistake(&named.spot, "a zone file that can be read", found);
         };
-        let octets = match crate::read(path, limits::ZONE_FILE_OCTETS) {
+        let octets = match crate::read_data(path, limits::ZONE_FILE_OCTETS) {
             Ok(octets) => octets,
             Err(reason) => {
                 unreadable(&reason);
