@@ -2,17 +2,19 @@
 //!
 //! Suites: `tidy.rs` (the house's rules), `checklist/` (the protocol, by statement), `replay.rs`
 //! (`replay/*.rpl`), `corpus.rs` (what fuzzers made, `fuzz/`), `qtypes.rs` (every type there is),
-//! `properties.rs`, `worlds.rs` (what holds in random worlds), `steered.rs` (what a gateway's keys mean), `command.rs`, `explain.rs` and `diff.rs` (the
-//! command line), `end_to_end.rs` (the binary with our own client), `connections.rs` and
-//! `encrypted.rs` (its connections, TLS, HTTPS), `clients.rs` (the binary with dig, kdig and
-//! Unbound), `reference.rs` (gdnsd and an independent calculation), `resolver.rs` (random maps through
-//! Unbound's cache), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and the fuzzers'
-//! packets). The last five need what `./tests/run` installs, and it runs them.
+//! `zone_files.rs` (zones from zone files), `properties.rs`, `worlds.rs` (what holds in random worlds),
+//! `steered.rs` (what a gateway's keys mean), `command.rs`, `explain.rs` and `diff.rs` (the command line),
+//! `end_to_end.rs` (the binary with our own client), `connections.rs` and `encrypted.rs` (its connections,
+//! TLS, HTTPS), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
+//! independent calculation), `resolver.rs` (random maps through Unbound's cache), `compare.rs` (Knot and NSD
+//! on the same zone files), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and
+//! the fuzzers' packets). The last six need what `./tests/run` installs, and it runs them.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.
 
 mod ask;
+mod authority;
 mod binary;
 pub mod city;
 mod clients;
@@ -26,12 +28,14 @@ mod random_map;
 mod random_policy;
 mod random_world;
 pub mod replay;
+mod static_zone;
 pub mod stream;
 pub mod tls;
 mod unbound;
 mod wire;
 
 pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
+pub use authority::Authority;
 pub use binary::{Meridian, Process, binary, now, scratch, signal};
 pub use city::City;
 pub use clients::{Shown, dig, dig_text, kdig};
@@ -43,5 +47,6 @@ pub use prometheus::Prometheus;
 pub use random_map::RandomMap;
 pub use random_policy::RandomResidency;
 pub use random_world::{Pool, RandomWorld, nested_networks};
+pub use static_zone::StaticZone;
 pub use unbound::Unbound;
 pub use wire::{Wire, WireRecord};

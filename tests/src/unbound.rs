@@ -101,7 +101,7 @@ impl Drop for Unbound {
 }
 
 /// A port that is free on an address, for UDP and TCP.
-fn free_port(ip: Ipv4Addr) -> u16 {
+pub(crate) fn free_port(ip: Ipv4Addr) -> u16 {
     let free = |_| {
         let listener = TcpListener::bind((ip, 0)).ok()?;
         let port = listener.local_addr().ok()?.port();

@@ -10,7 +10,7 @@ mod rules;
 mod transfer;
 mod types;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use meridian_model::{DomainName, Hostname, Soa, Transfer, Zone};
@@ -156,6 +156,8 @@ pub(crate) struct Zones {
     /// The zone files and what they include.
     pub(crate) files: Vec<PathBuf>,
     budget: Budget,
+    /// The zones that others lie within.
+    parents: HashSet<DomainName>,
     /// Every zone has a name, so that a name outside all of them is outside for sure.
     complete: bool,
 }
@@ -174,6 +176,7 @@ impl Zones {
         let mut all = Self {
             zones: None,
             contents: Vec::new(),
+            parents: parents(&by_name),
             by_name,
             complete,
             budget: Budget::default(),
@@ -231,7 +234,9 @@ impl Zones {
         findings: &Findings<'_>,
     ) -> Option<(Soa, u32)> {
         let mut budget = std::mem::take(&mut self.budget);
-        let belongs = |owner: &DomainName| self.of(owner) == Some(index);
+        // Looked for by each owner of a million only where there is something to find.
+        let alone = !self.parents.contains(&contents.apex);
+        let belongs = |owner: &DomainName| alone || self.of(owner) == Some(index);
         let read = file::read(file, contents, &belongs, &mut budget, findings);
         self.budget = budget;
         self.files.extend(read.files);
@@ -357,6 +362,12 @@ impl Zones {
             names => format!("a hostname within a zone ({})", any_of(names)),
         }
     }
+}
+
+/// The zones that others lie within.
+fn parents(by_name: &HashMap<DomainName, usize>) -> HashSet<DomainName> {
+    let above = |name: &DomainName| std::iter::successors(name.parent(), DomainName::parent);
+    by_name.keys().flat_map(above).filter(|name| by_name.contains_key(name)).collect()
 }
 
 /// The zones by name, reporting names that stand twice.

@@ -345,7 +345,8 @@ impl<'a> Answering<'a> {
                     // RFC 6672 §3.1: with the DNAME's TTL.
                     let data = vec![RData::CNAME(CNAME(target))];
                     let alias = RrSet { record_type: RecordType::CNAME, ttl: set.ttl, data };
-                    fits && self.answer(&owner, &alias)
+                    // A question for the alias itself has its answer.
+                    fits && self.answer(&owner, &alias) && question_type != RecordType::CNAME
                 }
                 _ => return self.last(found, &owner, passed.len()),
             };

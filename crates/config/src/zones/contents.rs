@@ -309,8 +309,11 @@ fn read_data(
 
 /// The commonest slip in zones: an absolute name without its final dot.
 pub(crate) fn doubled_origin(name: &str, origin: &DomainName) -> Option<String> {
-    let front = name.to_ascii_lowercase();
-    let front = front.strip_suffix(origin.as_str()).filter(|_| !origin.is_root())?;
+    let length = name.len().checked_sub(origin.as_str().len()).filter(|_| !origin.is_root())?;
+    let (front, back) = name.split_at_checked(length)?;
+    if !back.eq_ignore_ascii_case(origin.as_str()) {
+        return None;
+    }
     let doubled = front.is_empty() || front.ends_with('.');
     doubled.then(|| format!("{} means {name}.{origin}; is its final dot missing?", quote(name)))
 }
