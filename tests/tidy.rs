@@ -47,7 +47,7 @@ const MAY_DEPEND: [(&str, &[&str]); 11] = [
 ];
 
 /// What belongs to one crate alone, in code that is shipped: the library and who may have it.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     // The tests read databases themselves: a second opinion on what geoip says.
     ("maxminddb", &["meridian-geoip", "meridian-tests"]),
     ("toml", &["meridian-config"]),
@@ -58,6 +58,8 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
     ("hyper", &["meridian", "meridian-admin", "meridian-dns", "meridian-health-probe", "meridian-tests"]),
     ("axum", &["meridian-admin"]),
     ("prometheus-client", &["meridian-admin"]),
+    ("quinn", &["meridian-dns", "meridian-tests"]),
+    ("h3", &["meridian-dns", "meridian-tests"]),
     // For Prometheus alone: what is probed is asked over connections of our own.
     ("reqwest", &["meridian-health-probe"]),
     ("anyhow", &["meridian", "meridian-tests"]),

@@ -24,6 +24,7 @@ pub mod fuzzing;
 mod gdnsd;
 pub mod mmdb;
 mod prometheus;
+pub mod quic;
 mod random_map;
 mod random_policy;
 mod random_world;

@@ -14,6 +14,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::stream::connect_from;
+use crate::{Config, WORLD};
 
 /// The name in every certificate.
 pub const NAME: &str = "ns1.gslb.example";
@@ -81,6 +82,19 @@ impl Default for Identity {
 
 /// The lines of `[server.tls]` that name the files of an [`Identity`].
 pub const TLS_FILES: &str = "[server.tls]\ncert_file = \"server.pem\"\nkey_file = \"server.key\"\n";
+
+/// A configuration with a static zone and one gateway, over every transport; `tcp` are lines of `[server.tcp]`.
+#[must_use]
+pub fn every_transport(tcp: &str) -> String {
+    let any = "[\"127.0.0.1:0\"]";
+    Config::new()
+        .with(&format!("[server]\nlisten = {any}\nworkers = 2\n[server.tcp]\n{tcp}{TLS_FILES}"))
+        .with(&format!("dot = {any}\ndoh = {any}\ndoh3 = {any}\ndoq = {any}\n"))
+        .clusters(&WORLD[..2])
+        .gateway("shop", &["shop.gslb.example"], "", &[("eu-west", "192.0.2.1"), ("us-east", "192.0.2.2")])
+        .text()
+        .to_owned()
+}
 
 //----------- Clients --------------------------------------------------------
 

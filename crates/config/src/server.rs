@@ -70,8 +70,11 @@ pub(crate) fn read_admin(root: &mut Table<'_>) -> Option<Spotted<SocketAddr>> {
 /// Builds the section, checks that no socket stands twice, and warns of keys without effect.
 pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findings: &Findings<'_>) -> Server {
     let ServerSpec { listen, data_dir, workers, first_round, tls, manners } = spec;
-    let encrypted = tls.iter().flat_map(|tls| [&tls.dot, &tls.doh]).flatten();
-    once(listen.iter().flatten().chain(encrypted), findings);
+    // One address and port is two sockets: one of TCP, one of UDP.
+    let plain = || listen.iter().flatten();
+    once(std::iter::empty(), plain(), findings);
+    once(plain(), tls.iter().flat_map(|tls| [&tls.dot, &tls.doh]).flatten(), findings);
+    once(plain(), tls.iter().flat_map(|tls| [&tls.doh3, &tls.doq]).flatten(), findings);
     if let Some(admin) = &admin {
         findings.warn(&admin.spot, "nothing listens there yet in this version");
     }
@@ -86,12 +89,16 @@ pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findin
     }
 }
 
-/// Reports sockets that stand twice.
-fn once<'s>(sockets: impl Iterator<Item = &'s Spotted<SocketAddr>>, findings: &Findings<'_>) {
-    let mut seen = HashSet::new();
-    for socket in sockets {
-        // Port 0 asks for any free one, which two sockets can do.
-        if socket.value.port() != 0 && !seen.insert(socket.value) {
+/// Reports those of `sockets` that stand above in it or in `before`.
+fn once<'s>(
+    before: impl Iterator<Item = &'s Spotted<SocketAddr>>,
+    sockets: impl Iterator<Item = &'s Spotted<SocketAddr>>,
+    findings: &Findings<'_>,
+) {
+    // Port 0 asks for any free one, which two sockets can do.
+    let mut seen: HashSet<SocketAddr> = before.map(|socket| socket.value).collect();
+    for socket in sockets.filter(|socket| socket.value.port() != 0) {
+        if !seen.insert(socket.value) {
             let found = format_args!("{} again", socket.value);
             findings.mistake(&socket.spot, "each address with its port once", found);
         }

@@ -59,6 +59,10 @@ pub struct Tls {
     pub dot: Vec<SocketAddr>,
     /// Where DNS over HTTPS is spoken, HTTP/2 and HTTP/1.1 (RFC 8484).
     pub doh: Vec<SocketAddr>,
+    /// Where DNS over HTTPS is spoken by HTTP/3.
+    pub doh3: Vec<SocketAddr>,
+    /// Where DNS over QUIC is spoken (RFC 9250); never on port 53.
+    pub doq: Vec<SocketAddr>,
     /// The path of DoH's URI.
     pub path: Box<str>,
 }

@@ -28,6 +28,8 @@ pub(crate) struct TlsSpec {
     key_file: Spotted<PathBuf>,
     pub(crate) dot: Vec<Spotted<SocketAddr>>,
     pub(crate) doh: Vec<Spotted<SocketAddr>>,
+    pub(crate) doh3: Vec<Spotted<SocketAddr>>,
+    pub(crate) doq: Vec<Spotted<SocketAddr>>,
     path: Box<str>,
 }
 
@@ -40,11 +42,13 @@ pub(crate) fn read(server: &mut Table<'_>, file: &Path) -> Option<TlsSpec> {
         let key_file = table.required("key_file", &path("the path of a private key in PEM"));
         let dot = table.or("dot", Vec::new(), &sockets);
         let doh = table.or("doh", Vec::new(), &sockets);
+        let doh3 = table.or("doh3", Vec::new(), &sockets);
+        let doq = table.or("doq", Vec::new(), &sockets);
         let at = table.or("path", PATH_DEFAULT.into(), &PATH);
-        if dot.is_empty() && doh.is_empty() {
+        if [&dot, &doh, &doh3, &doq].iter().all(|sockets| sockets.is_empty()) {
             table.findings.warn(&table.spot, "no effect: it names no address to listen on");
         }
-        Some(TlsSpec { cert_file: cert_file?, key_file: key_file?, dot, doh, path: at })
+        Some(TlsSpec { cert_file: cert_file?, key_file: key_file?, dot, doh, doh3, doq, path: at })
     };
     server.optional("tls", &Section { header: "[server.tls]", read }).flatten()
 }
@@ -56,7 +60,11 @@ impl TlsSpec {
     }
 
     pub(crate) fn build(self, findings: &Findings<'_>) -> Tls {
-        let Self { cert_file, key_file, dot, doh, path } = self;
+        let Self { cert_file, key_file, dot, doh, doh3, doq, path } = self;
+        // RFC 9250 §4.1.1: not on the port of DNS over UDP.
+        for socket in doq.iter().filter(|socket| socket.value.port() == 53) {
+            findings.mistake(&socket.spot, "another port than 53, which is that of plain DNS", socket.value);
+        }
         let plain =
             |sockets: Vec<Spotted<SocketAddr>>| sockets.into_iter().map(|socket| socket.value).collect();
         Tls {
@@ -64,6 +72,8 @@ impl TlsSpec {
             key_file: findings.located(key_file),
             dot: plain(dot),
             doh: plain(doh),
+            doh3: plain(doh3),
+            doq: plain(doq),
             path,
         }
     }

@@ -108,7 +108,10 @@ fn commented_tls_is_what_it_says() {
     let text = std::fs::read_to_string(reference()).unwrap();
     let uncommented = |keys: &[&str]| {
         let mut written = text.clone();
-        for key in ["[server.tls]", "cert_file = ", "key_file = ", "dot = ", "doh = "].iter().chain(keys) {
+        for key in ["[server.tls]", "cert_file = ", "key_file = ", "dot = ", "doh = ", "doh3 = ", "doq = "]
+            .iter()
+            .chain(keys)
+        {
             let found = written.find(&format!("\n# {key}")).unwrap_or_else(|| panic!("{key}"));
             written.replace_range(found + 1..found + 3, "");
         }

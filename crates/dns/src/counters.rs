@@ -88,6 +88,12 @@ counters! {
     tls_accepted,
     /// HTTPS connections accepted.
     https_accepted,
+    /// QUIC connections accepted, for DNS without HTTP.
+    quic_accepted,
+    /// QUIC handshakes that were sent back once, to show that the client is where it says.
+    quic_retried,
+    /// QUIC connections closed for what RFC 9250 does not allow.
+    quic_violations,
     /// Requests over HTTPS that had no query: not found, not understood, too large.
     http_refused,
     /// Handshakes of TLS that failed.

@@ -44,6 +44,24 @@ pub(crate) const HTTP_HEADERS: usize = 64;
 /// to reset.
 pub(crate) const HTTP_RESETS: usize = 20;
 
+/// Handshakes of QUIC with clients that have not shown that they are where they say: each costs a signature. The
+/// next ones must show it first.
+pub(crate) const QUIC_HANDSHAKES: usize = 64;
+/// Queries under way on one connection of QUIC (RFC 9250 §5.3.1 leaves it to us).
+pub(crate) const QUIC_STREAMS: u32 = 100;
+/// Streams of HTTP/3 beside its requests: three (RFC 9114 §6.2), and some that nobody knows.
+pub(crate) const QUIC_UNI_STREAMS: u32 = 8;
+/// Octets that a client may send on a stream before they are read: one query with its head.
+pub(crate) const QUIC_STREAM_WINDOW: u32 = 8 << 10;
+/// The same on all streams of a connection.
+pub(crate) const QUIC_WINDOW: u32 = 128 << 10;
+/// Octets of replies of one connection that the client has not acknowledged: the largest reply, twice.
+pub(crate) const QUIC_SEND_WINDOW: u64 = 128 << 10;
+/// Octets of one request by HTTP/3: its header and a query.
+pub(crate) const HTTP3_REQUEST: usize = 24 << 10;
+/// Octets of each of a connection's other streams, over its life: settings are a hundred.
+pub(crate) const HTTP3_CONTROL: usize = 16 << 10;
+
 /// How long the end of a connection may take to be said.
 pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 

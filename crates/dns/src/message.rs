@@ -221,3 +221,12 @@ pub(crate) fn least_ttl(reply: &[u8]) -> Option<u32> {
     }
     least
 }
+
+/// Whether a query has the keepalive option (RFC 7828), which has no place in some transports.
+pub(crate) fn asks_for_keepalive(packet: &[u8]) -> bool {
+    match receive(packet) {
+        Received::Query(query, _) => query.edns.is_some_and(|edns| edns.keepalive),
+        Received::CookieOnly(_, edns) => edns.keepalive,
+        Received::Ignore | Received::HeaderOnly(..) => false,
+    }
+}

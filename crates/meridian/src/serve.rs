@@ -72,7 +72,13 @@ fn listen(settings: &meridian_config::Server) -> Listen {
     let of = |sockets: fn(&meridian_config::Tls) -> &Vec<SocketAddr>| {
         tls.map(sockets).cloned().unwrap_or_default()
     };
-    Listen { plain: settings.listen.clone(), dot: of(|tls| &tls.dot), doh: of(|tls| &tls.doh) }
+    Listen {
+        plain: settings.listen.clone(),
+        dot: of(|tls| &tls.dot),
+        doh: of(|tls| &tls.doh),
+        doh3: of(|tls| &tls.doh3),
+        doq: of(|tls| &tls.doq),
+    }
 }
 
 /// Where to keep what must survive a restart, if that is to be. Whatever is wrong with it, answers are given:

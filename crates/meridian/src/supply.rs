@@ -164,8 +164,9 @@ impl Supply {
 /// What of `[server]` does not come with the ground.
 fn sockets(server: &Server) -> impl PartialEq {
     let Server { listen, data_dir, workers, first_round, tls, manners: _ } = server;
-    let tls =
-        tls.as_ref().map(|Tls { dot, doh, cert_file: _, key_file: _, path: _ }| (dot.clone(), doh.clone()));
+    let tls = tls.as_ref().map(|Tls { dot, doh, doh3, doq, cert_file: _, key_file: _, path: _ }| {
+        [dot.clone(), doh.clone(), doh3.clone(), doq.clone()]
+    });
     (listen.clone(), data_dir.clone(), *workers, *first_round, tls)
 }
 

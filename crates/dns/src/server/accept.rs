@@ -24,9 +24,10 @@ pub(super) fn start(listeners: Vec<(Service, TcpListener)>, shared: &Shared, see
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let tls = |protocols| tls::config(&shared.live, protocols).map(|config| Arc::new(config).into());
         let carries = match service {
-            Service::Plain => Carries::Messages,
             Service::Dot => Carries::Tls(tls(&tls::DOT)?),
             Service::Doh => Carries::Https(tls(&tls::DOH)?),
+            // What QUIC carries has no listener of TCP.
+            Service::Plain | Service::Doh3 | Service::Doq => Carries::Messages,
         };
         tokio::spawn(accept(listener, carries, shared.clone(), seeds.fork()));
     }

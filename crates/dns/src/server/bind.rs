@@ -35,6 +35,10 @@ pub enum Service {
     Dot,
     /// DNS over HTTPS (RFC 8484), by HTTP/2 and HTTP/1.1.
     Doh,
+    /// DNS over HTTPS by HTTP/3.
+    Doh3,
+    /// DNS over dedicated QUIC connections (RFC 9250).
+    Doq,
 }
 
 impl Service {
@@ -45,6 +49,8 @@ impl Service {
             Self::Plain => "dns",
             Self::Dot => "dot",
             Self::Doh => "doh",
+            Self::Doh3 => "doh3",
+            Self::Doq => "doq",
         }
     }
 }
@@ -58,6 +64,10 @@ pub struct Listen {
     pub dot: Vec<SocketAddr>,
     /// DNS over HTTPS.
     pub doh: Vec<SocketAddr>,
+    /// DNS over HTTPS by HTTP/3.
+    pub doh3: Vec<SocketAddr>,
+    /// DNS over QUIC.
+    pub doq: Vec<SocketAddr>,
 }
 
 /// One bound address; port 0 has become the port that was given.
@@ -75,6 +85,7 @@ pub struct Bound {
     /// By worker: one socket an address.
     udp: Vec<Vec<UdpSocket>>,
     tcp: Vec<(Service, TcpListener)>,
+    quic: Vec<(Service, UdpSocket)>,
 }
 
 impl Bound {
@@ -85,7 +96,7 @@ impl Bound {
     /// Names the first address that cannot be had; nothing stays bound then.
     pub fn bind(listen: &Listen, workers: usize) -> Result<Self, BindError> {
         let workers = workers.max(1);
-        let mut bound = Self { listening: Vec::new(), udp: Vec::new(), tcp: Vec::new() };
+        let mut bound = Self { listening: Vec::new(), udp: Vec::new(), tcp: Vec::new(), quic: Vec::new() };
         bound.udp.resize_with(workers, Vec::new);
         for &address in &listen.plain {
             let (udp, tcp) = both(address)?;
@@ -114,6 +125,16 @@ impl Bound {
                 bound.tcp.push((service, tcp.into()));
             }
         }
+        let over_quic = [(Service::Doh3, &listen.doh3), (Service::Doq, &listen.doq)];
+        for (service, addresses) in over_quic {
+            for &address in addresses {
+                let failed = |cause| BindError { address, protocol: "UDP", cause };
+                let udp = udp_socket(address, false).map_err(failed)?;
+                let address = local_address(&udp).map_err(failed)?;
+                bound.listening.push(Listening { service, address });
+                bound.quic.push((service, udp.into()));
+            }
+        }
         Ok(bound)
     }
 
@@ -123,9 +144,12 @@ impl Bound {
         &self.listening
     }
 
-    /// The UDP sockets by worker, and the TCP listeners.
-    pub(super) fn into_parts(self) -> (Vec<Vec<UdpSocket>>, Vec<(Service, TcpListener)>) {
-        (self.udp, self.tcp)
+    /// The UDP sockets by worker, the TCP listeners, and the sockets of QUIC.
+    #[expect(clippy::type_complexity, reason = "three lists, each taken apart at once")]
+    pub(super) fn into_parts(
+        self,
+    ) -> (Vec<Vec<UdpSocket>>, Vec<(Service, TcpListener)>, Vec<(Service, UdpSocket)>) {
+        (self.udp, self.tcp, self.quic)
     }
 }
 

@@ -6,8 +6,12 @@
 mod accept;
 mod bind;
 mod doh;
+mod doh3;
+mod doq;
 mod framed;
 mod http;
+mod metered;
+mod quic;
 mod table;
 mod tls;
 mod udp;
@@ -68,11 +72,12 @@ impl Server {
             _alive: alive,
         };
         let mut seeds = fastrand::Rng::with_seed(seed);
-        let (workers, listeners) = bound.into_parts();
+        let (workers, listeners, quic) = bound.into_parts();
         for (index, sockets) in workers.into_iter().enumerate() {
             udp::start(index, sockets, shared.clone(), seeds.u64(..))?;
         }
         accept::start(listeners, &shared, seeds.u64(..))?;
+        quic::start(quic, &shared, seeds.u64(..))?;
         Ok(Self { listening, counters, stop, ended })
     }
 
