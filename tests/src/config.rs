@@ -14,11 +14,16 @@ impl Config {
     /// Begins with the zone `gslb.example`: two name servers, one of them within it, serial 7.
     #[must_use]
     pub fn new() -> Self {
-        Self("version = 1\n".to_owned())
-            .with(
-                "[[zones]]\nname = \"gslb.example\"\nnameservers = [\"ns1.gslb.example\", \"ns2.elsewhere.example\"]\nhostmaster = \"hostmaster.example\"\nserial = 7\n",
-            )
-            .record("ns1", "A", "\"127.0.0.1\"")
+        Self::bare(
+            "name = \"gslb.example\"\nnameservers = [\"ns1.gslb.example\", \"ns2.elsewhere.example\"]\nhostmaster = \"hostmaster.example\"\nserial = 7\n",
+        )
+        .record("ns1", "A", "\"127.0.0.1\"")
+    }
+
+    /// Begins with a zone of these keys.
+    #[must_use]
+    pub fn bare(keys: &str) -> Self {
+        Self("version = 1\n".to_owned()).with("[[zones]]\n").with(keys)
     }
 
     /// Adds a text as it stands.

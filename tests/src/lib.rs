@@ -8,7 +8,8 @@
 //! TLS, HTTPS), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
 //! independent calculation), `resolver.rs` (random maps through Unbound's cache), `compare.rs` (Knot and NSD
 //! on the same zone files), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and
-//! the fuzzers' packets). The last six need what `./tests/run` installs, and it runs them.
+//! the fuzzers' packets), `internet.rs` (resolvers and Zonemaster below a root). The last seven
+//! need what `./tests/run` installs, and it runs them.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.
@@ -20,8 +21,10 @@ pub mod city;
 mod clients;
 mod cluster;
 mod config;
+mod daemon;
 pub mod fuzzing;
 mod gdnsd;
+mod internet;
 pub mod mmdb;
 mod prometheus;
 pub mod quic;
@@ -42,7 +45,9 @@ pub use city::City;
 pub use clients::{Shown, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};
 pub use config::{Config, WORLD};
+pub use daemon::Daemon;
 pub use gdnsd::{Chosen, Gdnsd};
+pub use internet::{Internet, LAB, SERVERS, apart};
 pub use nix::sys::signal::Signal;
 pub use prometheus::Prometheus;
 pub use random_map::RandomMap;

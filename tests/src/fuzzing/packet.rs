@@ -217,7 +217,9 @@ fn opt(
     ensure!(theirs.len() != 1 || ours.is_some(), "OPT in, none out: {asked:?}");
     ensure!(!theirs.is_empty() || ours.is_none(), "no OPT in, one out");
     if let (Some(ours), [theirs]) = (ours, &theirs[..]) {
-        let said = [Rcode::BadVers, Rcode::NotAuth].contains(&rcode);
+        // A wrong signature goes before, and one that is none.
+        let signed = asked.records[2].last().is_some_and(|record| record.record_type == TSIG);
+        let said = rcode == Rcode::BadVers || signed && [Rcode::NotAuth, Rcode::FormErr].contains(&rcode);
         ensure!(theirs.version == 0 || said, "version {}: {rcode:?}", theirs.version);
         ensure!(theirs.flags & 0x8000 == ours.flags, "another DO");
         options(theirs, ours, peer, out.len(), rcode, slipped)?;

@@ -105,6 +105,12 @@ fn push<'r, 't>(
             tokens.iter().try_for_each(|token| push_string(wire, token.text))?;
             return Ok(&[]);
         }
+        Field::Flags => {
+            if !text.bytes().all(|octet| octet.is_ascii_alphanumeric()) {
+                return Err(format!("the flags {} are not letters and digits", quote(text)));
+            }
+            push_string(wire, text)?;
+        }
         Field::Tag => {
             if text.is_empty() || !text.bytes().all(|octet| octet.is_ascii_alphanumeric()) {
                 return Err(format!("the tag {} is not letters and digits", quote(text)));
@@ -199,7 +205,8 @@ fn check(fields: &[Field], wire: &[u8]) -> Result<(), String> {
             Field::Ipv6 => Some(16),
             Field::Name => name_length(rest),
             Field::String => rest.first().map(|length| 1 + usize::from(*length)),
-            Field::Tag => rest.first().filter(|length| **length > 0).map(|length| 1 + usize::from(*length)),
+            Field::Flags => word_length(rest),
+            Field::Tag => word_length(rest).filter(|length| *length > 1),
             Field::Strings => strings_length(rest),
             Field::Rest => Some(rest.len()),
             Field::Hex | Field::Base64 => Some(rest.len()).filter(|length| *length > 0),
@@ -208,6 +215,13 @@ fn check(fields: &[Field], wire: &[u8]) -> Result<(), String> {
         rest = length.and_then(|length| rest.get(length..)).ok_or("octets that are no data of this type")?;
     }
     if rest.is_empty() { Ok(()) } else { Err(format!("{} octets too many for this type", rest.len())) }
+}
+
+/// The octets of a `<character-string>` of letters and digits.
+fn word_length(wire: &[u8]) -> Option<usize> {
+    let (length, rest) = wire.split_first()?;
+    let word = rest.get(..usize::from(*length))?;
+    word.iter().all(u8::is_ascii_alphanumeric).then_some(1 + word.len())
 }
 
 /// The octets of one or more `<character-string>`s that fill the data.

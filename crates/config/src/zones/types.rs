@@ -134,6 +134,8 @@ pub(crate) enum Field {
     Strings,
     /// A `<character-string>` of letters and digits, at least one (RFC 8659 §4.1).
     Tag,
+    /// A `<character-string>` of letters and digits, or none (RFC 3403 §4.1).
+    Flags,
     /// All that is left as one text without a length in front, at most one token.
     Rest,
     /// All that is left in base 16, in any number of tokens.
@@ -151,7 +153,7 @@ const fn schema(number: u16, name: &'static str, usage: &'static str, fields: &'
 /// Every type whose presentation format is understood.
 #[rustfmt::skip]
 const SCHEMAS: &[Schema] = {
-    use Field::{Base64, Hex, Ipv4, Ipv6, Name, Parameters, Rest, String, Strings, Tag, U16, U8};
+    use Field::{Base64, Flags, Hex, Ipv4, Ipv6, Name, Parameters, Rest, String, Strings, Tag, U16, U8};
     &[
         schema(1, "A", "an IPv4 address", &[Ipv4]),
         schema(2, "NS", "a name", &[Name]),
@@ -164,7 +166,7 @@ const SCHEMAS: &[Schema] = {
         schema(18, "AFSDB", "subtype hostname", &[U16, Name]),
         schema(28, "AAAA", "an IPv6 address", &[Ipv6]),
         schema(33, "SRV", "priority weight port target", &[U16, U16, U16, Name]),
-        schema(35, "NAPTR", "order preference \"flags\" \"services\" \"regexp\" replacement", &[U16, U16, String, String, String, Name]),
+        schema(35, "NAPTR", "order preference \"flags\" \"services\" \"regexp\" replacement", &[U16, U16, Flags, String, String, Name]),
         schema(37, "CERT", "type key-tag algorithm base64", &[U16, U16, U8, Base64]),
         schema(39, "DNAME", "a name", &[Name]),
         schema(43, "DS", "key-tag algorithm digest-type hex", &[U16, U8, U8, Hex]),
