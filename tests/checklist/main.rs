@@ -4,6 +4,7 @@
 mod cookies;
 mod edns;
 mod header;
+mod names;
 mod sizes;
 mod steered;
 mod subnet;

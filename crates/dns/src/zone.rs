@@ -296,6 +296,10 @@ impl Node {
         if let Some(set) = self.set(question_type) {
             return Some(Found::Static { zone, set });
         }
+        if [RecordType::RRSIG, RecordType::NSEC].contains(&question_type) {
+            // They may stand beside a CNAME (RFC 4034 §3, §4), so that its owner is asked, not its target.
+            return None;
+        }
         self.set(RecordType::CNAME).map(|set| Found::Alias { set })
     }
 
