@@ -5,8 +5,7 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Config, Meridian, Wire, exchange_tcp, exchange_udp};
-use socket2::{Domain, Socket, Type};
+use meridian_tests::{Ask, Config, Meridian, Wire, exchange_tcp, exchange_udp, tcp_from};
 
 /// Clients of this network are the German ones.
 pub(crate) const GERMAN: &str = "10.1.0.0";
@@ -98,17 +97,6 @@ pub(crate) fn silent_over_udp(server: SocketAddr, packets: &[Vec<u8>]) -> bool {
     })
 }
 
-/// A TCP connection from this address.
-pub(crate) fn connect(from: &str, server: SocketAddr) -> TcpStream {
-    let from = SocketAddr::new(from.parse().expect("an address"), 0);
-    let socket = Socket::new(Domain::for_address(from), Type::STREAM, None).expect("a socket");
-    socket.bind(&from.into()).expect("an address of this machine");
-    socket.connect(&server.into()).expect("a connection");
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a deadline");
-    stream
-}
-
 /// Sends a message over TCP.
 pub(crate) fn send(stream: &mut TcpStream, message: &[u8]) {
     let length = u16::try_from(message.len()).expect("short");
@@ -131,7 +119,7 @@ pub(crate) fn first_over_tcp(server: SocketAddr, messages: &[&[u8]]) -> Wire {
 
 /// As [`first_over_tcp`], from this address.
 pub(crate) fn first_over_tcp_from(from: &str, server: SocketAddr, messages: &[&[u8]]) -> Wire {
-    let mut stream = connect(from, server);
+    let mut stream = tcp_from(from, server);
     messages.iter().for_each(|message| send(&mut stream, message));
     receive(&mut stream)
 }

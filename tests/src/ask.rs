@@ -7,6 +7,7 @@ use std::time::Duration;
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
+use socket2::{Domain, Socket, Type};
 
 use crate::wire::Wire;
 
@@ -220,6 +221,21 @@ pub fn exchange_udp(server: SocketAddr, from: Option<IpAddr>, query: &[u8]) -> i
     let length = socket.recv(&mut reply)?;
     reply.truncate(length);
     Ok(reply)
+}
+
+/// A TCP connection from this address.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn tcp_from(from: &str, server: SocketAddr) -> TcpStream {
+    let from = SocketAddr::new(from.parse().expect("an address"), 0);
+    let socket = Socket::new(Domain::for_address(from), Type::STREAM, None).expect("a socket");
+    socket.bind(&from.into()).expect("an address of this machine");
+    socket.connect(&server.into()).expect("a connection");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
+    stream
 }
 
 /// Sends octets over TCP and returns the reply's.

@@ -1,5 +1,6 @@
 //! The built binary, started as an operator starts it.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -271,6 +272,48 @@ impl Meridian {
         let (_, after) = totals.split_once(&format!(" {name}: ")).expect("a counter of that name");
         let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().expect("a number")
+    }
+
+    /// Stops it, and says what it has counted, by name.
+    ///
+    /// # Panics
+    /// When it does not stop in time.
+    pub fn totals(mut self) -> BTreeMap<String, u64> {
+        self.signal(Signal::SIGTERM);
+        let line = self.wait_for("its totals", |line| line["message"] == "stopped");
+        let text = line["totals"].as_str().expect("totals").to_owned();
+        let (_, fields) = text.split_once('{').expect("their fields");
+        let field = |field: &str| {
+            let (name, count) = field.split_once(':')?;
+            Some((name.trim().to_owned(), count.trim().trim_end_matches([' ', '}']).parse().ok()?))
+        };
+        fields.split(',').filter_map(field).collect()
+    }
+
+    /// Memory in use and the most that ever was, in KiB (`/proc/<pid>/status`).
+    ///
+    /// # Panics
+    /// When the process is gone.
+    #[must_use]
+    pub fn memory_kib(&self) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
+            line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+
+    /// Processor time used so far (`/proc/<pid>/stat`, in hundredths of a second).
+    ///
+    /// # Panics
+    /// When the process is gone.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
+        let (_, fields) = stat.rsplit_once(')').expect("its name");
+        let fields: Vec<u64> = fields.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
+        Duration::from_millis((fields[11] + fields[12]) * 10)
     }
 
     /// Sends a signal.

@@ -8,8 +8,8 @@
 //! TLS, HTTPS), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
 //! independent calculation), `resolver.rs` (random maps through Unbound's cache), `compare.rs` (Knot and NSD
 //! on the same zone files), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and
-//! the fuzzers' packets), `internet.rs` (resolvers and Zonemaster below a root). The last seven
-//! need what `./tests/run` installs, and it runs them.
+//! the fuzzers' packets), `internet.rs` (resolvers and Zonemaster below a root), `faults/` (what breaks
+//! name servers, with figures). Those that need what `./tests/run` installs, or root, it runs by name.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.
@@ -38,7 +38,7 @@ pub mod tls;
 mod unbound;
 mod wire;
 
-pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
+pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp, tcp_from};
 pub use authority::Authority;
 pub use binary::{Meridian, Process, binary, now, scratch, signal};
 pub use city::City;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
@@ -179,6 +180,7 @@ fn udp_socket(address: SocketAddr, join: bool) -> io::Result<Socket> {
         socket.set_reuse_port(true)?;
     }
     common(&socket, address)?;
+    no_fragments(&socket, address)?;
     if address.ip().is_unspecified() {
         // A reply must come from the address that was asked: the kernel tells us which.
         if address.is_ipv4() {
@@ -189,6 +191,17 @@ fn udp_socket(address: SocketAddr, join: bool) -> io::Result<Socket> {
     }
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Replies fit into every path, so a smaller one is a lie: whoever forges an ICMP message must not make the kernel
+/// cut them into fragments, which others can forge a part of (RFC 9715 §3.1, RFC 8900 §3.7).
+fn no_fragments(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv4() {
+        sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::INTERFACE)?;
+    } else {
+        sockopt::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::INTERFACE)?;
+    }
+    Ok(())
 }
 
 fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {

@@ -102,6 +102,28 @@ impl Server {
     }
 }
 
+/// Answers; a panic costs this one answer, and SERVFAIL goes out instead.
+fn guarded(
+    counters: &Counters,
+    packet: &[u8],
+    out: &mut Vec<u8>,
+    answer: impl FnOnce(&mut Vec<u8>) -> Reply,
+) -> Reply {
+    let answered = catch_unwind(AssertUnwindSafe(|| answer(&mut *out)));
+    answered.unwrap_or_else(|_| {
+        add(&counters.panics);
+        let rcode = Rcode::ServFail;
+        match receive(packet) {
+            Received::Ignore => return Reply::None,
+            Received::HeaderOnly(header, _) | Received::CookieOnly(header, _) => {
+                header_only(header, rcode, out);
+            }
+            Received::Query(query, _) => header_only(query.header, rcode, out),
+        }
+        Reply::Sent { rcode, truncated: false, slipped: false, denied: None, tailored: true }
+    })
+}
+
 /// What every worker and connection holds.
 #[derive(Clone)]
 struct Shared {
@@ -118,7 +140,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// Answers and counts one message. A panic costs this one answer: SERVFAIL goes out instead.
+    /// Answers and counts one message.
     fn answer(&self, view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
         add(match peer.transport {
             Transport::Udp => &self.counters.udp_received,
@@ -127,19 +149,7 @@ impl Shared {
             Transport::Https => &self.counters.https_received,
             Transport::Quic => &self.counters.quic_received,
         });
-        let answered = catch_unwind(AssertUnwindSafe(|| answer(view, packet, peer, moment, &mut *out)));
-        let reply = answered.unwrap_or_else(|_| {
-            add(&self.counters.panics);
-            let rcode = Rcode::ServFail;
-            match receive(packet) {
-                Received::Ignore => return Reply::None,
-                Received::HeaderOnly(header, _) | Received::CookieOnly(header, _) => {
-                    header_only(header, rcode, out);
-                }
-                Received::Query(query, _) => header_only(query.header, rcode, out),
-            }
-            Reply::Sent { rcode, truncated: false, slipped: false, denied: None, tailored: true }
-        });
+        let reply = guarded(&self.counters, packet, out, |out| answer(view, packet, peer, moment, out));
         self.counters.count(reply);
         reply
     }
@@ -160,5 +170,26 @@ impl Shared {
     async fn stopped(&mut self) {
         // An error means that the server was dropped: the same.
         let _dropped = self.stopped.wait_for(|stop| *stop).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No packet is known that makes answering panic; what one would cost is known.
+    #[test]
+    fn a_panic_costs_one_answer() {
+        let counters = Counters::default();
+        let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
+        let mut out = Vec::new();
+        let reply = guarded(&counters, query, &mut out, |out| {
+            out.extend_from_slice(b"half an answer");
+            panic!("on purpose")
+        });
+        assert!(matches!(reply, Reply::Sent { rcode: Rcode::ServFail, .. }), "{reply:?}");
+        assert_eq!(out, b"\x12\x34\x81\x02\0\0\0\0\0\0\0\0");
+        assert_eq!(guarded(&counters, &[0; 5], &mut out, |_| panic!("on purpose")), Reply::None);
+        assert_eq!(counters.totals().panics, 2);
     }
 }
