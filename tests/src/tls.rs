@@ -106,9 +106,16 @@ pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 /// # Errors
 /// Without a connection, and where the certificate or the protocols do not fit.
 pub fn connect_tls(from: IpAddr, server: SocketAddr, client: ClientConfig) -> io::Result<TlsStream> {
+    shake_hands(connect_from(from, server)?, client)
+}
+
+/// Shakes hands over a connection.
+///
+/// # Errors
+/// Where the certificate or the protocols do not fit.
+pub fn shake_hands(mut stream: TcpStream, client: ClientConfig) -> io::Result<TlsStream> {
     let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
     let mut connection = ClientConnection::new(Arc::new(client), name).map_err(io::Error::other)?;
-    let mut stream = connect_from(from, server)?;
     while connection.is_handshaking() {
         connection.complete_io(&mut stream)?;
     }

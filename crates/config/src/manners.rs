@@ -1,5 +1,5 @@
-//! `[server.identity]`, `[server.cookies]`, `[server.client_subnet]`, `[server.rate_limit]` and `[server.tcp]`: how
-//! queries are met, whatever they ask for.
+//! `[server.identity]`, `[server.cookies]`, `[server.client_subnet]`, `[server.rate_limit]`,
+//! `[server.tcp]` and `[server.proxy]`: how queries are met, whatever they ask for.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,7 @@ pub(crate) struct MannersSpec {
     trusted: Option<Vec<Spotted<IpNet>>>,
     rate_limit: Option<RateLimitSpec>,
     streams: StreamsSpec,
+    proxies: Vec<Spotted<IpNet>>,
 }
 
 struct CookiesSpec {
@@ -72,6 +73,8 @@ pub(crate) fn read(server: &mut Table<'_>, file: &Path) -> MannersSpec {
     };
     let trusted = List { of: At(PREFIX), what: "prefixes", min: 0, max: limits::SERVER_PREFIXES };
     let client_subnet = |table: &mut Table<'_>| table.optional("trusted", &trusted);
+    let networks = List { of: At(PREFIX), what: "prefixes", min: 1, max: limits::SERVER_PREFIXES };
+    let proxies = |table: &mut Table<'_>| table.required("networks", &networks);
     MannersSpec {
         identity: server.or(
             "identity",
@@ -90,6 +93,10 @@ pub(crate) fn read(server: &mut Table<'_>, file: &Path) -> MannersSpec {
             .optional("rate_limit", &Section { header: "[server.rate_limit]", read: read_rate_limit })
             .flatten(),
         streams: streams::read(server),
+        proxies: server
+            .optional("proxy", &Section { header: "[server.proxy]", read: proxies })
+            .flatten()
+            .unwrap_or_default(),
     }
 }
 
@@ -125,7 +132,7 @@ impl MannersSpec {
 
     /// Reads the secrets, and checks that no prefix stands twice.
     pub(crate) fn build(self, findings: &Findings<'_>) -> Manners {
-        let Self { identity, cookies, trusted, rate_limit, streams } = self;
+        let Self { identity, cookies, trusted, rate_limit, streams, proxies } = self;
         let cookies = match (cookies.enabled, cookies.secret_file) {
             (true, None) => Cookies::Own,
             (true, Some(named)) => Cookies::Shared(secrets(&named, findings)),
@@ -142,6 +149,7 @@ impl MannersSpec {
             subnets_of: trusted.map(|trusted| once(trusted, findings)),
             rate_limit: rate_limit.map(|spec| spec.build(findings)),
             streams: streams.build(findings),
+            proxies: once(proxies, findings),
         }
     }
 }

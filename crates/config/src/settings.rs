@@ -80,6 +80,8 @@ pub struct Manners {
     pub rate_limit: Option<RateLimit>,
     /// `[server.tcp]`.
     pub streams: Streams,
+    /// `networks` of `[server.proxy]`: the load balancers that say who a client is, and have to; none twice.
+    pub proxies: Vec<IpNet>,
 }
 
 /// `[server.tcp]`: the bounds of connections, on all transports together.

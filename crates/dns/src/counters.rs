@@ -100,6 +100,8 @@ counters! {
     handshake_failed,
     /// Handshakes of TLS that took too long.
     handshake_timed_out,
+    /// Datagrams and connections from a load balancer without the header that says who the client is.
+    proxy_malformed,
     /// Connections closed for a newcomer, as the longest idle of all.
     shed_total,
     /// Connections closed for a newcomer, as the longest idle of its client.

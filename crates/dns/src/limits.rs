@@ -62,6 +62,9 @@ pub(crate) const HTTP3_REQUEST: usize = 24 << 10;
 /// Octets of each of a connection's other streams, over its life: settings are a hundred.
 pub(crate) const HTTP3_CONTROL: usize = 16 << 10;
 
+/// Octets of a header of the PROXY protocol: addresses are 52, and what some balancers add a few hundred.
+pub(crate) const PROXY_HEADER: usize = 1024;
+
 /// How long the end of a connection may take to be said.
 pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 

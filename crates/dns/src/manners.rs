@@ -26,6 +26,8 @@ pub struct Manners {
     pub subnets_of: Option<Vec<IpNet>>,
     /// The secrets that messages are signed with (RFC 8945), none twice.
     pub keys: Vec<TsigKey>,
+    /// The load balancers that say who a client is (PROXY protocol), and have to.
+    pub proxies: Vec<IpNet>,
     /// The bounds of connections.
     pub streams: Streams,
     /// What the encrypted transports show; `None`: no handshake succeeds.
@@ -50,6 +52,11 @@ impl Manners {
 
     pub(crate) fn limiter(&self) -> Option<&Limiter> {
         self.limiter.as_ref()
+    }
+
+    /// Whether an address is a load balancer's that says who its clients are.
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|net| net.contains(&address))
     }
 
     /// Whether a resolver's word for where its client is counts.

@@ -12,7 +12,7 @@ static OWN: OnceLock<CookieSecrets> = OnceLock::new();
 /// # Errors
 /// The system gives no random octets.
 pub(crate) fn of(settings: &Settings, certificate: Option<Certificate>) -> io::Result<Manners> {
-    let meridian_config::Manners { identity, cookies, subnets_of, rate_limit, streams } =
+    let meridian_config::Manners { identity, cookies, subnets_of, rate_limit, streams, proxies } =
         &settings.server.manners;
     let mut manners = Manners::default();
     manners.nsid.clone_from(&identity.nsid);
@@ -22,6 +22,7 @@ pub(crate) fn of(settings: &Settings, certificate: Option<Certificate>) -> io::R
     manners.cookies = secrets(cookies)?;
     manners.keys = settings.keys.iter().map(key).collect();
     let meridian_config::Streams { connections, per_client, idle, lifetime } = *streams;
+    manners.proxies.clone_from(proxies);
     manners.certificate = certificate;
     if let Some(tls) = &settings.server.tls {
         manners.doh_path.clone_from(&tls.path);

@@ -1,7 +1,7 @@
 //! Accepting connections: a place in the table for each, then whatever it carries.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use nix::libc;
@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::framed::Framed;
 use super::table::Place;
-use super::{Service, Shared, http, tls};
+use super::{Service, Shared, http, proxy, tls};
 use crate::answer::{Peer, Transport};
 use crate::counters::add;
 use crate::limits::{FAILURE_PAUSE, HANDSHAKE};
@@ -91,21 +91,38 @@ impl Connection {
             Carries::Tls(_) => &counters.tls_accepted,
             Carries::Https(_) => &counters.https_accepted,
         });
-        let place = Arc::new(self.shared.table.take(self.from.ip(), &self.shared.streams()));
+        let from = self.from.ip();
+        let proxied = self.shared.live.load().ground().manners().is_proxy(from);
+        let client = (!proxied).then_some(from);
+        let place = Arc::new(self.shared.table.take(client, &self.shared.streams()));
         tokio::spawn(async move {
+            let serve = async {
+                if proxied { self.behind_proxy(&place).await } else { self.serve(from, &place).await }
+            };
             tokio::select! {
                 biased;
                 () = place.shed() => {}
-                () = self.serve(&place) => {}
+                () = serve => {}
             }
         });
     }
 
-    async fn serve(self, place: &Arc<Place>) {
-        let Self { stream, from, carries, random, shared } = self;
+    /// Serves whom the load balancer names, if it does.
+    async fn behind_proxy(mut self, place: &Arc<Place>) {
+        match timeout(HANDSHAKE, proxy::of_stream(&mut self.stream)).await {
+            Ok(Ok(client)) => {
+                let client = client.unwrap_or(self.from.ip());
+                place.belongs_to(client, &self.shared.streams());
+                self.serve(client, place).await;
+            }
+            Ok(Err(_)) | Err(_) => add(&self.shared.counters.proxy_malformed),
+        }
+    }
+
+    async fn serve(self, address: IpAddr, place: &Arc<Place>) {
+        let Self { stream, from: _, carries, random, shared } = self;
         // Replies are written whole: there is nothing to wait for. It fails only on what is gone.
         let _gone = stream.set_nodelay(true);
-        let address = from.ip();
         match carries {
             Carries::Messages => {
                 let peer = Peer { address, transport: Transport::Tcp };

@@ -11,6 +11,7 @@ mod doq;
 mod framed;
 mod http;
 mod metered;
+mod proxy;
 mod quic;
 mod table;
 mod tls;

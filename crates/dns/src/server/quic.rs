@@ -88,7 +88,7 @@ async fn connect(
     random: fastrand::Rng,
 ) {
     let (validated, address) = (incoming.remote_address_validated(), incoming.remote_address().ip());
-    let take = || Arc::new(shared.table.take(address, &shared.streams()));
+    let take = || Arc::new(shared.table.take(Some(address), &shared.streams()));
     // Until the client has shown that it is there, it takes no place from anybody.
     let early = validated.then(take);
     let handshake = async { incoming.accept()?.await };

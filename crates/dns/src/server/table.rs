@@ -39,7 +39,7 @@ struct Inner {
 type Listed = (u64, u64);
 
 struct Entry {
-    client: IpAddr,
+    client: Option<IpAddr>,
     listed_us: u64,
     seat: Arc<Seat>,
 }
@@ -55,9 +55,9 @@ impl Table {
         Arc::new(Self { inner: Mutex::default(), counters, started: Instant::now() })
     }
 
-    /// Room for one more connection of a client.
-    pub(super) fn take(self: &Arc<Self>, client: IpAddr, bounds: &Streams) -> Place {
-        let client = network(client);
+    /// Room for one more connection. `None`: whose it is will be known later ([`Place::belongs_to`]).
+    pub(super) fn take(self: &Arc<Self>, client: Option<IpAddr>, bounds: &Streams) -> Place {
+        let client = client.map(network);
         let now = self.now_us();
         let seat = Arc::new(Seat { idle_since_us: AtomicU64::new(now), shed: Notify::new() });
         let mut inner = self.lock();
@@ -69,7 +69,9 @@ impl Table {
         inner.next += 1;
         inner.entries.insert(id, Entry { client, listed_us: now, seat: Arc::clone(&seat) });
         inner.order.insert((now, id));
-        inner.clients.entry(client).or_default().insert((now, id));
+        if let Some(client) = client {
+            inner.clients.entry(client).or_default().insert((now, id));
+        }
         Place { id, seat, table: Arc::clone(self) }
     }
 
@@ -80,7 +82,8 @@ impl Table {
         }
     }
 
-    fn make_room(&self, inner: &mut Inner, client: IpAddr, bounds: &Streams) {
+    fn make_room(&self, inner: &mut Inner, client: Option<IpAddr>, bounds: &Streams) {
+        let Some(client) = client else { return };
         while inner.clients.get(&client).is_some_and(|its| its.len() >= bounds.per_client.max(1))
             && inner.shed(Some(client))
         {
@@ -125,7 +128,7 @@ impl Inner {
         let before = std::mem::replace(&mut entry.listed_us, idle_since_us);
         self.order.remove(&(before, id));
         self.order.insert((idle_since_us, id));
-        if let Some(its) = self.clients.get_mut(&entry.client) {
+        if let Some(its) = entry.client.and_then(|client| self.clients.get_mut(&client)) {
             its.remove(&(before, id));
             its.insert((idle_since_us, id));
         }
@@ -134,10 +137,11 @@ impl Inner {
     fn remove(&mut self, id: u64) {
         let Some(entry) = self.entries.remove(&id) else { return };
         self.order.remove(&(entry.listed_us, id));
-        if let Some(its) = self.clients.get_mut(&entry.client) {
+        let Some(client) = entry.client else { return };
+        if let Some(its) = self.clients.get_mut(&client) {
             its.remove(&(entry.listed_us, id));
             if its.is_empty() {
-                self.clients.remove(&entry.client);
+                self.clients.remove(&client);
             }
         }
     }
@@ -176,6 +180,20 @@ impl Place {
         self.idle_from(Duration::ZERO);
     }
 
+    /// Says whose the connection is, where that was not known.
+    pub(super) fn belongs_to(&self, client: IpAddr, bounds: &Streams) {
+        let client = network(client);
+        let mut inner = self.table.lock();
+        self.table.make_room(&mut inner, Some(client), bounds);
+        // It may have been shed meanwhile.
+        let Some(entry) = inner.entries.get_mut(&self.id) else { return };
+        if entry.client.is_none() {
+            entry.client = Some(client);
+            let listed = (entry.listed_us, self.id);
+            inner.clients.entry(client).or_default().insert(listed);
+        }
+    }
+
     /// When the connection began to idle.
     pub(super) fn idle_since(&self) -> Instant {
         self.table.started + Duration::from_micros(self.seat.idle_since_us.load(Ordering::Relaxed))
@@ -209,8 +227,8 @@ mod tests {
         (Table::new(Arc::clone(&counters)), counters)
     }
 
-    fn client(host: u8) -> IpAddr {
-        [127, 0, 0, host].into()
+    fn client(host: u8) -> Option<IpAddr> {
+        Some([127, 0, 0, host].into())
     }
 
     async fn is_shed(place: &Place) -> bool {
@@ -266,6 +284,19 @@ mod tests {
         drop((third, fourth, other));
         let inner = table.lock();
         assert!(inner.entries.is_empty() && inner.order.is_empty() && inner.clients.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whose_it_is_may_be_known_later() {
+        let (table, _) = table();
+        let places: Vec<Place> = (0..3).map(|_| table.take(None, &BOUNDS)).collect();
+        for place in &places {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            place.replied();
+            place.belongs_to([127, 0, 0, 9].into(), &BOUNDS);
+        }
+        assert!(is_shed(&places[0]).await);
+        assert!(!is_shed(&places[1]).await && !is_shed(&places[2]).await);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use nix::libc;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use tokio::io::Interest;
 
-use super::Shared;
+use super::{Shared, proxy};
 use crate::answer::{Moment, Peer, Reply, Transport};
 use crate::counters::add;
 use crate::limits::{FAILURE_PAUSE, QUERY_SIZE, UDP_BATCH};
@@ -128,10 +128,21 @@ impl Worker {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Batch::Empty,
                 Err(_) => return Batch::Failed,
             };
-            let peer = Peer { address: datagram.from.ip(), transport: Transport::Udp };
-            let Some(query) = self.query.get(..datagram.length) else {
+            let Some(received) = self.query.get(..datagram.length) else {
                 continue;
             };
+            let from = datagram.from.ip();
+            let (address, query) = match view.ground().manners().is_proxy(from) {
+                false => (from, received),
+                true => match proxy::of_datagram(received) {
+                    Ok((client, query)) => (client.unwrap_or(from), query),
+                    Err(_) => {
+                        add(&shared.counters.proxy_malformed);
+                        continue;
+                    }
+                },
+            };
+            let peer = Peer { address, transport: Transport::Udp };
             let moment = Moment { random: self.random.u64(..), ..moment };
             let reply = shared.answer(&view, query, peer, moment, &mut self.reply);
             if matches!(reply, Reply::Sent { .. }) && self.send(socket, &datagram).is_err() {
