@@ -36,6 +36,22 @@ impl Authority {
         Self::start(command, "knot", folder, address, "server started")
     }
 
+    /// Starts Knot as a secondary of a zone, which takes it from `primary` with a key (its name, and the secret in
+    /// base 64) and waits to be told of changes.
+    ///
+    /// # Panics
+    /// Without the program, or when it does not get ready; what it says is in the message.
+    #[must_use]
+    pub fn secondary(zone: &str, primary: SocketAddr, key: (&str, &str)) -> Self {
+        let (folder, address) = place();
+        let config = folder.join("knot.conf");
+        std::fs::write(&config, secondary_config(&folder, address, zone, primary, key))
+            .expect("it is written");
+        let mut command = Command::new("knotd");
+        command.arg("-c").arg(&config);
+        Self::start(command, "knot", folder, address, "server started")
+    }
+
     /// Starts NSD, likewise.
     ///
     /// # Panics
@@ -125,6 +141,50 @@ zone:
         let _infallible = writeln!(config, "  - domain: {zone}\n    file: {:?}", file.display().to_string());
     }
     config
+}
+
+fn secondary_config(
+    folder: &Path,
+    address: SocketAddr,
+    zone: &str,
+    primary: SocketAddr,
+    (name, secret): (&str, &str),
+) -> String {
+    let (ip, port, folder) = (address.ip(), address.port(), folder.display());
+    let (its_ip, its_port) = (primary.ip(), primary.port());
+    format!(
+        r#"server:
+  rundir: "{folder}"
+  pidfile: "{folder}/knot.pid"
+  listen: {ip}@{port}
+  udp-workers: 1
+  tcp-workers: 1
+  background-workers: 1
+log:
+  - target: stderr
+    any: info
+database:
+  storage: "{folder}"
+key:
+  - id: {name}
+    algorithm: hmac-sha256
+    secret: {secret}
+remote:
+  - id: primary
+    address: {its_ip}@{its_port}
+    key: {name}
+acl:
+  - id: told
+    address: {its_ip}
+    key: {name}
+    action: notify
+zone:
+  - domain: {zone}
+    storage: "{folder}"
+    master: primary
+    acl: told
+"#
+    )
 }
 
 fn nsd_config(folder: &Path, address: SocketAddr, zones: &[(String, PathBuf)]) -> String {

@@ -7,7 +7,7 @@
 //! `end_to_end.rs` (the binary with our own client), `connections.rs` and `encrypted.rs` (its connections,
 //! TLS, HTTPS), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
 //! independent calculation), `resolver.rs` (random maps through Unbound's cache), `compare.rs` (Knot and NSD
-//! on the same zone files), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and
+//! on the same zone files), `secondary.rs` (Knot and dig take zones from us), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and
 //! the fuzzers' packets), `internet.rs` (resolvers and Zonemaster below a root), `faults/` (what breaks
 //! name servers, with figures). Those that need what `./tests/run` installs, or root, it runs by name.
 //!
@@ -54,5 +54,5 @@ pub use random_map::RandomMap;
 pub use random_policy::RandomResidency;
 pub use random_world::{Pool, RandomWorld, nested_networks};
 pub use static_zone::StaticZone;
-pub use unbound::Unbound;
+pub use unbound::{Unbound, free_port};
 pub use wire::{Wire, WireRecord};

@@ -101,7 +101,11 @@ impl Drop for Unbound {
 }
 
 /// A port that is free on an address, for UDP and TCP.
-pub(crate) fn free_port(ip: Ipv4Addr) -> u16 {
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port(ip: Ipv4Addr) -> u16 {
     let free = |_| {
         let listener = TcpListener::bind((ip, 0)).ok()?;
         let port = listener.local_addr().ok()?.port();
