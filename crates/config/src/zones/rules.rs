@@ -1,6 +1,6 @@
 //! What the records of zones need of each other: CNAME, delegation, glue, size.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use meridian_model::DomainName;
 
@@ -22,6 +22,7 @@ pub(crate) fn check(zones: &Zones, findings: &Findings<'_>) {
         let Some(contents) = contents else { continue };
         check_nameservers(contents, zones, findings);
         check_zone_above(contents, zones, findings);
+        check_circles(contents, |name| zones.of(name) == Some(index), findings);
         let glue = glue_names(contents);
         for set in &contents.sets {
             check_size(set, findings);
@@ -197,6 +198,42 @@ fn check_delegation(
         if !elsewhere && !contents.has_address(&name) {
             let expected = format_args!("an A or AAAA record of {name} in this zone (glue)");
             findings.mistake(spot, expected, instead(contents, &name, spot, findings));
+        }
+    }
+}
+
+/// Delegations that lead to each other and have no addresses keep resolvers busy and nobody finds them
+/// (TsuNAME): of each one server must be found by an address here, by another delegation, or elsewhere.
+fn check_circles(contents: &Contents, belongs: impl Fn(&DomainName) -> bool, findings: &Findings<'_>) {
+    let cuts: Vec<&Set> = contents.sets.iter().filter(|set| set.record_type == RecordType::NS).collect();
+    let mut is_found = vec![false; cuts.len()];
+    // By the delegation that leads to one of their servers.
+    let mut waiting: HashMap<&DomainName, Vec<usize>> = HashMap::new();
+    let mut found = Vec::new();
+    for (at, set) in cuts.iter().enumerate() {
+        for (name, _) in set.names() {
+            match contents.cut_above(&name) {
+                _ if !belongs(&name) || contents.has_address(&name) => found.push(at),
+                Some(cut) => waiting.entry(&cut.owner).or_default().push(at),
+                // What is missing there is reported as missing glue.
+                None => found.push(at),
+            }
+        }
+    }
+    while let Some(at) = found.pop() {
+        if let Some((is_found, set)) = is_found.get_mut(at).zip(cuts.get(at))
+            && !std::mem::replace(is_found, true)
+        {
+            found.extend(waiting.remove(&set.owner).unwrap_or_default());
+        }
+    }
+    let lost = cuts.iter().zip(is_found).filter(|(_, is_found)| !is_found).map(|(set, _)| set);
+    for set in lost {
+        // One within itself has missing glue, which is reported.
+        let others = |name: DomainName| contents.cut_above(&name).is_some_and(|cut| cut.owner != set.owner);
+        if set.names().any(|(name, _)| others(name)) {
+            let expected = format_args!("a name server of {} that can be found", set.owner);
+            findings.mistake(&set.spot, expected, "only such as need this delegation to be found");
         }
     }
 }
