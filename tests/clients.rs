@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use meridian_tests::{
-    Ask, City, Cluster, Config, Meridian, Shown, Signal, Site, Unbound, WORLD, ask_udp, binary, dig,
+    Ask, City, Cluster, Config, Meridian, Shown, Signal, Site, Unbound, WORLD, ask_udp, binary, delv, dig,
     dig_text, kdig, scratch,
 };
 
@@ -168,12 +168,36 @@ fn dig_as_rfc_8906_asks() {
         is_0(&shown);
         let (_, flags, _) = shown.edns.clone().unwrap_or_default();
         assert_eq!(flags.trim(), if words.contains("+dnssec") { "do" } else { "" }, "{words}: {shown:?}");
-        let only_subnet = shown.options.iter().all(|option| option.starts_with("CLIENT-SUBNET"));
+        // dig sends a cookie unless it is told not to, and says whether its own came back.
+        let (cookies, others): (Vec<&String>, Vec<&String>) =
+            shown.options.iter().partition(|option| option.starts_with("COOKIE: "));
+        let wanted = status == "NOERROR" && !words.contains("+nocookie");
+        let good = cookies.iter().filter(|cookie| cookie.ends_with(" (good)")).count();
+        assert_eq!((cookies.len(), good), (usize::from(wanted), usize::from(wanted)), "{words}: {shown:?}");
+        let only_subnet = others.iter().all(|option| option.starts_with("CLIENT-SUBNET"));
         assert!(only_subnet, "{words}: an option that we do not know came back: {shown:?}");
     }
     // NOTIFY and UPDATE.
     for opcode in ["notify", "update"] {
         assert_eq!(dig(server, &format!("gslb.example SOA +opcode={opcode}")).status, "NOTIMP");
+    }
+}
+
+/// BIND's own resolver library. Nothing is signed: it says that it validated nothing.
+#[test]
+fn delv_reads_every_kind_of_answer() {
+    let meridian = simple();
+    let server = meridian.address();
+    for (question, wanted) in [
+        ("shop.gslb.example A", "IN A 192.0.2."),
+        ("text.gslb.example TXT", "IN TXT \"hello\""),
+        ("gslb.example SOA", SOA),
+        ("big.gslb.example TXT", "xxx"),
+        ("nothing.gslb.example A", "ncache nxdomain"),
+        ("text.gslb.example A", "ncache nxrrset"),
+    ] {
+        let said = delv(server, &format!("-i {question}"));
+        assert!(said.contains(wanted) && !said.contains("failure"), "{question}: {said}");
     }
 }
 

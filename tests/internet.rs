@@ -48,16 +48,23 @@ fn serve(config: &Config) -> [Meridian; 2] {
 
 #[test]
 fn unbound_resolves_from_the_root() {
-    apart("unbound_resolves_from_the_root", || through(Internet::unbound));
+    apart("unbound_resolves_from_the_root", || through("", Internet::unbound));
 }
 
 #[test]
 fn knot_resolver_resolves_from_the_root() {
-    apart("knot_resolver_resolves_from_the_root", || through(Internet::knot_resolver));
+    apart("knot_resolver_resolves_from_the_root", || through("", Internet::knot_resolver));
 }
 
-/// All kinds of answers, and a failover, through a resolver.
-fn through(resolver: impl FnOnce(&Internet) -> (Daemon, SocketAddr)) {
+/// Beyond one reply a second only those to good cookies go out whole; others bring a cookie (BADCOOKIE).
+#[test]
+fn bind_resolves_from_the_root_with_cookies() {
+    let limit = "[server.rate_limit]\nper_client = 1\nslip = 1\n";
+    apart("bind_resolves_from_the_root_with_cookies", || through(limit, Internet::bind));
+}
+
+/// All kinds of answers, and a failover, through a resolver. `keys` are further ones of the servers.
+fn through(keys: &str, resolver: impl FnOnce(&Internet) -> (Daemon, SocketAddr)) {
     let site = Site::new();
     let mut clusters = [site.cluster(1), site.cluster(2)];
     let [first, second] = clusters.each_ref().map(Cluster::ip);
@@ -66,6 +73,7 @@ fn through(resolver: impl FnOnce(&Internet) -> (Daemon, SocketAddr)) {
         site.port
     );
     let config = zone()
+        .with(keys)
         .with(&probe)
         .clusters(&[("one", 1.0, 1.0), ("two", 2.0, 2.0)])
         .gateway(

@@ -29,6 +29,19 @@ pub fn dig_text(server: SocketAddr, words: &str) -> String {
     printed(&run(&mut command, "bind9-dnsutils"))
 }
 
+/// Asks with `delv`, which takes answers apart as a resolver does, and returns all that it prints with one space
+/// between words.
+///
+/// # Panics
+/// Without `delv`.
+#[must_use]
+pub fn delv(server: SocketAddr, words: &str) -> String {
+    let mut command = Command::new("delv");
+    command.arg(format!("@{}", server.ip())).args(["-p", &server.port().to_string()]);
+    let output = run(command.args(words.split_whitespace()), "bind9-dnsutils");
+    printed(&output).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Asks with `kdig`; `words` may hold several questions.
 ///
 /// # Panics

@@ -72,6 +72,8 @@ impl Internet {
             // Nobody else can have it.
             ip(&format!("addr add {v6}/128 dev lo nodad"));
         }
+        // BIND listens on addresses of interfaces only.
+        ip(&format!("addr add {}/32 dev lo", IpAddr::from(RESOLVER)));
         let folder = scratch();
         let root = nsd(&folder, "root", ROOT, &root_zones());
         let top = nsd(&folder, "top", TOP, &[("example", top_zone())]);
@@ -126,6 +128,26 @@ remote-control:
         let mut command = Command::new("unbound");
         command.args(["-d", "-p", "-c"]).arg(config);
         (Daemon::start(command, "unbound", "start of service"), (RESOLVER, 53).into())
+    }
+
+    /// BIND, likewise; it sends cookies.
+    ///
+    /// # Panics
+    /// Without the program.
+    #[must_use]
+    pub fn bind(&self) -> (Daemon, SocketAddr) {
+        let (folder, hints) = (self.folder.display(), self.hints());
+        let text = format!(
+            "options {{ directory \"{folder}\"; listen-on {{ 127.0.0.153; }}; listen-on-v6 {{ none; }}; recursion yes; \
+             dnssec-validation no; qname-minimization strict; send-cookie yes; pid-file none; session-keyfile none; \
+             lock-file none; }};\ncontrols {{ }};\nzone \".\" {{ type hint; file \"{}\"; }};\n",
+            hints.display()
+        );
+        let config = self.folder.join("named.conf");
+        std::fs::write(&config, text).expect("it is written");
+        let mut command = Command::new("named");
+        command.args(["-g", "-n", "1", "-c"]).arg(config);
+        (Daemon::start(command, "bind9", "all zones loaded"), (RESOLVER, 53).into())
     }
 
     /// Knot Resolver, likewise.

@@ -42,7 +42,7 @@ pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp, tcp_from
 pub use authority::Authority;
 pub use binary::{Meridian, Process, binary, now, scratch, signal};
 pub use city::City;
-pub use clients::{Shown, dig, dig_text, kdig};
+pub use clients::{Shown, delv, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};
 pub use config::{Config, WORLD};
 pub use daemon::Daemon;

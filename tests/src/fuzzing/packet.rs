@@ -68,7 +68,7 @@ pub fn packet(input: &[u8]) -> Result<()> {
     ensure!(same, "asked twice, answered differently");
     if let Reply::Sent { truncated: false, .. } = reply {
         answer(view, packet, Peer { transport: Transport::Tcp, ..peer }, moment, &mut again);
-        same_over_tcp(packet, &out, &again).context("over TCP")?;
+        same_over_tcp(&out, &again).context("over TCP")?;
     }
     Ok(())
 }
@@ -324,9 +324,9 @@ fn sections(walked: &Walked, rcode: Rcode, truncated: bool) -> Result<()> {
 }
 
 /// What is whole over UDP is the same over TCP, but for a transfer and what belongs to connections.
-fn same_over_tcp(packet: &[u8], udp: &[u8], tcp: &[u8]) -> Result<()> {
+fn same_over_tcp(udp: &[u8], tcp: &[u8]) -> Result<()> {
     let (udp_walked, tcp_walked) = (walk(udp)?, walk(tcp)?);
-    if let Some((_, _, 251 | AXFR, _)) = walk(packet).ok().and_then(|asked| asked.question) {
+    if let Some((_, _, 251 | AXFR, _)) = udp_walked.question {
         return Ok(());
     }
     for section in 0..2 {
