@@ -38,7 +38,7 @@ fn is_open(stream: &mut TcpStream) -> bool {
 
 /// One client cannot take all connections: its own longest idle one makes room, and others notice nothing.
 #[test]
-fn a_client_makes_room_for_itself() {
+fn s60_rfc9210_4_a_client_makes_room_for_itself() {
     let mut meridian = Meridian::serve(&config("connections_per_client = 3\n"));
     let server = meridian.address();
     let mut other = connect_from(client(1), server).unwrap();
@@ -60,7 +60,7 @@ fn a_client_makes_room_for_itself() {
 
 /// Statement 60: at the limit of all the longest idle is closed, not the newcomer.
 #[test]
-fn a_full_table_sheds_the_longest_idle() {
+fn s60_rfc9210_4_a_full_table_sheds_the_longest_idle() {
     let mut meridian = Meridian::serve(&config("connections = 8\n"));
     let server = meridian.address();
     let mut held: Vec<TcpStream> = (1..=8)
@@ -110,7 +110,7 @@ fn who_does_not_read_holds_up_itself() {
 
 /// The time a connection may idle runs from its last whole query, whatever drips in; and clients are told it.
 #[test]
-fn half_a_query_is_idle() {
+fn s24_s60_rfc7828_3_half_a_query_is_idle() {
     let mut meridian = Meridian::serve(&config("idle = \"1s\"\n"));
     let server = meridian.address();
     let mut stream = connect_from(client(1), server).unwrap();
@@ -194,7 +194,7 @@ fn processor_time(process: u32) -> Duration {
 
 /// Statement 61: a reset or an end in the middle of a query frees all that the connection had.
 #[test]
-fn an_end_in_the_middle_frees_the_place() {
+fn s61_rfc7766_6_2_4_an_end_in_the_middle_frees_the_place() {
     let mut meridian = Meridian::serve(&config("connections = 8\n"));
     let server = meridian.address();
     let mut first = connect_from(client(1), server).unwrap();

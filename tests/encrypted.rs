@@ -41,7 +41,7 @@ fn steered_ask() -> Ask {
 
 /// Statement 62: the name "dot", and none; another is turned away. TLS 1.2 and 1.3. Pipelined as over TCP.
 #[test]
-fn dot_answers() {
+fn s62_rfc7858_3_dot_answers() {
     let identity = Identity::new();
     let meridian = serve(&identity);
     let server = meridian.address_of("dot");
@@ -66,7 +66,7 @@ fn dot_answers() {
 
 /// Statements 24, 25 and 67: the keepalive option and padding, over TLS and HTTPS, to who asks for it.
 #[tokio::test]
-async fn what_only_encrypted_transports_say() {
+async fn s24_s25_s67_rfc8467_4_1_what_only_encrypted_transports_say() {
     let identity = Identity::new();
     let meridian = serve(&identity);
     let query = with_option(static_ask().edns(1232).octets(), 12, &[]);
@@ -87,7 +87,7 @@ async fn what_only_encrypted_transports_say() {
 
 /// Statement 62: whoever does not shake hands is let go.
 #[test]
-fn a_handshake_takes_no_longer_than_it_may() {
+fn s62_rfc7858_3_4_a_handshake_takes_no_longer_than_it_may() {
     let mut meridian = serve(&Identity::new());
     let began = now();
     for service in ["dot", "doh"] {
@@ -106,7 +106,7 @@ fn a_handshake_takes_no_longer_than_it_may() {
 
 /// Statement 62: a new certificate is served when its files change, and on SIGHUP; a bad one changes nothing.
 #[test]
-fn the_certificate_is_read_again() {
+fn s62_the_certificate_is_read_again() {
     let (first, second, third) = (Identity::new(), Identity::new(), Identity::until(2020));
     let mut meridian = serve(&first);
     let server = meridian.address_of("dot");
@@ -220,7 +220,7 @@ fn header<'r>(response: &'r Response<Bytes>, name: &str) -> &'r str {
 
 /// Statement 63: POST and GET, by HTTP/2 and HTTP/1.1; 200 whatever DNS says.
 #[tokio::test]
-async fn doh_answers() {
+async fn s63_rfc8484_4_1_doh_answers() {
     let identity = Identity::new();
     let meridian = serve(&identity);
     let server = meridian.address_of("doh");
@@ -243,7 +243,7 @@ async fn doh_answers() {
 
 /// Statement 64: what is static may be kept as long as its TTL says, what is tailored by nobody.
 #[tokio::test]
-async fn no_cache_hands_one_clients_answer_to_another() {
+async fn s64_rfc8484_5_1_no_cache_hands_one_clients_answer_to_another() {
     let identity = Identity::new();
     let meridian = serve(&identity);
     let server = meridian.address_of("doh");
@@ -270,7 +270,7 @@ async fn no_cache_hands_one_clients_answer_to_another() {
 
 /// Statement 63: what is no query gets the status that says why.
 #[tokio::test]
-async fn doh_refuses() {
+async fn s63_rfc8484_4_2_doh_refuses() {
     let identity = Identity::new();
     let meridian = serve(&identity);
     let query = static_ask().octets();

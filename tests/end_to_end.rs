@@ -248,7 +248,7 @@ fn replies_come_from_the_address_that_was_asked() {
 
 /// Statement 59: octet by octet, and many queries in one segment. Statement 61: a half-close.
 #[test]
-fn tcp_framing() {
+fn s59_s61_rfc7766_6_2_1_1_tcp_framing() {
     let site = Site::new();
     let _clusters = three(&site);
     let meridian = Meridian::serve(&config(&site, LOOPBACK, "http"));

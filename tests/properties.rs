@@ -244,7 +244,7 @@ proptest! {
 
 /// Statement 10: every type gives a well-formed reply with one of these rcodes.
 #[test]
-fn all_types_are_answered() {
+fn s10_rfc3597_all_types_are_answered() {
     for question_type in 0..=u16::MAX {
         for name in ["shop.gslb.example.", "ns1.gslb.example.", "gslb.example."] {
             let asked = ask(sample(), &Ask::new(name, RecordType::from(question_type)), 1);

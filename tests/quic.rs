@@ -44,7 +44,7 @@ async fn closed_with(connection: &Connection) -> u64 {
 
 /// Statement 65: ALPN "doq", a stream for each query, ID 0, two octets of length. 67: padding.
 #[tokio::test]
-async fn doq_answers() {
+async fn s65_s67_rfc9250_4_doq_answers() {
     let identity = Identity::new();
     let meridian = serve(&identity, "");
     let connection = doq(&meridian, &identity).await;
@@ -73,7 +73,7 @@ async fn doq_answers() {
 
 /// Statements 24 and 65: what RFC 9250 §4.3.3 does not allow closes the connection, with DOQ_PROTOCOL_ERROR.
 #[tokio::test]
-async fn a_violation_closes_the_connection() {
+async fn s24_s65_rfc9250_4_3_3_a_violation_closes_the_connection() {
     let identity = Identity::new();
     let mut meridian = serve(&identity, "");
     let query = Ask { id: 0, ..static_ask() }.octets();
@@ -99,7 +99,7 @@ async fn a_violation_closes_the_connection() {
 
 /// Statement 65: no end, no reply; what is given up or too long is that stream's business alone.
 #[tokio::test]
-async fn a_stream_is_a_querys_own() {
+async fn s65_rfc9250_4_2_a_stream_is_a_querys_own() {
     let identity = Identity::new();
     let meridian = serve(&identity, "");
     let connection = doq(&meridian, &identity).await;
@@ -158,7 +158,7 @@ fn request(method: &str, uri: &str, content_type: &str) -> Request<()> {
 
 /// Statements 63 and 64, by HTTP/3: the same responses as by HTTP/2.
 #[tokio::test]
-async fn doh3_answers() {
+async fn s63_s64_rfc8484_4_doh3_answers() {
     let identity = Identity::new();
     let meridian = serve(&identity, "");
     let server = meridian.address_of("doh3");

@@ -27,7 +27,7 @@ const PROHIBITED: u16 = 18;
 /// Statement 31, with all that decides by the client's network: two clients inside one returned scope
 /// get the same answer, whatever is drawn, and the same scope.
 #[test]
-fn one_scope_one_answer() {
+fn s31_rfc7871_7_2_1_one_scope_one_answer_by_network() {
     let (mut pairs, mut by_network) = (0, 0);
     for seed in seeds() {
         let world = Served::new(seed);

@@ -251,6 +251,16 @@ fn s12_rfc2136_3_1_notify_and_update_are_not_implemented() {
 }
 
 #[test]
+fn s58_rfc7766_5_tcp_wherever_udp_is() {
+    let meridian = serve("");
+    assert_eq!(meridian.addresses.len(), 2);
+    for address in &meridian.addresses {
+        let [udp, tcp] = both(*address, &good());
+        assert_eq!((udp.counts, tcp.counts), ([1, 2, 0, 0], [1, 2, 0, 0]), "{address}");
+    }
+}
+
+#[test]
 fn s13_rfc8906_3_1_1_names_outside_all_zones_are_refused() {
     let meridian = serve("");
     let server = meridian.address();
