@@ -90,7 +90,7 @@ fn dname() {
     let long = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(31));
     let zone = format!(
         "{ZONE}old 77 DNAME new\nold TXT \"itself\"\nnew TXT \"target\"\n*.new A 192.0.2.7\nloop DNAME x.loop\n\
-         away DNAME elsewhere.example.\nalias CNAME www.old\ntwice DNAME old\nlong DNAME {long}\n"
+         away DNAME elsewhere.example.\nmoved DNAME z.example.\nalias CNAME www.old\ntwice DNAME old\nlong DNAME {long}\n"
     );
     let folder = Folder::new(&zone);
     let server = Meridian::serve(&folder.config());
@@ -115,6 +115,16 @@ fn dname() {
     // Through a CNAME, and from one DNAME to another.
     assert_eq!(get("alias", RecordType::A).1.len(), 4);
     assert_eq!(get("a.twice", RecordType::A).1.len(), 5);
+    // To the hostname of a gateway, which explain sees too.
+    assert_eq!(ask(&server, "shop.moved.z.example.", RecordType::A).addresses(), ["192.0.2.10"]);
+    let explained = Command::new(binary())
+        .args(["explain", "--config"])
+        .arg(server.config())
+        .args(["shop.moved.z.example", "--client", "192.0.2.200"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&explained.stdout).into_owned();
+    assert!(text.contains("shop.z.example") && text.contains("192.0.2.10"), "{text}");
     // Out of the zone; the resolver goes on.
     let (code, away) = get("a.away", RecordType::A);
     assert_eq!((code, away[1].as_str()), (ResponseCode::NoError, "a.away 300 IN CNAME a.elsewhere.example."));

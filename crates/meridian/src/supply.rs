@@ -83,7 +83,7 @@ impl Supply {
                     Some(()) => self.reload().await,
                     None => break,
                 },
-                _ = look.tick() => if self.watch.changed() {
+                _ = look.tick() => if self.files_changed().await {
                     self.reload_data().await;
                 },
                 changed = self.catalogs.changed() => match changed {
@@ -93,6 +93,26 @@ impl Supply {
             }
         }
         self.names.stop().await;
+    }
+
+    /// Whether a file that was read has changed.
+    async fn files_changed(&mut self) -> bool {
+        // Ten thousand zone files take milliseconds, which nothing else on this thread is to wait for.
+        let mut watch = std::mem::replace(&mut self.watch, Watch::new(Vec::new()));
+        let looked = spawn_blocking(move || {
+            let changed = watch.changed();
+            (watch, changed)
+        });
+        match looked.await {
+            Ok((watch, changed)) => {
+                self.watch = watch;
+                changed
+            }
+            Err(error) => {
+                tracing::error!(%error, "files are not looked at any more until the next reload");
+                false
+            }
+        }
     }
 
     //--- Loading

@@ -11,6 +11,10 @@ use super::types::RecordType;
 use crate::findings::{Findings, Spot, Spotted};
 use crate::issue::quote;
 
+/// Records of a set up to which its doubles are looked for one by one: most sets have a few, and a table of
+/// all takes as much memory again.
+const SMALL_SET: usize = 16;
+
 /// For messages.
 pub(crate) const OWNER: &str = "a name: relative, \"@\", or absolute with a final dot";
 
@@ -33,7 +37,7 @@ pub(crate) struct Contents {
     pub(crate) nameservers: Vec<Spotted<DomainName>>,
     pub(crate) sets: Vec<Set>,
     by_owner: HashMap<DomainName, Vec<usize>>,
-    /// Where each record stands, to point at from its double.
+    /// Where each record of the larger sets stands, to point at from its double.
     records: HashMap<(usize, Box<[u8]>), Spot>,
     /// Some name is delegated away.
     delegates: bool,
@@ -208,14 +212,24 @@ impl Contents {
         findings: &Findings<'_>,
     ) -> Option<()> {
         let set = self.sets.get_mut(index)?;
-        if let Some(first) = self.records.get(&(index, wire.clone())) {
+        let is_small = set.data.len() < SMALL_SET;
+        let first = match is_small {
+            true => set.data.iter().find(|(other, _)| *other == wire).map(|(_, first)| first),
+            false => self.records.get(&(index, wire.clone())),
+        };
+        if let Some(first) = first {
             let line = findings.line_seen(first, &spot);
             let found = format_args!("a record of {} that line {line} has already", set.owner);
             findings.mistake(&spot, "each record once", found);
             return None;
         }
-        self.records.insert((index, wire.clone()), spot.clone());
-        set.data.push((wire, spot));
+        set.data.push((wire.clone(), spot.clone()));
+        if set.data.len() == SMALL_SET {
+            let all = set.data.iter().map(|(wire, spot)| ((index, wire.clone()), spot.clone()));
+            self.records.extend(all);
+        } else if !is_small {
+            self.records.insert((index, wire), spot);
+        }
         Some(())
     }
 
