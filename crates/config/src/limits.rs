@@ -97,10 +97,10 @@ pub(crate) const RECORDS: usize = 500_000;
 
 /// Octets of one zone file: a million records are 40 MiB.
 pub(crate) const ZONE_FILE_OCTETS: u64 = 256 << 20;
-/// Octets and records of all zone files together: what a record takes while they are checked was measured
-/// at half a kilobyte.
+/// Octets and records of all zone files together: a zone of a million records was measured at 1.1 GiB, checked
+/// and served (`tests/benches/zones.rs`).
 pub(crate) const ZONE_FILES_OCTETS: u64 = 1 << 30;
-pub(crate) const ZONE_FILES_RECORDS: usize = 20_000_000;
+pub(crate) const ZONE_FILES_RECORDS: usize = 10_000_000;
 /// Files of one zone, and files that include each other: a tree that a person can follow.
 pub(crate) const ZONE_INCLUDES: usize = 1000;
 pub(crate) const ZONE_INCLUDE_DEPTH: usize = 8;
