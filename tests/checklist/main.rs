@@ -9,4 +9,5 @@ mod sizes;
 mod steered;
 mod subnet;
 mod transfer;
+mod transports;
 mod world;
