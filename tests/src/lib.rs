@@ -4,8 +4,9 @@
 //! (`replay/*.rpl`), `corpus.rs` (what fuzzers made, `fuzz/`), `qtypes.rs` (every type there is),
 //! `zone_files.rs` (zones from zone files), `properties.rs`, `worlds.rs` (what holds in random worlds),
 //! `steered.rs` (what a gateway's keys mean), `command.rs`, `explain.rs` and `diff.rs` (the command line),
-//! `end_to_end.rs` (the binary with our own client), `connections.rs` and `encrypted.rs` (its connections,
-//! TLS, HTTPS), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
+//! `end_to_end.rs` (the binary with our own client), `connections.rs`, `encrypted.rs`, `quic.rs` and `proxy.rs`
+//! (its transports), `transport_clients.rs` (these with the clients of others), `hostile.rs` (thirty thousand
+//! hostile connections), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
 //! independent calculation), `resolver.rs` (random maps through Unbound's cache), `compare.rs` (Knot and NSD
 //! on the same zone files), `secondary.rs` (Knot and dig take zones from us), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and
 //! the fuzzers' packets), `internet.rs` (resolvers and Zonemaster below a root), `faults/` (what breaks
