@@ -8,11 +8,10 @@ use hickory_proto::rr::RecordType;
 use meridian_config::{Issue, Matter, parse};
 use meridian_dns::{Ground, Manners, Moment, Peer, Transport, View, answer};
 use meridian_geoip::Locality;
-use meridian_model::{Hostname, Verdicts};
+use meridian_model::{DomainName, Hostname, Verdicts};
 
 use super::database::small_database;
 use super::walk::walk;
-use crate::Ask;
 use crate::binary::scratch;
 
 /// Names of a configuration that are asked for.
@@ -98,6 +97,20 @@ fn locality() -> &'static Arc<Locality> {
     })
 }
 
+/// A plain query, also for a label that hosts could not have, such as one that begins with a hyphen.
+fn question(name: &DomainName, record_type: RecordType) -> Vec<u8> {
+    let mut packet = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.labels() {
+        // At most 63 octets.
+        packet.extend(u8::try_from(label.len()));
+        packet.extend(label.bytes());
+    }
+    packet.push(0);
+    packet.extend(u16::from(record_type).to_be_bytes());
+    packet.extend([0, 1]);
+    packet
+}
+
 /// Asks for what the catalog of a view has, over UDP.
 fn asked(view: &View) -> Result<()> {
     let catalog = view.ground().catalog();
@@ -112,7 +125,7 @@ fn asked(view: &View) -> Result<()> {
     let peer = Peer { address: [10, 1, 0, 53].into(), transport: Transport::Udp };
     for name in apexes.chain(steered.take(NAMES)).take(2 * NAMES).chain(records.take(NAMES)) {
         for record_type in [RecordType::A, RecordType::HTTPS, RecordType::TXT] {
-            let packet = Ask::new(&name.to_string(), record_type).octets();
+            let packet = question(&name, record_type);
             answer(view, &packet, peer, Moment::default(), &mut out);
             let walked = walk(&out).with_context(|| format!("the answer for {name}"))?;
             ensure!(walked.left == 0, "octets behind the answer for {name}");
