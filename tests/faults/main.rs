@@ -1,5 +1,6 @@
 //! What breaks name servers, a class a test: each prints its figure, and asserts what holds on every machine.
 
+mod connections;
 mod floods;
 mod forged;
 mod raw;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Shared;
@@ -115,6 +116,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
                 {
                     return ended;
                 }
+                // A client that asks without a pause has its turn after all others.
+                yield_now().await;
             }
         }
     }
@@ -147,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
         while transfer.next(moment.unix_s, &mut self.reply) {
             self.frame();
             self.send(place).await?;
+            yield_now().await;
         }
         Ok(())
     }
