@@ -170,6 +170,14 @@ fn metrics_count_probes_verdicts_transitions_and_overrides() {
         let line = page.lines().find(|line| line.rsplit_once(' ').is_some_and(|(of, _)| of == name));
         line.unwrap_or_else(|| panic!("{name}: {page}")).rsplit_once(' ').unwrap().1.parse().unwrap()
     };
+    let before = value("meridian_dns_udp_received_total");
+    let ask = Ask::new("shop.gslb.example.", RecordType::A);
+    assert!(ask_udp(server.address(), &ask).is_ok());
+    let after = http_get(&stage.data_dir.join("meridian.sock"), "/metrics");
+    assert!(after.contains(&format!("meridian_dns_udp_received_total {}\n", before + 1.0)), "{after}");
+    for of in ["panics", "shed", "shed_client", "handshake_failed", "proxy_malformed"] {
+        assert_eq!(value(&format!("meridian_dns_{of}_total")), 0.0);
+    }
     assert!(value("meridian_probe_success_total{probe=\"web\"}") >= 2.0, "{page}");
     assert!(value("meridian_probe_failure_total{probe=\"web\"}") >= 2.0, "{page}");
     let took = value("meridian_probe_duration_seconds_count{probe=\"web\"}");

@@ -100,7 +100,9 @@ fn over_udp_and_tcp() {
         let bound =
             Bound::bind(&Listen { plain: vec![(Ipv4Addr::LOCALHOST, 0).into()], ..Listen::default() }, 2)
                 .unwrap();
-        let server = Server::start(bound, Arc::clone(&stage.live), 1, || std::time::UNIX_EPOCH).unwrap();
+        let server =
+            Server::start(bound, Arc::clone(&stage.live), Arc::default(), 1, || std::time::UNIX_EPOCH)
+                .unwrap();
         let address = server.listening()[0].address;
         servers.push(server);
         Box::new(move |_, question| over_sockets(address, question))

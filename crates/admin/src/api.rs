@@ -10,6 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use meridian_dns::Counters;
 use meridian_health_probe::{Handle as Probes, Report};
 use meridian_model::{Forced, Override, OverrideTarget};
 use tokio::task::spawn_blocking;
@@ -22,6 +23,7 @@ use crate::{Book, BookError, Said, metrics, status, wire};
 pub(crate) struct Sources {
     pub(crate) book: Arc<Book>,
     pub(crate) probes: Arc<Probes>,
+    pub(crate) queries: Arc<Counters>,
     /// The wall clock.
     pub(crate) wall: fn() -> SystemTime,
 }
@@ -61,7 +63,7 @@ async fn scrape(State(sources): State<Sources>) -> Response {
         Ok(report) => report,
         Err(refusal) => return refusal,
     };
-    match metrics::render(&report, &sources.probes.counters()) {
+    match metrics::render(&report, &sources.probes.counters(), &sources.queries.totals()) {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error),
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use meridian_dns::Totals;
 use meridian_health_probe::{Counters, EndpointStatus, LATENCY_BOUNDS, ProbeTally, Report};
 use meridian_model::Verdict;
 use prometheus_client::collector::Collector;
@@ -15,7 +16,7 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 
 /// # Errors
 /// Of the encoder, which has none on a `String`.
-pub(crate) fn render(report: &Report, counters: &Counters) -> Result<String, fmt::Error> {
+pub(crate) fn render(report: &Report, counters: &Counters, queries: &Totals) -> Result<String, fmt::Error> {
     let counts = counters.read();
     let scrape = Scrape {
         by_probe: counters.by_probe(),
@@ -37,6 +38,7 @@ pub(crate) fn render(report: &Report, counters: &Counters) -> Result<String, fmt
             ("isolation", "Times that the server suspected that it is itself cut off", counts.isolations),
         ],
         isolated: i64::from(report.isolated_for.is_some()),
+        queries: queries.named(),
     };
     let mut registry = Registry::with_prefix("meridian");
     registry.register_collector(Box::new(scrape));
@@ -54,6 +56,8 @@ struct Scrape {
     overrides: Vec<(String, String, i64)>,
     totals: [(&'static str, &'static str, u64); 6],
     isolated: i64,
+    /// What the server counts: name, help, value.
+    queries: Vec<(&'static str, &'static str, u64)>,
 }
 
 /// The verdicts on one address.
@@ -140,6 +144,12 @@ impl Collector for Scrape {
         for (name, help, total) in self.totals {
             let total = ConstCounter::new(total);
             total.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        for (name, help, total) in &self.queries {
+            let total = ConstCounter::new(*total);
+            // The format puts that ending behind every counter.
+            let name = format!("dns_{}", name.trim_end_matches("_total"));
+            total.encode(encoder.encode_descriptor(&name, help, None, MetricType::Counter)?)?;
         }
         let help = "Whether the server suspects that it is itself cut off, and keeps its verdicts";
         ConstGauge::new(self.isolated).encode(encoder.encode_descriptor(

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use meridian_dns::Counters;
 use meridian_health_probe::Handle as Probes;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
@@ -39,11 +40,16 @@ impl Admin {
     /// Listens at [`SOCKET`] in the folder of the book, for the server's own user. A socket that is there is of
     /// a server that ended without notice, as the book holds the lock.
     ///
-    /// `wall`: the wall clock. To be called inside a tokio runtime.
+    /// `queries`: what the server counts; `wall`: the wall clock. To be called inside a tokio runtime.
     ///
     /// # Errors
     /// Of the system, when the socket cannot be made.
-    pub fn start(book: Arc<Book>, probes: Arc<Probes>, wall: fn() -> SystemTime) -> io::Result<Self> {
+    pub fn start(
+        book: Arc<Book>,
+        probes: Arc<Probes>,
+        queries: Arc<Counters>,
+        wall: fn() -> SystemTime,
+    ) -> io::Result<Self> {
         let socket = book.folder().join(SOCKET);
         match fs::remove_file(&socket) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -58,7 +64,7 @@ impl Admin {
             let book = Arc::clone(&book);
             async move {
                 tokio::select! {
-                    () = accept(listener, Sources { book: Arc::clone(&book), probes, wall }, closed) => {}
+                    () = accept(listener, Sources { book: Arc::clone(&book), probes, queries, wall }, closed) => {}
                     () = book.run() => {}
                 }
             }

@@ -6,7 +6,7 @@ use crate::answer::{Denied, Reply};
 use crate::message::Rcode;
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $help:literal])* $name:ident,)*) => {
         /// Counters of one server, added to by all its workers.
         #[derive(Debug, Default)]
         pub struct Counters {
@@ -16,7 +16,7 @@ macro_rules! counters {
         /// The counters at one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Totals {
-            $($(#[$doc])* pub $name: u64,)*
+            $($(#[doc = $help])* pub $name: u64,)*
         }
 
         impl Counters {
@@ -24,6 +24,14 @@ macro_rules! counters {
             #[must_use]
             pub fn totals(&self) -> Totals {
                 Totals { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        impl Totals {
+            /// Each with its name and what it counts.
+            #[must_use]
+            pub fn named(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($help),*).trim(), self.$name),)*]
             }
         }
     };

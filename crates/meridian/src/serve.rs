@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use meridian_admin::{Admin, Book, SOCKET};
 use meridian_config::DATA_DIR_DEFAULT;
-use meridian_dns::{Bound, Listen, Listening, Notifier, Server};
+use meridian_dns::{Bound, Counters, Listen, Listening, Notifier, Server};
 use meridian_health_probe::{self as health_probe, Handle, NetworkChecker};
 use meridian_store::Folder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -103,7 +103,7 @@ fn folder(settings: &meridian_config::Server) -> Option<Folder> {
 }
 
 /// Starts the API over a folder. Whatever is wrong with it, answers are given.
-fn admin(folder: Arc<Folder>, probes: &Arc<Handle>) -> Option<Admin> {
+fn admin(folder: Arc<Folder>, probes: &Arc<Handle>, counters: &Arc<Counters>) -> Option<Admin> {
     let path = folder.path().to_owned();
     let book = match Book::open(folder, Arc::clone(probes), wall()) {
         Ok(book) => Arc::new(book),
@@ -112,7 +112,7 @@ fn admin(folder: Arc<Folder>, probes: &Arc<Handle>) -> Option<Admin> {
             return None;
         }
     };
-    match Admin::start(book, Arc::clone(probes), wall) {
+    match Admin::start(book, Arc::clone(probes), Arc::clone(counters), wall) {
         Ok(admin) => {
             tracing::info!(socket = %path.join(SOCKET).display(), "the API listens");
             Some(admin)
@@ -173,7 +173,8 @@ impl Running {
         let settings = health_probe::Settings { first_round, seed: seed() };
         let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, NetworkChecker));
         // Before the first round ends: what is forced is so from the first answer on.
-        let admin = kept.and_then(|folder| admin(folder, &probes));
+        let counters = Arc::new(Counters::default());
+        let admin = kept.and_then(|folder| admin(folder, &probes, &counters));
         let publisher = Publisher::first(ground, probes.snapshots(), serials)
             .await
             .context("the probes ended before their first round")?;
@@ -185,7 +186,8 @@ impl Running {
         });
         let (requester, requests) = requests();
         let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
-        let server = Server::start(bound, publisher.live().clone(), seed(), wall).context("cannot serve")?;
+        let server =
+            Server::start(bound, publisher.live().clone(), counters, seed(), wall).context("cannot serve")?;
         let notifier = Notifier::new(publisher.live().clone(), wall, seed());
         let notifier = tokio::spawn(notifier.run());
         for Listening { service, address } in server.listening() {

@@ -53,14 +53,20 @@ pub struct Server {
 impl Server {
     /// Starts answering on bound sockets, from whatever view is live. Needs a tokio runtime.
     ///
-    /// `seed` begins the random numbers that decide between equal candidates; `wall` is the wall clock.
+    /// `seed` begins the random numbers that decide between equal candidates; `wall` is the wall clock; what
+    /// happens is added to `counters`.
     ///
     /// # Errors
     /// When a worker cannot have its thread, or a socket its place in a runtime; none runs on then.
-    pub fn start(bound: Bound, live: Arc<Live>, seed: u64, wall: Wall) -> io::Result<Self> {
+    pub fn start(
+        bound: Bound,
+        live: Arc<Live>,
+        counters: Arc<Counters>,
+        seed: u64,
+        wall: Wall,
+    ) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
-        let counters = Arc::new(Counters::default());
         let listening = bound.listening().to_vec();
         let shared = Shared {
             live,
