@@ -13,7 +13,7 @@ use hickory_proto::rr::{Record, RecordType};
 use meridian_tests::{Ask, Asked, Authority, Meridian, StaticZone, ask_tcp, scratch};
 
 /// Zones, and names with records in each.
-const ZONES: u64 = 12;
+const ZONES: u64 = 8;
 const OWNERS: usize = 60;
 
 const TYPES: [u16; 15] = [1, 2, 5, 6, 15, 16, 28, 33, 39, 43, 46, 47, 65, 257, 65280];
