@@ -146,6 +146,28 @@ fn s62_the_certificate_is_read_again() {
     assert!(error.to_string().contains("expired"), "{error}");
 }
 
+/// Sockets stay as they are until the next start, and so whoever connects is served until then.
+#[test]
+fn a_certificate_that_is_no_longer_named_is_served_until_the_next_start() {
+    let identity = Identity::new();
+    let mut meridian = serve(&identity);
+    let server = meridian.address_of("dot");
+    let without: Vec<&str> = TLS_FILES.lines().collect();
+    let text: String = config()
+        .lines()
+        .filter(|line| !without.contains(line) && !line.starts_with("dot = ") && !line.starts_with("doh = "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(meridian.config(), text).unwrap();
+    meridian.signal(Signal::SIGHUP);
+    meridian.wait_for("the warning", |line| {
+        line["message"].as_str().is_some_and(|message| message.starts_with("[server] has changed"))
+    });
+    meridian.wait_for("view published", |line| line["message"] == "view published");
+    let mut stream = connect_tls(ME, server, identity.client(&["dot"])).unwrap();
+    assert!(exchange(&mut stream, &static_ask().octets()).is_ok());
+}
+
 /// `check` reads both files: each mistake at the line that names the file, and all at once.
 #[test]
 fn check_reads_the_certificate() {

@@ -83,6 +83,19 @@ fn s14_rfc8945_5_2_signatures_that_are_not_ours_are_not_taken() {
     }
 }
 
+/// dnspython writes a key's name that ends as the question's does with a pointer to that.
+#[test]
+fn s14_rfc8945_4_2_the_name_of_a_key_may_be_compressed() {
+    let meridian = with_key();
+    for (pointer, wanted) in [(12, (NOTAUTH, 1)), (255, (FORMERR, 0))] {
+        let whole = tsig("x", "hmac-sha256", &[7; 32]);
+        let record = [&[1, b'x', 0xc0, pointer], &whole[3..]].concat();
+        for reply in both(meridian.address(), &with("static.gslb.example.", 1, &record)) {
+            assert_eq!((reply.rcode(), reply.counts[3]), wanted, "{pointer}");
+        }
+    }
+}
+
 #[test]
 fn s14_rfc8945_5_2_2_1_signatures_that_are_none_are_format_errors() {
     let meridian = with_key();

@@ -167,7 +167,6 @@ impl Tail {
             }
             let start = packet.len() - records.len();
             let (root, after_name) = skip_name(records)?;
-            let owner = &records[..records.len() - after_name.len()];
             let (fixed, after) = after_name.split_first_chunk::<10>().ok_or(())?;
             let [t0, t1, c0, c1, _extended_rcode, version, flags, _, l0, l1] = *fixed;
             let (class, length) = (u16::from_be_bytes([c0, c1]), u16::from_be_bytes([l0, l1]));
@@ -180,7 +179,7 @@ impl Tail {
                 TYPE_OPT => self.edns = Some(Edns::read(class, version, flags, data)),
                 // RFC 8945 §4.2: of class ANY, with TTL 0.
                 TYPE_TSIG if class != CLASS_ANY || fixed[4..8] != [0; 4] => return Err(()),
-                TYPE_TSIG => self.signature = Some(Signature::read(start, owner, data)?),
+                TYPE_TSIG => self.signature = Some(Signature::read(packet, start, data)?),
                 _ => {}
             }
         }

@@ -1,5 +1,7 @@
 //! Signed messages (TSIG, RFC 8945): who holds a secret shows it, and is shown it.
 
+use hickory_proto::rr::Name;
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use meridian_model::DomainName;
 use ring::hmac;
 
@@ -128,17 +130,16 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
-    /// Reads a record from its owner's name and its RDATA.
+    /// Reads the record that begins at `start` of a packet from there and from its RDATA. Its owner may be
+    /// compressed, as some clients do.
     ///
     /// # Errors
     /// `()` for what is no TSIG record: FORMERR (RFC 8945 §5.2).
-    pub(crate) fn read(start: usize, owner: &[u8], data: &[u8]) -> Result<Self, ()> {
-        let name = |from| QueryName::read(from).ok_or(());
-        let (key, read) = name(owner)?;
-        if read != owner.len() {
-            return Err(());
-        }
-        let (algorithm, read) = name(data)?;
+    pub(crate) fn read(packet: &[u8], start: usize, data: &[u8]) -> Result<Self, ()> {
+        let at = u16::try_from(start).map_err(|_| ())?;
+        let owner = Name::read(&mut BinDecoder::new(packet).clone(at)).map_err(|_| ())?;
+        let key = QueryName::from_name(&owner).ok_or(())?;
+        let (algorithm, read) = QueryName::read(data).ok_or(())?;
         let (&[t0, t1, t2, t3, t4, t5, f0, f1, m0, m1], rest) =
             data.get(read..).and_then(<[u8]>::split_first_chunk).ok_or(())?;
         let sized = |from: &'_ [u8], size| -> Result<(Box<[u8]>, usize), ()> {
@@ -417,7 +418,7 @@ mod tests {
         let record = signing.record(b"\xab\xcd reply");
         assert_eq!(record.len(), signing.size());
         let owner = keys[2].name.len();
-        let read = Signature::read(0, &record[..owner], &record[owner + 10..]).unwrap();
+        let read = Signature::read(&record, 0, &record[owner + 10..]).unwrap();
         // RFC 8945 §5.2.3: the client's time, and beside it ours.
         assert_eq!((read.time_s, read.error, read.original_id), (NOW - 400, [0, 18], [0xab, 0xcd]));
         assert_eq!(*read.other, NOW.to_be_bytes()[2..]);

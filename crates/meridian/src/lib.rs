@@ -1,7 +1,7 @@
 //! The wiring of the one binary: commands, signals, logs, and the one function that publishes views.
 //!
 //! Files become a catalog (`config`) and places (`geoip`); `discovery` fills hostnames in; probes
-//! (`health-probe`) add verdicts; the [`publish`] module joins them to a view, which the server (`dns`)
+//! (`health-probe`) add verdicts; the module `publish` joins them to a view, which the server (`dns`)
 //! answers from. `supply` keeps all but the verdicts up to date.
 //!
 //! # What this crate does not do
