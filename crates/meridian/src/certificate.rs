@@ -62,6 +62,11 @@ fn read(file: &Path, named: &Located<PathBuf>, expected: &str) -> Result<Vec<u8>
         let found = format!("{}: {found}", named.value.display());
         Issue::mistake(file, named, expected, &found)
     };
+    // A pipe would be waited for.
+    match std::fs::metadata(&named.value) {
+        Ok(metadata) if !metadata.is_file() => return Err(issue(&"not a regular file")),
+        Ok(_) | Err(_) => {}
+    }
     let mut octets = Vec::new();
     File::open(&named.value)
         .and_then(|opened| opened.take(PEM_OCTETS + 1).read_to_end(&mut octets))

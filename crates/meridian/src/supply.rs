@@ -17,10 +17,14 @@ use meridian_health_probe::Handle as Probes;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
+use crate::certificate;
 use crate::load::{Loaded, load, load_text};
 use crate::publish::Publisher;
+use crate::serve::wall;
 use crate::watch::Watch;
 
+/// How often a certificate that soon expires is warned of.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// Configurations that can wait for their hostnames; the newest counts, so more never matter.
@@ -77,6 +81,8 @@ impl Supply {
     ) {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Every load warns by itself; a server that runs for months is to say it too.
+        let mut daily = tokio::time::interval_at(tokio::time::Instant::now() + DAY, DAY);
         loop {
             tokio::select! {
                 request = requests.0.recv() => match request {
@@ -86,6 +92,7 @@ impl Supply {
                 _ = look.tick() => if self.files_changed().await {
                     self.reload_data().await;
                 },
+                _ = daily.tick() => self.warn_of_the_certificate(),
                 changed = self.catalogs.changed() => match changed {
                     Ok(()) => self.resolved(&publisher, &probes).await,
                     Err(_) => break,
@@ -93,6 +100,14 @@ impl Supply {
             }
         }
         self.names.stop().await;
+    }
+
+    /// Says that the certificate in force has expired or soon will.
+    fn warn_of_the_certificate(&self) {
+        let certificate = self.last.manners().certificate.as_ref();
+        if let Some(text) = certificate.and_then(|certificate| certificate::expiry(certificate, wall())) {
+            tracing::warn!("server.tls.cert_file: {text}");
+        }
     }
 
     /// Whether a file that was read has changed.
