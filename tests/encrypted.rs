@@ -58,10 +58,13 @@ fn s62_rfc7858_3_dot_answers() {
         }
     }
     assert!(connect_tls(ME, server, identity.client(&["h2"])).is_err());
-    let mut old = identity.client(&["dot"]);
-    old.enable_early_data = true;
-    let mut stream = connect_tls(ME, server, old).unwrap();
-    assert!(exchange(&mut stream, &static_ask().octets()).is_ok());
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut client = identity.client_of(&["dot"], &[version]);
+        client.enable_early_data = true;
+        let mut stream = connect_tls(ME, server, client).unwrap();
+        assert_eq!(stream.conn.protocol_version(), Some(version.version));
+        assert!(exchange(&mut stream, &static_ask().octets()).is_ok());
+    }
 }
 
 /// Statements 24, 25 and 67: the keepalive option and padding, over TLS and HTTPS, to who asks for it.

@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 
 use crate::stream::connect_from;
 use crate::{Config, WORLD};
@@ -62,10 +62,23 @@ impl Identity {
     /// Never, as the certificate is one.
     #[must_use]
     pub fn client(&self, protocols: &[&str]) -> ClientConfig {
+        self.client_of(protocols, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// As [`Identity::client`], of these versions of TLS alone.
+    ///
+    /// # Panics
+    /// Where the provider has none of them.
+    #[must_use]
+    pub fn client_of(
+        &self,
+        protocols: &[&str],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).expect("a certificate");
         let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .expect("versions that the provider has")
             .with_root_certificates(roots)
             .with_no_client_auth();
