@@ -128,7 +128,10 @@ fn read(path: &Path, most_octets: u64) -> Result<Vec<u8>, String> {
 
 /// The octets of a data file: as [`read`], but of a file alone. To open a pipe would wait for a writer, and a device
 /// may have no end.
-fn read_data(path: &Path, most_octets: u64) -> Result<Vec<u8>, String> {
+///
+/// # Errors
+/// Why there are none.
+pub fn read_data(path: &Path, most_octets: u64) -> Result<Vec<u8>, String> {
     let kind = std::fs::metadata(path).map_err(|error| error.to_string())?.file_type();
     if !kind.is_file() && !kind.is_dir() {
         return Err("a pipe, socket or device".to_owned());

@@ -13,7 +13,7 @@ use crate::limits::CNAME_DEPTH;
 use crate::message::{Query, Rcode, Received, receive};
 use crate::name::QueryName;
 use crate::rate::{Kind, Limited};
-use crate::reply::{CLASS_IN, Ending, ExtendedError, Extras, Section, Writer, header_only};
+use crate::reply::{CLASS_IN, Ending, Extras, NOT_AUTHORITATIVE, Section, Writer, header_only};
 use crate::transfer::{self, Asked, TYPE_AXFR, TYPE_IXFR};
 use crate::tsig::Signing;
 use crate::view::View;
@@ -257,9 +257,6 @@ fn tenths(time: Duration) -> u16 {
     u16::try_from(time.as_millis() / 100).unwrap_or(u16::MAX)
 }
 
-/// RFC 8914 §4.21.
-const NOT_AUTHORITATIVE: ExtendedError = ExtendedError { code: 20, text: "" };
-
 /// One answer under way.
 pub(crate) struct Answering<'a> {
     pub(crate) view: &'a View,
@@ -288,10 +285,7 @@ impl<'a> Answering<'a> {
     /// A transfer that does not go out as one.
     fn transfer(&mut self, asked: &Asked) -> Ended {
         match *asked {
-            Asked::Not(rcode, code) => {
-                let error = code.map(|code| ExtendedError { code, text: "" });
-                (rcode, Ending { error, ..Ending::default() })
-            }
+            Asked::Not(rcode, error) => (rcode, Ending { error, ..Ending::default() }),
             Asked::Soa | Asked::Granted => {
                 let Some((_, apex)) = self.view.zones().apex(&self.query.name) else {
                     return (Rcode::ServFail, Ending::default());

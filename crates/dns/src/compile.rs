@@ -86,12 +86,31 @@ impl ZoneTable {
         }
         table.sites(catalog, &zones, &hostnames, &apexes)?;
         table.inherit();
-        let transferred = zones.iter().zip(0..).filter(|(zone, _)| zone.transfer.is_some()).enumerate();
-        for (slot, (zone, index)) in transferred {
-            let transferred = Transferred::new(&table, index, slot, zone);
-            table.zones[index as usize].transferred = transferred;
-        }
+        table.transfers(&zones);
         Ok(table)
+    }
+
+    /// Notes what is needed to transfer the zones that may be, after one walk through all names.
+    fn transfers(&mut self, zones: &[&Zone]) {
+        let mut names: HashMap<u32, Vec<u32>> = zones
+            .iter()
+            .zip(0..)
+            .filter(|(zone, _)| zone.transfer.is_some())
+            .map(|(_, at)| (at, Vec::new()))
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        for number in self.names.numbers() {
+            if let Some(its) = names.get_mut(&self.nodes[number as usize].zone) {
+                its.push(number);
+            }
+        }
+        let transferred = zones.iter().zip(0..).filter_map(|(zone, at)| Some((zone, at, names.remove(&at)?)));
+        for (slot, (zone, at, nodes)) in transferred.enumerate() {
+            let transferred = Transferred::new(self, nodes, slot, zone);
+            self.zones[at as usize].transferred = transferred;
+        }
     }
 
     /// Adds `<cluster>.<gateway>.site.<zone>` for every gateway with a hostname in the zone.

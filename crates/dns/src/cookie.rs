@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use ring::rand::{SecureRandom, SystemRandom};
 use siphasher::sip::SipHasher24;
 
+use crate::secret::differs;
+
 /// A client's cookie (RFC 7873 §4.1).
 const CLIENT_SIZE: usize = 8;
 /// Our server cookie: version, three octets that are zero, the time, the hash (RFC 9018 §4).
@@ -85,10 +87,7 @@ impl CookieSecrets {
         let in_time = version == VERSION && (-AHEAD_MAX_S..=AGE_MAX_S).contains(&age_s);
         // What is found out by guessing is a hash for one address and one hour: the time of a comparison
         // tells a stranger less than an answer to each guess does. It is constant even so.
-        let is_ours = |secret: &[u8; 16]| {
-            let wanted = digest(secret, client, head, ip);
-            wanted.iter().zip(hash).fold(0, |all, (one, other)| all | (one ^ other)) == 0
-        };
+        let is_ours = |secret: &[u8; 16]| !differs(&digest(secret, client, head, ip), hash);
         let by = self.0.iter().position(is_ours).filter(|_| in_time)?;
         Some(Good { age_s, by_the_first: by == 0 })
     }

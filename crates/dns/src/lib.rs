@@ -33,6 +33,7 @@ mod plan;
 mod rate;
 mod reach;
 mod reply;
+mod secret;
 mod select;
 mod server;
 mod shares;

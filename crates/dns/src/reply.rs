@@ -35,6 +35,9 @@ pub(crate) struct ExtendedError {
     pub(crate) text: &'static str,
 }
 
+/// RFC 8914 §4.21.
+pub(crate) const NOT_AUTHORITATIVE: ExtendedError = ExtendedError { code: 20, text: "" };
+
 /// What ends a reply.
 #[derive(Default)]
 pub(crate) struct Ending {

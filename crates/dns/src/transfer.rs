@@ -11,13 +11,13 @@ use std::sync::Arc;
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable};
-use meridian_model::{DomainName, GatewayId, Zone};
+use meridian_model::{DomainName, GatewayId, Zone, is_newer_serial};
 use siphasher::sip::SipHasher24;
 
 use crate::answer::{Moment, Peer, Transport};
 use crate::limits::TRANSFER_MESSAGE;
 use crate::message::{Header, Query, Rcode, Received, receive};
-use crate::reply::{Ending, Extras, Section, Writer};
+use crate::reply::{Ending, ExtendedError, Extras, NOT_AUTHORITATIVE, Section, Writer};
 use crate::select::Asker;
 use crate::steered::{Outcome, of_gateway, of_site};
 use crate::tsig::{Signing, TsigKey};
@@ -43,16 +43,18 @@ pub(crate) struct Transferred {
     rules: meridian_model::Transfer,
     /// The zone's names, the apex first.
     nodes: Vec<u32>,
+    /// Those of them at which, or right below which, something is steered.
+    steered: Vec<u32>,
     /// A hash of all that is not steered.
     fixed: u64,
 }
 
 impl Transferred {
-    /// Notes what a zone has; its nodes must be complete.
-    pub(crate) fn new(table: &ZoneTable, index: u32, slot: usize, zone: &Zone) -> Option<Self> {
+    /// Notes what a zone has, from the numbers of its names; their nodes must be complete.
+    pub(crate) fn new(table: &ZoneTable, nodes: Vec<u32>, slot: usize, zone: &Zone) -> Option<Self> {
         let rules = zone.transfer.clone()?;
-        let numbers = table.names.numbers();
-        let nodes: Vec<u32> = numbers.filter(|&number| table.nodes[number as usize].zone == index).collect();
+        let is_steered = |number: &u32| table.nodes[*number as usize].is_steered();
+        let steered = nodes.iter().copied().filter(is_steered).collect();
         let mut hasher = SipHasher24::new();
         for &number in &nodes {
             hasher.write(table.names.wire(number));
@@ -61,7 +63,7 @@ impl Transferred {
             }
         }
         let (zone, serial) = (zone.name.clone(), zone.soa.serial);
-        Some(Self { slot, zone, serial, rules, nodes, fixed: hasher.finish() })
+        Some(Self { slot, zone, serial, rules, nodes, steered, fixed: hasher.finish() })
     }
 
     pub(crate) fn rules(&self) -> &meridian_model::Transfer {
@@ -117,7 +119,7 @@ impl View {
             let transferred = apex.transferred.as_ref()?;
             let mut hasher = SipHasher24::new();
             hasher.write_u64(transferred.fixed);
-            for &number in &transferred.nodes {
+            for &number in &transferred.steered {
                 for (owner, set) in steered(self, number) {
                     hasher.write(&owner.to_bytes().unwrap_or_default());
                     digest(&mut hasher, &set);
@@ -334,15 +336,13 @@ pub(crate) enum Asked {
     /// The SOA record alone: there is nothing newer, or the client is to come back over TCP (RFC 1995 §2, §4).
     Soa,
     /// No transfer, and the Extended DNS Error that says why.
-    Not(Rcode, Option<u16>),
+    Not(Rcode, Option<ExtendedError>),
 }
 
 /// RFC 8914 §4.19.
-const PROHIBITED: u16 = 18;
-/// RFC 8914 §4.21.
-const NOT_AUTHORITATIVE: u16 = 20;
+const PROHIBITED: ExtendedError = ExtendedError { code: 18, text: "" };
 /// RFC 8914 §4.22.
-const NOT_SUPPORTED: u16 = 21;
+const NOT_SUPPORTED: ExtendedError = ExtendedError { code: 21, text: "" };
 
 /// Decides on AXFR and IXFR.
 pub(crate) fn asked(
@@ -353,7 +353,7 @@ pub(crate) fn asked(
     signing: Option<&Signing<'_>>,
 ) -> Asked {
     let incremental = query.question_type == TYPE_IXFR;
-    let refused = |code| Asked::Not(Rcode::Refused, Some(code));
+    let refused = |error| Asked::Not(Rcode::Refused, Some(error));
     match peer.transport {
         // RFC 5936 §4.2: it is not defined.
         Transport::Udp if !incremental => return Asked::Not(Rcode::FormErr, None),
@@ -367,7 +367,7 @@ pub(crate) fn asked(
         return refused(PROHIBITED);
     }
     let has = if incremental { serial_of_client(packet) } else { None };
-    let is_current = has.zip(view.serial(apex)).is_some_and(|(has, ours)| !is_newer(ours, has));
+    let is_current = has.zip(view.serial(apex)).is_some_and(|(has, ours)| !is_newer_serial(ours, has));
     if is_current || peer.transport == Transport::Udp { Asked::Soa } else { Asked::Granted }
 }
 
@@ -378,9 +378,4 @@ fn serial_of_client(packet: &[u8]) -> Option<u32> {
         RData::SOA(soa) => Some(soa.serial),
         _ => None,
     })
-}
-
-/// Serial number arithmetic (RFC 1982 §3.2).
-fn is_newer(one: u32, other: u32) -> bool {
-    (1..1 << 31).contains(&one.wrapping_sub(other))
 }

@@ -6,6 +6,7 @@ use meridian_model::DomainName;
 use ring::hmac;
 
 use crate::name::{QueryName, wire};
+use crate::secret::differs;
 
 /// The record's type (RFC 8945 §4.1).
 pub(crate) const TYPE_TSIG: u16 = 250;
@@ -177,7 +178,7 @@ impl Signature {
     ) -> Result<Signing<'s>, ()> {
         let ours = |key: &&TsigKey| key.name == self.key && key.algorithm.name() == &*self.algorithm;
         let Some(key) = keys.iter().find(ours) else {
-            return Ok(self.wrong(Wrong::Key, None, now_s));
+            return Ok(self.answered(Some(Wrong::Key), None, now_s));
         };
         let size = key.mac_size();
         if self.mac.len() > size || self.mac.len() < (size / 2).max(10) {
@@ -192,21 +193,20 @@ impl Signature {
             variables(&self.key, &self.algorithm, self.time_s, self.fudge_s, self.error, &self.other);
         let flags = packet.get(2..10).ok_or(())?;
         let mac = key.mac(&[&self.original_id, flags, &count, before, &variables]);
-        // In constant time: what differs, not where.
-        let differs = self.mac.iter().zip(mac.as_ref()).fold(0, |all, (one, other)| all | (one ^ other));
-        if differs != 0 {
-            return Ok(self.wrong(Wrong::Mac, None, now_s));
+        if differs(&self.mac, mac.as_ref()) {
+            return Ok(self.answered(Some(Wrong::Mac), None, now_s));
         }
         if now_s.abs_diff(self.time_s) > u64::from(self.fudge_s) {
-            return Ok(self.wrong(Wrong::Time, Some(key), now_s));
+            return Ok(self.answered(Some(Wrong::Time), Some(key), now_s));
         }
         if self.mac.len() < size {
-            return Ok(self.wrong(Wrong::Truncated, Some(key), now_s));
+            return Ok(self.answered(Some(Wrong::Truncated), Some(key), now_s));
         }
-        Ok(Signing { key: Some(key), wrong: None, ..self.wrong(Wrong::Mac, None, now_s) })
+        Ok(self.answered(None, Some(key), now_s))
     }
 
-    fn wrong<'s>(&'s self, wrong: Wrong, key: Option<&'s TsigKey>, now_s: u64) -> Signing<'s> {
+    /// What the reply is signed with, and what it says is wrong.
+    fn answered<'s>(&'s self, wrong: Option<Wrong>, key: Option<&'s TsigKey>, now_s: u64) -> Signing<'s> {
         Signing {
             key,
             key_name: &self.key,
@@ -214,7 +214,7 @@ impl Signature {
             request_mac: &self.mac,
             request_time_s: self.time_s,
             now_s,
-            wrong: Some(wrong),
+            wrong,
             follows: false,
         }
     }

@@ -1,11 +1,9 @@
 //! The certificate of the encrypted transports, from its files.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use meridian_config::{Issue, Located, Matter, Tls};
+use meridian_config::{Issue, Located, Matter, Tls, read_data};
 use meridian_dns::{Certificate, CertificateError};
 
 /// Octets of a file in PEM: a chain of certificates is a few thousand.
@@ -62,17 +60,5 @@ fn read(file: &Path, named: &Located<PathBuf>, expected: &str) -> Result<Vec<u8>
         let found = format!("{}: {found}", named.value.display());
         Issue::mistake(file, named, expected, &found)
     };
-    // A pipe would be waited for.
-    match std::fs::metadata(&named.value) {
-        Ok(metadata) if !metadata.is_file() => return Err(issue(&"not a regular file")),
-        Ok(_) | Err(_) => {}
-    }
-    let mut octets = Vec::new();
-    File::open(&named.value)
-        .and_then(|opened| opened.take(PEM_OCTETS + 1).read_to_end(&mut octets))
-        .map_err(|error| issue(&error))?;
-    if octets.len() as u64 > PEM_OCTETS {
-        return Err(issue(&"larger than 1 MiB"));
-    }
-    Ok(octets)
+    read_data(&named.value, PEM_OCTETS).map_err(|reason| issue(&reason))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use meridian_dns::{Content, View, Wall};
-use meridian_model::DomainName;
+use meridian_model::{DomainName, is_newer_serial};
 use meridian_store::{Folder, KeptSerial};
 use tokio::sync::watch;
 
@@ -52,7 +52,7 @@ impl Serials {
             let before = self.by_zone.get(&content.zone);
             let least = content.serial;
             if let Some(before) = before.filter(|before| before.digest == content.digest)
-                && !least.is_some_and(|least| is_newer(least, before.serial))
+                && !least.is_some_and(|least| is_newer_serial(least, before.serial))
             {
                 return before.serial;
             }
@@ -87,14 +87,10 @@ async fn keep(folder: Arc<Folder>, mut serials: watch::Receiver<Vec<KeptSerial>>
 /// The serial after one; `least` is the file's own.
 fn next(before: Option<u32>, least: Option<u32>, now_s: u32) -> u32 {
     let above = before.map(|before| before.wrapping_add(1));
-    let serial = above.filter(|&above| is_newer(above, now_s)).unwrap_or(now_s);
-    let rises = |to: &u32| is_newer(*to, serial) && before.is_none_or(|before| is_newer(*to, before));
+    let serial = above.filter(|&above| is_newer_serial(above, now_s)).unwrap_or(now_s);
+    let rises =
+        |to: &u32| is_newer_serial(*to, serial) && before.is_none_or(|before| is_newer_serial(*to, before));
     least.filter(rises).unwrap_or(serial)
-}
-
-/// Serial number arithmetic (RFC 1982 §3.2).
-fn is_newer(one: u32, other: u32) -> bool {
-    (1..1 << 31).contains(&one.wrapping_sub(other))
 }
 
 fn unix_s(time: SystemTime) -> u32 {
@@ -127,7 +123,7 @@ mod tests {
         ] {
             let serial = next(before, least, now_s);
             assert_eq!(serial, wanted, "{before:?} {least:?} {now_s}");
-            assert!(before.is_none_or(|before| is_newer(serial, before)));
+            assert!(before.is_none_or(|before| is_newer_serial(serial, before)));
         }
     }
 }

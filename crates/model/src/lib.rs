@@ -46,4 +46,4 @@ pub use policy::{
 };
 pub use probe::{FlapDamping, Isolation, Probe, Thresholds};
 pub use residency::{Conflict, Jurisdiction, Residency, ResidencyClients, ResidencyRule, UnknownClients};
-pub use zone::{RecordSet, Soa, Transfer, Zone};
+pub use zone::{RecordSet, Soa, Transfer, Zone, is_newer_serial};

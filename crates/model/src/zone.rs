@@ -60,6 +60,12 @@ pub struct Soa {
     pub negative_ttl: u32,
 }
 
+/// Whether a serial is newer than another (RFC 1982 §3.2).
+#[must_use]
+pub fn is_newer_serial(one: u32, other: u32) -> bool {
+    (1..1 << 31).contains(&one.wrapping_sub(other))
+}
+
 /// The records of one owner and type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordSet {
