@@ -5,7 +5,7 @@ use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::stream::{connect_from, exchange, framed, wait_for_end, with_option};
+use meridian_tests::stream::{connect_from, exchange, framed, wait_for_end};
 use meridian_tests::{Ask, Asked, Config, Meridian, ask_udp, now};
 
 /// A server with one static zone and these lines under `[server.tcp]`.
@@ -114,7 +114,7 @@ fn s24_s60_rfc7828_3_half_a_query_is_idle() {
     let mut meridian = Meridian::serve(&config("idle = \"1s\"\n"));
     let server = meridian.address();
     let mut stream = connect_from(client(1), server).unwrap();
-    let query = with_option(ask().edns(1232).octets(), 11, &[]);
+    let query = ask().edns(1232).option(11, &[]).octets();
     let reply = Asked::decode(exchange(&mut stream, &query).unwrap()).unwrap();
     assert_eq!(reply.option(11), Some(vec![0, 10]), "ten tenths of a second");
     // Statement 24: over UDP it is ignored.

@@ -8,7 +8,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use http_body_util::Full;
 use hyper::{Request, Response};
-use meridian_tests::stream::{connect_from, exchange, framed, read_framed, with_option};
+use meridian_tests::stream::{connect_from, exchange, framed, read_framed};
 use meridian_tests::tls::{Identity, NAME, TLS_FILES, connect_tls, https};
 use meridian_tests::{Ask, Asked, Config, Meridian, Signal, WORLD, ask_tcp, now};
 
@@ -72,7 +72,7 @@ fn s62_rfc7858_3_dot_answers() {
 async fn s24_s25_s67_rfc8467_4_1_what_only_encrypted_transports_say() {
     let identity = Identity::new();
     let meridian = serve(&identity);
-    let query = with_option(static_ask().edns(1232).octets(), 12, &[]);
+    let query = static_ask().edns(1232).option(12, &[]).octets();
     let mut stream = connect_tls(ME, meridian.address_of("dot"), identity.client(&["dot"])).unwrap();
     let padded = exchange(&mut stream, &query).unwrap();
     assert_eq!(padded.len() % 468, 0);
@@ -81,7 +81,7 @@ async fn s24_s25_s67_rfc8467_4_1_what_only_encrypted_transports_say() {
     assert!(meridian_tests::exchange_tcp(meridian.address(), &query).unwrap().len() < 468);
     let unpadded = exchange(&mut stream, &static_ask().edns(1232).octets()).unwrap();
     assert!(unpadded.len() < 468);
-    let keepalive = with_option(static_ask().edns(1232).octets(), 11, &[]);
+    let keepalive = static_ask().edns(1232).option(11, &[]).octets();
     let reply = Asked::decode(exchange(&mut stream, &keepalive).unwrap()).unwrap();
     assert_eq!(reply.option(11), Some(vec![0, 100]));
     let by_https = Asked::decode(post(&meridian, &identity, &keepalive).await.body().to_vec()).unwrap();
@@ -273,7 +273,7 @@ async fn s64_rfc8484_5_1_no_cache_hands_one_clients_answer_to_another() {
     let meridian = serve(&identity);
     let server = meridian.address_of("doh");
     let nothing = Ask::new("nothing.gslb.example.", RecordType::A);
-    let cookie = with_option(static_ask().edns(1232).octets(), 10, &[1; 8]);
+    let cookie = static_ask().edns(1232).option(10, &[1; 8]).octets();
     let outside = Ask::new("elsewhere.example.", RecordType::A);
     for (query, wanted) in [
         (static_ask().octets(), "max-age=3600"),

@@ -9,7 +9,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use hyper::Request;
 use meridian_tests::quic::{connect, endpoint, exchange, exchange_octets, https3};
-use meridian_tests::stream::{framed, with_option};
+use meridian_tests::stream::framed;
 use meridian_tests::tls::{Identity, NAME, every_transport};
 use meridian_tests::{Ask, Asked, Meridian, ask_tcp, now};
 use quinn::{Connection, ConnectionError, ReadError, ReadToEndError, VarInt};
@@ -53,7 +53,7 @@ async fn s65_s67_rfc9250_4_doq_answers() {
     let nothing = Ask::new("nothing.gslb.example.", RecordType::A).octets();
     let reply = Asked::decode(exchange(&connection, &nothing).await.unwrap()).unwrap();
     assert_eq!(reply.message.response_code, ResponseCode::NXDomain);
-    let padded = with_option(static_ask().edns(1232).octets(), 12, &[]);
+    let padded = static_ask().edns(1232).option(12, &[]).octets();
     assert_eq!(exchange(&connection, &padded).await.unwrap().len() % 468, 0);
     // A hundred at once, and more than a hundred one after the other.
     let query = static_ask().octets();
@@ -78,7 +78,7 @@ async fn s24_s65_rfc9250_4_3_3_a_violation_closes_the_connection() {
     let mut meridian = serve(&identity, "");
     let query = Ask { id: 0, ..static_ask() }.octets();
     let with_id = Ask { id: 1, ..static_ask() }.octets();
-    let keepalive = with_option(Ask { id: 0, ..static_ask() }.edns(1232).octets(), 11, &[]);
+    let keepalive = Ask { id: 0, ..static_ask() }.edns(1232).option(11, &[]).octets();
     let violations = [
         framed(&with_id),
         [framed(&query), framed(&query)].concat(),

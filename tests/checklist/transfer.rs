@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Config, Meridian, Site, Wire, WireRecord, ask_tcp, ask_udp, scratch, tcp_from};
+use meridian_tests::stream::connect_from;
+use meridian_tests::{Ask, Config, Meridian, Site, Wire, WireRecord, ask_tcp, ask_udp, scratch};
 use nix::sys::signal::Signal;
 
 use crate::world::{both, config, first_over_tcp_from, receive, send, unix_s};
@@ -127,7 +128,7 @@ fn s14_rfc8945_5_2_2_1_signatures_that_are_none_are_format_errors() {
 
 /// All records of a zone as they come, and the number of messages.
 fn transfer(server: SocketAddr, from: &str, query: &[u8]) -> (Vec<WireRecord>, usize) {
-    let mut stream = tcp_from(from, server);
+    let mut stream = connect_from(from.parse().unwrap(), server).unwrap();
     send(&mut stream, query);
     let (mut records, mut messages) = (Vec::new(), 0);
     while records.iter().filter(|record: &&WireRecord| record.record_type == 6).count() < 2 {

@@ -11,7 +11,7 @@ use hickory_proto::rr::RecordType;
 use http_body_util::Full;
 use hyper::{Request, Response};
 use meridian_tests::quic::{connect, endpoint, exchange_octets};
-use meridian_tests::stream::{connect_from, exchange, framed, read_framed, wait_for_end, with_option};
+use meridian_tests::stream::{connect_from, exchange, framed, read_framed, wait_for_end};
 use meridian_tests::tls::{Identity, NAME, connect_tls, every_transport, https};
 use meridian_tests::{Ask, Asked, Meridian, quic};
 
@@ -29,7 +29,7 @@ fn ask() -> Ask {
 }
 
 fn with_empty(code: u16) -> Vec<u8> {
-    with_option(ask().edns(1232).octets(), code, &[])
+    ask().edns(1232).option(code, &[]).octets()
 }
 
 async fn get(meridian: &Meridian, identity: &Identity, query: &[u8]) -> Response<Bytes> {

@@ -1,11 +1,12 @@
 //! What the statements are asked about: one zone with every kind of answer.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Config, Meridian, Wire, exchange_tcp, exchange_udp, tcp_from};
+use meridian_tests::stream::{connect_from, framed, read_framed};
+use meridian_tests::{Ask, Config, Meridian, Wire, exchange_tcp, exchange_udp};
 
 /// Clients of this network are the German ones.
 pub(crate) const GERMAN: &str = "10.1.0.0";
@@ -99,17 +100,12 @@ pub(crate) fn silent_over_udp(server: SocketAddr, packets: &[Vec<u8>]) -> bool {
 
 /// Sends a message over TCP.
 pub(crate) fn send(stream: &mut TcpStream, message: &[u8]) {
-    let length = u16::try_from(message.len()).expect("short");
-    stream.write_all(&[&length.to_be_bytes()[..], message].concat()).expect("sent");
+    stream.write_all(&framed(message)).expect("sent");
 }
 
 /// Reads one message from TCP.
 pub(crate) fn receive(stream: &mut TcpStream) -> Wire {
-    let mut length = [0; 2];
-    stream.read_exact(&mut length).expect("a reply");
-    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut reply).expect("a whole reply");
-    Wire::read(&reply).expect("a message")
+    Wire::read(&read_framed(stream).expect("a reply")).expect("a message")
 }
 
 /// The first reply on a TCP connection to several messages.
@@ -119,7 +115,8 @@ pub(crate) fn first_over_tcp(server: SocketAddr, messages: &[&[u8]]) -> Wire {
 
 /// As [`first_over_tcp`], from this address.
 pub(crate) fn first_over_tcp_from(from: &str, server: SocketAddr, messages: &[&[u8]]) -> Wire {
-    let mut stream = tcp_from(from, server);
+    let from = from.parse().expect("an address");
+    let mut stream = connect_from(from, server).expect("a connection");
     messages.iter().for_each(|message| send(&mut stream, message));
     receive(&mut stream)
 }

@@ -1,11 +1,12 @@
 //! More than there is capacity for.
 
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
+use meridian_tests::stream::connect_from;
 use meridian_tests::{Ask, Wire, ask_tcp, exchange_tcp, exchange_udp, now};
 
 use crate::{good, serve};
@@ -139,7 +140,7 @@ fn memory() {
     let framed = [&u16::try_from(large.len()).unwrap().to_be_bytes()[..], &large].concat().repeat(200);
     let silent: Vec<TcpStream> = (0..200)
         .map(|number| {
-            let stream = meridian_tests::tcp_from(&format!("127.0.5.{number}"), server);
+            let stream = connect_from(IpAddr::from([127, 0, 5, number]), server).unwrap();
             stream.set_nonblocking(true).unwrap();
             for _ in 0..50 {
                 // What the server does not take in stays with us.

@@ -1,14 +1,14 @@
 //! A DNS client that says exactly what it is told to.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
-use socket2::{Domain, Socket, Type};
 
+use crate::stream::exchange;
 use crate::wire::Wire;
 
 /// Far over any answer; only a broken build waits for it.
@@ -223,21 +223,6 @@ pub fn exchange_udp(server: SocketAddr, from: Option<IpAddr>, query: &[u8]) -> i
     Ok(reply)
 }
 
-/// A TCP connection from this address.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn tcp_from(from: &str, server: SocketAddr) -> TcpStream {
-    let from = SocketAddr::new(from.parse().expect("an address"), 0);
-    let socket = Socket::new(Domain::for_address(from), Type::STREAM, None).expect("a socket");
-    socket.bind(&from.into()).expect("an address of this machine");
-    socket.connect(&server.into()).expect("a connection");
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
-    stream
-}
-
 /// Sends octets over TCP and returns the reply's.
 ///
 /// # Errors
@@ -245,11 +230,5 @@ pub fn tcp_from(from: &str, server: SocketAddr) -> TcpStream {
 pub fn exchange_tcp(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&server, DEADLINE)?;
     stream.set_read_timeout(Some(DEADLINE))?;
-    let length = u16::try_from(query.len()).map_err(io::Error::other)?;
-    stream.write_all(&[&length.to_be_bytes()[..], query].concat())?;
-    let mut length = [0; 2];
-    stream.read_exact(&mut length)?;
-    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut reply)?;
-    Ok(reply)
+    exchange(&mut stream, query)
 }

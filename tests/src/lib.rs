@@ -39,7 +39,7 @@ pub mod tls;
 mod unbound;
 mod wire;
 
-pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp, tcp_from};
+pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
 pub use authority::Authority;
 pub use binary::{Meridian, Process, binary, now, scratch, signal};
 pub use city::City;

@@ -65,19 +65,3 @@ pub fn wait_for_end(stream: &mut TcpStream) {
         Err(_) => {}
     }
 }
-
-/// A query with one more option in its OPT record, which stands at its end.
-///
-/// # Panics
-/// When the query has no OPT record without options.
-#[must_use]
-pub fn with_option(mut query: Vec<u8>, code: u16, data: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(data.len()).expect("a short option");
-    assert!(query.ends_with(&[0, 0]), "an OPT record without options");
-    query.truncate(query.len() - 2);
-    query.extend_from_slice(&(4 + length).to_be_bytes());
-    query.extend_from_slice(&code.to_be_bytes());
-    query.extend_from_slice(&length.to_be_bytes());
-    query.extend_from_slice(data);
-    query
-}
