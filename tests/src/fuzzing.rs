@@ -7,7 +7,6 @@
 mod config_text;
 mod database;
 mod packet;
-mod walk;
 
 pub use config_text::{config_text, zone_file};
 pub use database::database;

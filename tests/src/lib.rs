@@ -37,6 +37,7 @@ mod static_zone;
 pub mod stream;
 pub mod tls;
 mod unbound;
+mod walk;
 mod wire;
 
 pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};

@@ -1,6 +1,8 @@
 //! DNS messages taken apart octet by octet: a second opinion beside the message library.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+
+use crate::walk::{EdnsOption, Walked, WalkedRecord, options, walk};
 
 /// A message as its octets say.
 #[derive(Clone, Debug, Default)]
@@ -11,7 +13,7 @@ pub struct Wire {
     pub flags: u16,
     /// QDCOUNT, ANCOUNT, NSCOUNT, ARCOUNT.
     pub counts: [u16; 4],
-    /// The octets of the question section.
+    /// The octets of the first question.
     pub question: Vec<u8>,
     /// The records of all sections, the OPT record too.
     pub records: Vec<WireRecord>,
@@ -40,30 +42,20 @@ impl Wire {
     /// # Errors
     /// When it ends early, has octets after its last record, or a name that does not end.
     pub fn read(octets: &[u8]) -> Result<Self> {
-        let mut at = 0;
-        let mut header = [0; 6];
-        for word in &mut header {
-            *word = word16(octets, &mut at)?;
-        }
-        let [id, flags, counts @ ..] = header;
-        let mut message = Self { id, flags, counts, ..Self::default() };
-        for _ in 0..counts[0] {
-            name(octets, &mut at)?;
-            take(octets, &mut at, 4)?;
-        }
-        message.question = octets[12..at].to_vec();
-        for (section, &count) in counts.iter().enumerate().skip(1) {
-            for _ in 0..count {
-                let owner = name(octets, &mut at)?;
-                let (record_type, class) = (word16(octets, &mut at)?, word16(octets, &mut at)?);
-                let ttl = u32::from(word16(octets, &mut at)?) << 16 | u32::from(word16(octets, &mut at)?);
-                let length = word16(octets, &mut at)?;
-                let data = take(octets, &mut at, usize::from(length))?.to_vec();
-                message.records.push(WireRecord { section, owner, record_type, class, ttl, data });
-            }
-        }
-        ensure!(at == octets.len(), "{} octets after the last record", octets.len() - at);
-        Ok(message)
+        let Walked { id, flags, counts, question, records, left } = walk(octets)?;
+        ensure!(left == 0, "{left} octets after the last record");
+        let question = question.map_or_else(Vec::new, |(_, range, ..)| octets[range].to_vec());
+        let record = |(section, of): (usize, WalkedRecord)| WireRecord {
+            section,
+            owner: text(&of.owner),
+            record_type: of.record_type,
+            class: of.class,
+            ttl: of.ttl,
+            data: octets[of.data].to_vec(),
+        };
+        let sections = records.into_iter().zip(1..);
+        let records = sections.flat_map(|(all, section)| all.into_iter().map(move |of| (section, of)));
+        Ok(Self { id, flags, counts, question, records: records.map(record).collect() })
     }
 
     /// The response code with its upper bits from the OPT record.
@@ -101,17 +93,9 @@ impl Wire {
     /// # Panics
     /// When they are no options.
     #[must_use]
-    pub fn options(&self) -> Vec<(u16, Vec<u8>)> {
-        let mut options = Vec::new();
+    pub fn options(&self) -> Vec<EdnsOption> {
         let data = self.opts().next().map_or(&[][..], |opt| &opt.data);
-        let mut at = 0;
-        while at < data.len() {
-            let code = word16(data, &mut at).expect("an option's code");
-            let length = word16(data, &mut at).expect("an option's length");
-            let value = take(data, &mut at, usize::from(length)).expect("an option's data");
-            options.push((code, value.to_vec()));
-        }
-        options
+        options(data).expect("options that end with their record")
     }
 
     /// The data of one option.
@@ -126,44 +110,14 @@ impl Wire {
     }
 }
 
-fn take<'o>(octets: &'o [u8], at: &mut usize, count: usize) -> Result<&'o [u8]> {
-    let taken = octets.get(*at..*at + count).with_context(|| format!("ends at {}", octets.len()))?;
-    *at += count;
-    Ok(taken)
-}
-
-fn word16(octets: &[u8], at: &mut usize) -> Result<u16> {
-    let taken = take(octets, at, 2)?;
-    Ok(u16::from_be_bytes([taken[0], taken[1]]))
-}
-
-/// Reads a name, following pointers that lead backwards (RFC 1035 §4.1.4).
-fn name(octets: &[u8], at: &mut usize) -> Result<String> {
-    let (mut text, mut from, mut jumped) = (String::new(), *at, false);
-    loop {
-        let length = usize::from(take(octets, &mut from, 1)?[0]);
-        match length {
-            0 => break,
-            1..=63 => {
-                for octet in take(octets, &mut from, length)? {
-                    text.push(char::from(octet.to_ascii_lowercase()));
-                }
-                text.push('.');
-            }
-            0xc0.. => {
-                let to = (length & 0x3f) << 8 | usize::from(take(octets, &mut from, 1)?[0]);
-                if !jumped {
-                    *at = from;
-                }
-                ensure!(to < from - 2, "a pointer at {} leads to {to}", from - 2);
-                (from, jumped) = (to, true);
-            }
-            _ => anyhow::bail!("a label of type {length:#x}"),
-        }
-        ensure!(text.len() < 256, "a name without an end");
+/// A name as text, in lower case, absolute.
+fn text(mut wire: &[u8]) -> String {
+    let mut text = String::new();
+    while let Some((length, rest)) = wire.split_first().filter(|(length, _)| **length > 0) {
+        let (label, rest) = rest.split_at(usize::from(*length));
+        text.extend(label.iter().map(|octet| char::from(octet.to_ascii_lowercase())));
+        text.push('.');
+        wire = rest;
     }
-    if !jumped {
-        *at = from;
-    }
-    Ok(if text.is_empty() { ".".to_owned() } else { text })
+    if text.is_empty() { ".".to_owned() } else { text }
 }

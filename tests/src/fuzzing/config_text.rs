@@ -11,8 +11,8 @@ use meridian_geoip::Locality;
 use meridian_model::{DomainName, Hostname, Verdicts};
 
 use super::database::small_database;
-use super::walk::walk;
 use crate::binary::scratch;
+use crate::walk::walk;
 
 /// Names of a configuration that are asked for.
 const NAMES: usize = 16;

@@ -11,7 +11,7 @@ use hickory_proto::op::Message;
 use meridian_dns::{Moment, Peer, Rcode, Reply, Transport, View, answer};
 use meridian_model::{TargetHealth, Verdict, Verdicts};
 
-use super::walk::{EdnsOption, Opt, Walked, walk};
+use crate::walk::{EdnsOption, Opt, Walked, walk};
 
 //----------- packet ---------------------------------------------------------
 

@@ -8,55 +8,55 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// A message, taken apart; the octets stay where they were.
 #[derive(Debug)]
-pub(super) struct Walked {
+pub(crate) struct Walked {
     /// As it came.
-    pub(super) id: u16,
+    pub(crate) id: u16,
     /// The second word of the header.
-    pub(super) flags: u16,
+    pub(crate) flags: u16,
     /// Questions, answers, authorities, additionals.
-    pub(super) counts: [u16; 4],
+    pub(crate) counts: [u16; 4],
     /// The first question: its name, where it stands, its type and class.
-    pub(super) question: Option<(Vec<u8>, Range<usize>, u16, u16)>,
+    pub(crate) question: Option<(Vec<u8>, Range<usize>, u16, u16)>,
     /// The records of the three sections.
-    pub(super) records: [Vec<WalkedRecord>; 3],
+    pub(crate) records: [Vec<WalkedRecord>; 3],
     /// Octets behind the last record.
-    pub(super) left: usize,
+    pub(crate) left: usize,
 }
 
 /// A record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct WalkedRecord {
+pub(crate) struct WalkedRecord {
     /// Its owner without compression, with its root label, case kept.
-    pub(super) owner: Vec<u8>,
+    pub(crate) owner: Vec<u8>,
     /// Where it begins and ends.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// The type's number.
-    pub(super) record_type: u16,
+    pub(crate) record_type: u16,
     /// The class's, or what OPT has there.
-    pub(super) class: u16,
+    pub(crate) class: u16,
     /// The TTL, or what OPT has there.
-    pub(super) ttl: u32,
+    pub(crate) ttl: u32,
     /// Where its data are.
-    pub(super) data: Range<usize>,
+    pub(crate) data: Range<usize>,
 }
 
 /// An OPT record.
 #[derive(Debug)]
-pub(super) struct Opt {
+pub(crate) struct Opt {
     /// The payload size.
-    pub(super) size: u16,
+    pub(crate) size: u16,
     /// The upper eight bits of the rcode.
-    pub(super) extended_rcode: u8,
+    pub(crate) extended_rcode: u8,
     /// The version.
-    pub(super) version: u8,
+    pub(crate) version: u8,
     /// DO is the first of them.
-    pub(super) flags: u16,
+    pub(crate) flags: u16,
     /// The options in their order; `None` when they end too late.
-    pub(super) options: Option<Vec<EdnsOption>>,
+    pub(crate) options: Option<Vec<EdnsOption>>,
 }
 
 /// The code of an option and its data.
-pub(super) type EdnsOption = (u16, Vec<u8>);
+pub(crate) type EdnsOption = (u16, Vec<u8>);
 
 const OPT: u16 = 41;
 
@@ -65,7 +65,7 @@ const OPT: u16 = 41;
 /// # Errors
 /// Where it ends too early, or has a name that is none: a label of another kind, more than 255 octets, a pointer
 /// that leads forward.
-pub(super) fn walk(message: &[u8]) -> Result<Walked> {
+pub(crate) fn walk(message: &[u8]) -> Result<Walked> {
     let word = |at: usize| -> Result<u16> {
         let octets = message.get(at..at + 2).context("it ends within a number")?;
         Ok(u16::from_be_bytes([octets[0], octets[1]]))
@@ -129,12 +129,12 @@ fn name(message: &[u8], mut at: usize) -> Result<(Vec<u8>, usize)> {
 
 impl Walked {
     /// A bit or a field of the flags, by its place from the right and its width (RFC 1035 §4.1.1).
-    pub(super) fn field(&self, shift: u32, bits: u32) -> u16 {
+    pub(crate) fn field(&self, shift: u32, bits: u32) -> u16 {
         self.flags >> shift & ((1 << bits) - 1)
     }
 
     /// The OPT records of the additional section.
-    pub(super) fn opts(&self, message: &[u8]) -> Vec<Opt> {
+    pub(crate) fn opts(&self, message: &[u8]) -> Vec<Opt> {
         let all = self.records[2].iter().filter(|record| record.record_type == OPT);
         all.map(|record| {
             let [extended_rcode, version, high, low] = record.ttl.to_be_bytes();
@@ -146,13 +146,14 @@ impl Walked {
     }
 
     /// The rcode, with its upper bits from the OPT record.
-    pub(super) fn rcode(&self, message: &[u8]) -> u16 {
+    pub(crate) fn rcode(&self, message: &[u8]) -> u16 {
         let upper = self.opts(message).first().map_or(0, |opt| u16::from(opt.extended_rcode));
         upper << 4 | self.field(0, 4)
     }
 }
 
-fn options(mut data: &[u8]) -> Option<Vec<EdnsOption>> {
+/// The options of an OPT record's data; `None` when they end too late.
+pub(crate) fn options(mut data: &[u8]) -> Option<Vec<EdnsOption>> {
     let mut options = Vec::new();
     while !data.is_empty() {
         let (&[c0, c1, l0, l1], after) = data.split_first_chunk::<4>()?;
