@@ -1,7 +1,9 @@
 //! What the reading has found so far, and where: spots, positions and the bounded list of issues.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt::{self, Display};
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -270,6 +272,17 @@ impl<'a> Findings<'a> {
             Cause::UnknownKey => offset >= broken.first_offset,
             Cause::Value => broken.lines.binary_search(&self.source.line(offset)).is_ok(),
         }
+    }
+
+    /// The values of a list, after a report for each that stands there again.
+    pub(crate) fn once<T: Display + Eq + Hash>(&self, list: Vec<Spotted<T>>, what: &str) -> Vec<T> {
+        let mut seen = HashSet::new();
+        for Spotted { value, spot } in &list {
+            if !seen.insert(value) {
+                self.mistake(spot, format_args!("each {what} once"), format_args!("{value} again"));
+            }
+        }
+        list.into_iter().map(|item| item.value).collect()
     }
 
     /// The line of a spot, to point at from elsewhere.

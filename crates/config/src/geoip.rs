@@ -16,6 +16,10 @@ use crate::places::{CONTINENT, LATITUDE, LONGITUDE, SUBDIVISION};
 use crate::reader::Table;
 use crate::settings::Geoip;
 
+/// A prefix of either family without host bits.
+pub(crate) const ANY_PREFIX: Parsed<IpNet> =
+    Parsed { what: "a prefix, such as \"192.0.2.0/24\" or \"2001:db8::/32\"", parse: parse_prefix };
+
 /// A prefix without host bits.
 pub(crate) const PREFIX: Parsed<IpNet> =
     Parsed { what: "a prefix, such as \"10.20.0.0/16\"", parse: parse_network };

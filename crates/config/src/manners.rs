@@ -1,16 +1,15 @@
 //! `[server.identity]`, `[server.cookies]`, `[server.client_subnet]`, `[server.rate_limit]`,
 //! `[server.tcp]` and `[server.proxy]`: how queries are met, whatever they ask for.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
 use crate::csv::DataFile;
 use crate::findings::{Findings, Spotted};
-use crate::geoip::parse_prefix;
+use crate::geoip::ANY_PREFIX;
 use crate::issue::quote;
-use crate::kinds::{At, FilePath, Flag, List, Octets, Parsed, Section, Whole};
+use crate::kinds::{At, FilePath, Flag, List, Octets, Section, Whole};
 use crate::limits;
 use crate::reader::Table;
 use crate::settings::{Cookies, Identity, Manners, RateLimit};
@@ -26,8 +25,6 @@ const SLIP_DEFAULT: u32 = 2;
 const NSID: Octets = Octets { what: "a text", most: limits::NSID_OCTETS };
 /// One character string of a TXT record (RFC 1035 §3.3).
 const SAYS: Octets = Octets { what: "a text", most: 255 };
-const PREFIX: Parsed<IpNet> =
-    Parsed { what: "a prefix, such as \"192.0.2.0/24\" or \"2001:db8::/32\"", parse: parse_prefix };
 const RATE: Whole<u32> = Whole { min: 1, max: limits::RATE_MAX, unit: "replies a second" };
 
 /// All of it as written.
@@ -71,9 +68,9 @@ pub(crate) fn read(server: &mut Table<'_>, file: &Path) -> MannersSpec {
         enabled: table.or("enabled", true, &Flag),
         secret_file: table.optional("secret_file", &secret_file),
     };
-    let trusted = List { of: At(PREFIX), what: "prefixes", min: 0, max: limits::SERVER_PREFIXES };
+    let trusted = List { of: At(ANY_PREFIX), what: "prefixes", min: 0, max: limits::SERVER_PREFIXES };
     let client_subnet = |table: &mut Table<'_>| table.optional("trusted", &trusted);
-    let networks = List { of: At(PREFIX), what: "prefixes", min: 1, max: limits::SERVER_PREFIXES };
+    let networks = List { of: At(ANY_PREFIX), what: "prefixes", min: 1, max: limits::SERVER_PREFIXES };
     let proxies = |table: &mut Table<'_>| table.required("networks", &networks);
     MannersSpec {
         identity: server.or(
@@ -101,7 +98,7 @@ pub(crate) fn read(server: &mut Table<'_>, file: &Path) -> MannersSpec {
 }
 
 fn read_rate_limit(table: &mut Table<'_>) -> Option<RateLimitSpec> {
-    let exempt = List { of: At(PREFIX), what: "prefixes", min: 0, max: limits::SERVER_PREFIXES };
+    let exempt = List { of: At(ANY_PREFIX), what: "prefixes", min: 0, max: limits::SERVER_PREFIXES };
     let per_client = table.required("per_client", &RATE);
     let per_name = table.optional("per_name", &At(RATE));
     let errors = table.optional("errors", &At(RATE));
@@ -146,10 +143,10 @@ impl MannersSpec {
         Manners {
             identity,
             cookies,
-            subnets_of: trusted.map(|trusted| once(trusted, findings)),
+            subnets_of: trusted.map(|trusted| findings.once(trusted, "prefix")),
             rate_limit: rate_limit.map(|spec| spec.build(findings)),
             streams: streams.build(findings),
-            proxies: once(proxies, findings),
+            proxies: findings.once(proxies, "prefix"),
         }
     }
 }
@@ -161,19 +158,8 @@ impl RateLimitSpec {
             let expected = format_args!("at most {}, as `per_client`", limit.per_client);
             findings.mistake(&part.spot, expected, part.value);
         }
-        RateLimit { exempt: once(exempt, findings), ..limit }
+        RateLimit { exempt: findings.once(exempt, "prefix"), ..limit }
     }
-}
-
-/// Prefixes of which none stands twice.
-fn once(prefixes: Vec<Spotted<IpNet>>, findings: &Findings<'_>) -> Vec<IpNet> {
-    let mut seen = HashSet::new();
-    for prefix in &prefixes {
-        if !seen.insert(prefix.value) {
-            findings.mistake(&prefix.spot, "each prefix once", format_args!("{} again", prefix.value));
-        }
-    }
-    prefixes.into_iter().map(|prefix| prefix.value).collect()
 }
 
 /// Reads a file of secrets, one a line; never says what stands there.

@@ -1,6 +1,5 @@
 //! `[resolver]`: who resolves the hostnames of endpoints.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -71,22 +70,10 @@ pub(crate) fn parse_server(text: &str) -> Result<SocketAddr, String> {
 /// Builds the section and checks that no server and no prefix stands twice.
 pub(crate) fn build(spec: ResolverSpec, findings: &Findings<'_>) -> Resolver {
     let ResolverSpec { servers, timeout, min_ttl, allow } = spec;
-    let mut seen = HashSet::new();
-    for server in &servers {
-        if !seen.insert(server.value) {
-            findings.mistake(&server.spot, "each resolver once", format_args!("{} again", server.value));
-        }
-    }
-    let mut seen = HashSet::new();
-    for prefix in &allow {
-        if !seen.insert(prefix.value) {
-            findings.mistake(&prefix.spot, "each prefix once", format_args!("{} again", prefix.value));
-        }
-    }
     Resolver {
-        servers: servers.into_iter().map(|server| server.value).collect(),
+        servers: findings.once(servers, "resolver"),
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         min_ttl: min_ttl.unwrap_or(MIN_TTL_DEFAULT),
-        allow: allow.into_iter().map(|prefix| prefix.value).collect(),
+        allow: findings.once(allow, "prefix"),
     }
 }

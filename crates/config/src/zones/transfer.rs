@@ -1,13 +1,12 @@
 //! `[zones.transfer]`: who may have all of a zone, and who is told of its changes.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
 use meridian_model::{DomainName, Transfer};
 
 use crate::findings::{Findings, Spot, Spotted};
-use crate::geoip::parse_prefix;
+use crate::geoip::ANY_PREFIX;
 use crate::keys::Keys;
 use crate::kinds::{At, List, Parsed, Section};
 use crate::limits;
@@ -15,8 +14,6 @@ use crate::reader::{Cursor, Kind, Table};
 use crate::resolver::parse_server;
 use crate::zones::DOMAIN_NAME;
 
-const PREFIX: Parsed<IpNet> =
-    Parsed { what: "a prefix, such as \"192.0.2.0/24\" or \"2001:db8::/32\"", parse: parse_prefix };
 const SECONDARY: Parsed<SocketAddr> = Parsed {
     what: "the address of a server, such as \"192.0.2.53\" or \"[2001:db8::53]:5353\"",
     parse: parse_server,
@@ -41,7 +38,7 @@ impl Kind for TransferTable {
     }
 
     fn read(&self, cursor: &Cursor<'_>) -> Option<TransferSpec> {
-        let allow = List { of: At(PREFIX), what: "prefixes", min: 1, max: limits::TRANSFER_LIST };
+        let allow = List { of: At(ANY_PREFIX), what: "prefixes", min: 1, max: limits::TRANSFER_LIST };
         let keys = List { of: At(DOMAIN_NAME), what: "names of keys", min: 1, max: limits::KEYS };
         let notify = List { of: At(SECONDARY), what: "addresses", min: 0, max: limits::TRANSFER_LIST };
         let spot = cursor.spot.clone();
@@ -67,31 +64,10 @@ impl TransferSpec {
             findings.mistake(&spot, expected, "none");
         }
         names.iter().for_each(|name| keys.check(name, findings));
-        once(allow.iter().flatten(), "prefix", findings);
-        once(&names, "key", findings);
-        once(&notify, "server", findings);
         Transfer {
-            allow: allow.map(|allow| allow.into_iter().map(|prefix| prefix.value).collect()),
-            keys: names.into_iter().map(|name| name.value).collect(),
-            notify: notify.into_iter().map(|server| server.value).collect(),
-        }
-    }
-}
-
-/// Reports what stands in a list again.
-fn once<'s, T: std::fmt::Display + Eq + std::hash::Hash + 's>(
-    list: impl IntoIterator<Item = &'s Spotted<T>>,
-    what: &str,
-    findings: &Findings<'_>,
-) {
-    let mut seen = HashSet::new();
-    for item in list {
-        if !seen.insert(&item.value) {
-            findings.mistake(
-                &item.spot,
-                format_args!("each {what} once"),
-                format_args!("{} again", item.value),
-            );
+            allow: allow.map(|allow| findings.once(allow, "prefix")),
+            keys: findings.once(names, "key"),
+            notify: findings.once(notify, "server"),
         }
     }
 }
