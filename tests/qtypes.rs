@@ -2,13 +2,14 @@
 //! §3.1.2). A server of DNS fell over type 65535 once (CVE-2021-36754).
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use hickory_proto::op::Message;
+use meridian_tests::stream::{framed, read_framed};
 use meridian_tests::{Ask, Config, Meridian, WORLD, Wire};
 
 /// A static name, a gateway's, and one that there is not.
@@ -133,20 +134,13 @@ fn over_tcp(
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(DEADLINE))?;
     let mut writing = stream.try_clone()?;
-    let mut framed = Vec::new();
-    for question_type in types.clone() {
-        let query = query(name, dnssec_ok, question_type);
-        framed.extend(u16::try_from(query.len())?.to_be_bytes());
-        framed.extend(query);
-    }
+    let queries: Vec<u8> =
+        types.clone().flat_map(|question_type| framed(&query(name, dnssec_ok, question_type))).collect();
     std::thread::scope(|scope| {
-        let writer = scope.spawn(move || writing.write_all(&framed));
+        let writer = scope.spawn(move || writing.write_all(&queries));
         let mut open: Vec<bool> = vec![true; types.len()];
         for _ in 0..open.len() {
-            let mut length = [0; 2];
-            stream.read_exact(&mut length).context("no further answer")?;
-            let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
-            stream.read_exact(&mut reply)?;
+            let reply = read_framed(&mut stream).context("no further answer")?;
             let id = hold(name, dnssec_ok, &reply, 65_535, counts)?;
             let at = usize::from(id.wrapping_sub(*types.start()));
             ensure!(open.get(at) == Some(&true), "type {id} was answered twice, or not asked for");

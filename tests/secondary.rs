@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Authority, Config, Meridian, Site, ask_udp, dig_text, free_port, now, scratch};
+use meridian_tests::{
+    Ask, Authority, Config, FIRST_UNLESS_DOWN, Meridian, Site, ask_udp, dig_text, free_port, now, scratch,
+};
 
 const KEY: &str = "transfer.example";
 const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -14,23 +16,11 @@ fn config(site: &Site, listen: SocketAddr, notify: Option<SocketAddr>, folder: &
     let secret = folder.join("transfer.secret");
     std::fs::write(&secret, SECRET).unwrap();
     let notify = notify.map_or(String::new(), |server| format!("notify = [\"{server}\"]\n"));
-    let probe = format!(
-        "[[probes]]\nname = \"web\"\ntype = \"tcp\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\nrise = 2\nhold_down = \"1s\"\n",
-        site.port
-    );
-    let addresses = [1, 2].map(|host| site.address(host).to_string());
     let text = Config::new()
         .record("www", "TXT", "\"hello\"")
         .with(&format!("[server]\nlisten = [\"{listen}\"]\ndata_dir = {:?}\n", folder.join("data")))
         .with(&format!("[[keys]]\nname = \"{KEY}\"\nsecret_file = {secret:?}\n"))
-        .with(&probe)
-        .clusters(&[("frankfurt", 50.11, 8.68), ("tokyo", 35.68, 139.77)])
-        .gateway(
-            "shop",
-            &["shop.gslb.example"],
-            "probe = \"web\"\npolicy = { type = \"failover\", tiers = [ { clusters = [\"frankfurt\"] }, { clusters = [\"*\"] } ] }\n",
-            &[("frankfurt", &addresses[0]), ("tokyo", &addresses[1])],
-        );
+        .watched(site, "1s", FIRST_UNLESS_DOWN);
     let table = format!("[zones.transfer]\nkeys = [\"{KEY}\"]\n{notify}");
     text.text().replacen("serial = 7\n", &format!("serial = 7\n{table}"), 1)
 }

@@ -120,21 +120,10 @@ fn s79_all_servers_of_one_file_have_one_soa_and_ns() {
 
 /// A gateway with two clusters that can be killed.
 fn watched(site: &Site, keys: &str) -> String {
-    let probe = format!(
-        "[[probes]]\nname = \"web\"\ntype = \"tcp\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\nrise = 2\nhold_down = \"10s\"\n",
-        site.port
-    );
     Config::new()
         .with("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n[health]\nisolation = false\n")
-        .with(&probe)
-        .clusters(&[("frankfurt", 50.11, 8.68), ("tokyo", 35.68, 139.77)])
+        .watched(site, "10s", keys)
         .networks([("10.1.0.0/16", "DE")])
-        .gateway(
-            "shop",
-            &["shop.gslb.example"],
-            &format!("probe = \"web\"\n{keys}"),
-            &[("frankfurt", &site.address(1).to_string()), ("tokyo", &site.address(2).to_string())],
-        )
         .text()
         .to_owned()
 }

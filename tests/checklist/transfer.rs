@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use meridian_tests::stream::connect_from;
-use meridian_tests::{Ask, Config, Meridian, Site, Wire, WireRecord, ask_tcp, ask_udp, scratch};
+use meridian_tests::{
+    Ask, Config, FIRST_UNLESS_DOWN, Meridian, Site, Wire, WireRecord, ask_tcp, ask_udp, scratch,
+};
 use nix::sys::signal::Signal;
 
 use crate::world::{both, config, first_over_tcp_from, receive, send, unix_s};
@@ -288,21 +290,11 @@ fn s78_rfc1982_the_serial_rises_and_never_goes_back() {
     secondary.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let listening = secondary.local_addr().unwrap();
     let table = format!("[zones.transfer]\nallow = [\"127.0.0.0/8\"]\nnotify = [\"{listening}\"]\n");
-    let probe = format!(
-        "[[probes]]\nname = \"web\"\ntype = \"tcp\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\nrise = 2\nhold_down = \"1s\"\n",
-        site.port
+    let base = Config::new().with("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n").watched(
+        &site,
+        "1s",
+        FIRST_UNLESS_DOWN,
     );
-    let addresses = [1, 2].map(|host| site.address(host).to_string());
-    let base = Config::new()
-        .with("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n")
-        .with(&probe)
-        .clusters(&[("frankfurt", 50.11, 8.68), ("tokyo", 35.68, 139.77)])
-        .gateway(
-            "shop",
-            &["shop.gslb.example"],
-            "probe = \"web\"\npolicy = { type = \"failover\", tiers = [ { clusters = [\"frankfurt\"] }, { clusters = [\"*\"] } ] }\n",
-            &[("frankfurt", &addresses[0]), ("tokyo", &addresses[1])],
-        );
     let text = with_transfer(&base, &table).replace("workers = 2\n", &data_dir(&folder));
 
     let told = || {
@@ -325,7 +317,7 @@ fn s78_rfc1982_the_serial_rises_and_never_goes_back() {
     };
     let before = address(&meridian);
     first.kill();
-    meridian.wait_for_verdict(&addresses[0], "unhealthy");
+    meridian.wait_for_verdict(&site.address(1).to_string(), "unhealthy");
     let after = serial(meridian.address());
     assert!(after > begin, "{begin} {after}");
     assert_ne!(address(&meridian), before);

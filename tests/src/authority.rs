@@ -113,9 +113,10 @@ fn place() -> (PathBuf, SocketAddr) {
     (scratch(), SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(Ipv4Addr::LOCALHOST))))
 }
 
-fn knot_config(folder: &Path, address: SocketAddr, zones: &[(String, PathBuf)]) -> String {
+/// What every Knot has.
+fn knot_server(folder: &Path, address: SocketAddr) -> String {
     let (ip, port, folder) = (address.ip(), address.port(), folder.display());
-    let mut config = format!(
+    format!(
         r#"server:
   rundir: "{folder}"
   pidfile: "{folder}/knot.pid"
@@ -128,13 +129,14 @@ log:
     any: info
 database:
   storage: "{folder}"
-template:
-  - id: default
-    zonefile-load: whole
-    zonefile-sync: -1
-    journal-content: none
-zone:
 "#
+    )
+}
+
+fn knot_config(folder: &Path, address: SocketAddr, zones: &[(String, PathBuf)]) -> String {
+    let mut config = knot_server(folder, address);
+    config.push_str(
+        "template:\n  - id: default\n    zonefile-load: whole\n    zonefile-sync: -1\n    journal-content: none\nzone:\n",
     );
     for (zone, file) in zones {
         // Writing to a string cannot fail.
@@ -150,32 +152,20 @@ fn secondary_config(
     primary: SocketAddr,
     (name, secret): (&str, &str),
 ) -> String {
-    let (ip, port, folder) = (address.ip(), address.port(), folder.display());
-    let (its_ip, its_port) = (primary.ip(), primary.port());
+    let (server, folder) = (knot_server(folder, address), folder.display());
+    let (ip, port) = (primary.ip(), primary.port());
     format!(
-        r#"server:
-  rundir: "{folder}"
-  pidfile: "{folder}/knot.pid"
-  listen: {ip}@{port}
-  udp-workers: 1
-  tcp-workers: 1
-  background-workers: 1
-log:
-  - target: stderr
-    any: info
-database:
-  storage: "{folder}"
-key:
+        r#"{server}key:
   - id: {name}
     algorithm: hmac-sha256
     secret: {secret}
 remote:
   - id: primary
-    address: {its_ip}@{its_port}
+    address: {ip}@{port}
     key: {name}
 acl:
   - id: told
-    address: {its_ip}
+    address: {ip}
     key: {name}
     action: notify
 zone:

@@ -2,9 +2,15 @@
 
 use std::fmt::Write;
 
+use crate::cluster::Site;
+
 /// Dublin, Virginia, Tokyo: name, latitude, longitude.
 pub const WORLD: [(&str, f64, f64); 3] =
     [("eu-west", 53.35, -6.26), ("us-east", 39.04, -77.49), ("ap-northeast", 35.68, 139.77)];
+
+/// Keys of a gateway whose first cluster is asked for unless it is down.
+pub const FIRST_UNLESS_DOWN: &str =
+    "policy = { type = \"failover\", tiers = [ { clusters = [\"frankfurt\"] }, { clusters = [\"*\"] } ] }\n";
 
 /// A configuration in the making; its parts may come in any order.
 #[derive(Clone, Debug)]
@@ -74,6 +80,23 @@ impl Config {
                 write!(text, "[[gateways.endpoints]]\ncluster = \"{cluster}\"\naddresses = {addresses:?}\n");
         }
         self.with(&text)
+    }
+
+    /// Adds the gateway `shop` with a cluster each in Frankfurt and Tokyo, the first two of a site, which is probed
+    /// ten times a second; `keys` are further lines of the gateway, `hold_down` is the probe's.
+    #[must_use]
+    pub fn watched(self, site: &Site, hold_down: &str, keys: &str) -> Self {
+        let probe = format!(
+            "[[probes]]\nname = \"web\"\ntype = \"tcp\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\nrise = 2\nhold_down = \"{hold_down}\"\n",
+            site.port
+        );
+        let [first, second] = [1, 2].map(|host| site.address(host).to_string());
+        self.with(&probe).clusters(&[("frankfurt", 50.11, 8.68), ("tokyo", 35.68, 139.77)]).gateway(
+            "shop",
+            &["shop.gslb.example"],
+            &format!("probe = \"web\"\n{keys}"),
+            &[("frankfurt", &first), ("tokyo", &second)],
+        )
     }
 
     /// The text.

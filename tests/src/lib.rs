@@ -46,7 +46,7 @@ pub use binary::{Meridian, Process, binary, now, scratch, signal};
 pub use city::City;
 pub use clients::{Shown, delv, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};
-pub use config::{Config, WORLD};
+pub use config::{Config, FIRST_UNLESS_DOWN, WORLD};
 pub use daemon::Daemon;
 pub use gdnsd::{Chosen, Gdnsd};
 pub use internet::{Internet, LAB, SERVERS, apart};

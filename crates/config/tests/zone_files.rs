@@ -7,7 +7,9 @@
 //! `UPDATE_GOLDEN=1 cargo test -p meridian-config --test zone_files` writes what is reported now; read the
 //! difference before keeping it.
 
-use std::path::{Path, PathBuf};
+mod golden;
+
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use meridian_config::{Loaded, load};
@@ -200,31 +202,8 @@ fn report(title: &str, case: &str) -> String {
     }
 }
 
-/// The golden file with what is reported now, and whether that differs from what it says.
-fn replay(golden: &str) -> (String, Vec<String>) {
-    let mut now = String::new();
-    let mut differences = Vec::new();
-    for case in golden.split("#### ").filter(|case| !case.trim().is_empty()) {
-        let (title, rest) = case.split_once('\n').expect("a title and a file");
-        let (text, wanted) = rest.split_once("---->\n").unwrap_or((rest, ""));
-        let found = report(title, text);
-        if found.trim_end() != wanted.trim_end() {
-            differences.push(format!("{title}\nwanted:\n{wanted}\nfound:\n{found}"));
-        }
-        now.push_str(&format!("#### {title}\n{text}---->\n{found}\n"));
-    }
-    (now, differences)
-}
-
 fn hold(name: &str) {
-    let file: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mistakes/zone_files").join(name);
-    let golden = std::fs::read_to_string(&file).expect("a golden file");
-    let (now, differences) = replay(&golden);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&file, format!("{}\n", now.trim_end())).expect("a folder to write to");
-        return;
-    }
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    golden::hold(&format!("zone_files/{name}"), report);
 }
 
 /// What no golden file can hold.
