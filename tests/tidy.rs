@@ -81,15 +81,19 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-/// By package of the workspace: the names of its normal dependencies.
-fn dependencies() -> BTreeMap<String, Vec<String>> {
+fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(root())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// By package of the workspace: the names of its normal dependencies.
+fn dependencies() -> BTreeMap<String, Vec<String>> {
+    let metadata = metadata();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let normal = |package: &Value| {
         let all = package["dependencies"].as_array().unwrap();
@@ -173,6 +177,19 @@ fn every_dependency_has_its_reason_beside_it() {
             manifest.display()
         );
     }
+}
+
+/// The README's first command, `cargo run`, must not ask which.
+#[test]
+fn there_is_one_binary() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    let targets = packages.iter().flat_map(|package| package["targets"].as_array().unwrap());
+    let binaries: Vec<&Value> = targets
+        .filter(|target| target["kind"].as_array().unwrap().iter().any(|kind| kind == "bin"))
+        .map(|target| &target["name"])
+        .collect();
+    assert_eq!(binaries, ["meridian"]);
 }
 
 #[test]

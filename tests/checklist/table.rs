@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn run(log: &Path, write: bool) -> Result<String> {
-    let text = include_str!("../../checklist/statements.txt");
+    let text = include_str!("statements.txt");
     let statements = statements(text)?;
     let log = std::fs::read_to_string(log).with_context(|| log.display().to_string())?;
     let tests = tests(&log)?;
