@@ -3,7 +3,7 @@
 //! Each is told the serial of the view that is live, at the start and at every change, until it answers or has
 //! been told [`NOTIFY_TRIES`] times. While it is being told, a further change waits, and the newest counts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::limits::{NOTIFY_AT_ONCE, NOTIFY_TRIES, NOTIFY_WAIT};
+use crate::name::QueryName;
 use crate::server::Wall;
 use crate::tsig::TsigKey;
 use crate::view::{Live, View};
@@ -29,7 +30,10 @@ pub struct Notifier {
     random: fastrand::Rng,
     /// What each server was told last, or is being told.
     told: HashMap<Whom, u32>,
-    under_way: HashSet<Whom>,
+    /// Those that are to be told, in their order.
+    waiting: VecDeque<Whom>,
+    /// Those that wait or are being told.
+    busy: HashSet<Whom>,
 }
 
 /// A server, and the zone that it is told of.
@@ -47,27 +51,54 @@ impl Notifier {
     #[must_use]
     pub fn new(live: Arc<Live>, wall: Wall, seed: u64) -> Self {
         let random = fastrand::Rng::with_seed(seed);
-        Self { live, wall, random, told: HashMap::new(), under_way: HashSet::new() }
+        let (told, waiting, busy) = (HashMap::new(), VecDeque::new(), HashSet::new());
+        Self { live, wall, random, told, waiting, busy }
     }
 
     /// Runs until it is dropped.
     pub async fn run(mut self) {
         let mut generations: watch::Receiver<u64> = self.live.generations();
         let mut tasks: JoinSet<(Whom, io::Result<ResponseCode>)> = JoinSet::new();
+        self.look();
         loop {
-            for notice in self.due(NOTIFY_AT_ONCE.saturating_sub(tasks.len())) {
-                tasks.spawn(async move {
-                    let outcome = tell(&notice).await;
-                    (notice.whom, outcome)
-                });
+            while tasks.len() < NOTIFY_AT_ONCE
+                && let Some(whom) = self.waiting.pop_front()
+            {
+                match self.notice(&whom) {
+                    Some(notice) => {
+                        tasks.spawn(async move {
+                            let outcome = tell(&notice).await;
+                            (notice.whom, outcome)
+                        });
+                    }
+                    // It is no longer to be told.
+                    None => {
+                        self.busy.remove(&whom);
+                    }
+                }
             }
             tokio::select! {
-                changed = generations.changed() => if changed.is_err() {
-                    return;
+                changed = generations.changed() => match changed {
+                    Ok(()) => self.look(),
+                    Err(_) => return,
                 },
                 Some(ended) = tasks.join_next() => if let Ok((whom, outcome)) = ended {
                     self.ended(whom, outcome);
                 },
+            }
+        }
+    }
+
+    /// Puts down who does not know the serial of the view that is live.
+    fn look(&mut self) {
+        let view = self.live.load();
+        for apex in &view.zones().zones {
+            let Some(zone) = &apex.transferred else { continue };
+            for server in &zone.rules().notify {
+                let whom = (apex.name.clone(), *server);
+                if self.told.get(&whom).copied() != view.serial(apex) && self.busy.insert(whom.clone()) {
+                    self.waiting.push_back(whom);
+                }
             }
         }
     }
@@ -79,36 +110,27 @@ impl Notifier {
             Ok(code) => tracing::warn!(%zone, %server, %code, "the server does not take what it is told"),
             Err(error) => tracing::warn!(%zone, %server, %error, "the server was not told of a change"),
         }
-        self.under_way.remove(&whom);
+        // What changed meanwhile, if anything, is next.
+        self.waiting.push_back(whom);
     }
 
-    /// What is to be sent now, at most so many.
-    fn due(&mut self, most: usize) -> Vec<Notice> {
+    /// What a server is to be told now; `None` where it knows, or nobody wants it told any more.
+    fn notice(&mut self, whom: &Whom) -> Option<Notice> {
+        let (name, server) = whom;
         let view = self.live.load();
-        let now_s = (self.wall)().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut notices = Vec::new();
-        for apex in &view.zones().zones {
-            let Some((rules, serial)) =
-                apex.transferred.as_ref().map(|zone| zone.rules()).zip(view.serial(apex))
-            else {
-                continue;
-            };
-            for server in &rules.notify {
-                let whom = (apex.name.clone(), *server);
-                let is_told = self.told.get(&whom) == Some(&serial) || self.under_way.contains(&whom);
-                if is_told || notices.len() >= most {
-                    continue;
-                }
-                let id = self.random.u16(..);
-                let key = rules.keys.first().and_then(|name| key(&view, name));
-                if let Some(octets) = message(&apex.name, view.soa(apex).data.first(), id, key, now_s) {
-                    self.told.insert(whom.clone(), serial);
-                    self.under_way.insert(whom.clone());
-                    notices.push(Notice { whom, octets, id });
-                }
-            }
+        let (_, apex) = view.zones().apex(&QueryName::from_name(name)?)?;
+        // A zone that is gone may have one above it.
+        let rules = apex.transferred.as_ref().filter(|_| apex.name == *name)?.rules();
+        let serial = view.serial(apex)?;
+        if !rules.notify.contains(server) || self.told.get(whom) == Some(&serial) {
+            return None;
         }
-        notices
+        let now_s = (self.wall)().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let id = self.random.u16(..);
+        let key = rules.keys.first().and_then(|name| key(&view, name));
+        let octets = message(name, view.soa(apex).data.first(), id, key, now_s)?;
+        self.told.insert(whom.clone(), serial);
+        Some(Notice { whom: whom.clone(), octets, id })
     }
 }
 
