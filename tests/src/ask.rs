@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use hickory_proto::op::Message;
-use hickory_proto::rr::{Name, RecordType};
-use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
+use hickory_proto::rr::RecordType;
+use hickory_proto::serialize::binary::BinEncodable as _;
 
 use crate::stream::exchange;
 use crate::wire::Wire;
@@ -88,8 +88,7 @@ impl Ask {
         out.extend_from_slice(&self.id.to_be_bytes());
         out.extend_from_slice(&[self.opcode << 3 | u8::from(self.recursion_desired), 0]);
         out.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, u8::from(with_opt)]);
-        let name = Name::from_ascii(&self.name).expect("a name");
-        name.emit(&mut BinEncoder::with_offset(&mut out, 12)).expect("a name fits");
+        out.extend_from_slice(&wire_name(&self.name));
         out.extend_from_slice(&self.question_type.to_be_bytes());
         out.extend_from_slice(&self.class.to_be_bytes());
         if with_opt {
@@ -109,6 +108,36 @@ impl Ask {
         }
         out
     }
+}
+
+/// A name as RFC 1035 §5.1 writes it. The message library takes `\DDD` for an octal number.
+fn wire_name(text: &str) -> Vec<u8> {
+    let mut labels = vec![Vec::new()];
+    let mut rest = text.strip_suffix('.').unwrap_or(text).as_bytes();
+    while let [first, behind @ ..] = rest {
+        let (octet, next) = match (first, behind) {
+            (b'.', _) => {
+                labels.push(Vec::new());
+                rest = behind;
+                continue;
+            }
+            (b'\\', [a @ b'0'..=b'9', b, c, next @ ..]) => {
+                let digits = [a, b, c].map(|digit| char::from(*digit));
+                (String::from_iter(digits).parse().expect("three digits to 255"), next)
+            }
+            (b'\\', [octet, next @ ..]) => (*octet, next),
+            _ => (*first, behind),
+        };
+        labels.last_mut().expect("one at least").push(octet);
+        rest = next;
+    }
+    let mut wire = Vec::new();
+    for label in labels.iter().filter(|label| !label.is_empty()) {
+        wire.push(u8::try_from(label.len()).expect("a label"));
+        wire.extend_from_slice(label);
+    }
+    wire.push(0);
+    wire
 }
 
 /// RFC 7871 §6, with bits beyond `source` cleared.

@@ -120,7 +120,7 @@ fn parse_name(text: &str) -> Result<DomainName, String> {
     let last = text.strip_suffix('.').unwrap_or(text).rsplit('.').next().unwrap_or("");
     let numeric = last.chars().all(|c| c.is_ascii_digit());
     match name {
-        Ok(name) if text.ends_with('.') && !numeric && !name.as_str().starts_with('*') => Ok(name),
+        Ok(name) if text.ends_with('.') && !numeric && !name.is_wildcard() => Ok(name),
         Ok(_) if !numeric && text.contains('.') && !text.ends_with('.') && !text.starts_with('*') => {
             Err(format!("a hostname ends in a dot: write {}", quote(&format!("{text}."))))
         }

@@ -64,7 +64,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use meridian_model::{Catalog, CatalogParts};
+use meridian_model::{Catalog, CatalogParts, DomainName};
 
 use crate::clusters::{ClusterSpec, Clusters};
 use crate::findings::{Findings, KeyPath, Source, Spot, Spotted};
@@ -112,6 +112,14 @@ pub fn load(path: &Path) -> Result<Loaded, Issues> {
         Ok(text) => parse(&text, path),
         Err(error) => Err(not_utf8(path, error.as_bytes(), error.utf8_error().valid_up_to()).into()),
     }
+}
+
+/// A name as RFC 1035 §5.1 writes it, absolute with or without its final dot.
+///
+/// # Errors
+/// Says what is wrong with the name.
+pub fn name(text: &str) -> Result<DomainName, String> {
+    zones::absolute(text, &DomainName::root())
 }
 
 /// The octets of a file of at most so many, or why there are none.

@@ -7,7 +7,7 @@ use meridian_model::{DomainName, Hostname};
 use crate::findings::{Findings, Spot, Spotted};
 use crate::issue::quote;
 use crate::policy::Candidates;
-use crate::zones::Zones;
+use crate::zones::{RecordType, Set, Zones};
 
 /// The label between a gateway's name and its zone.
 pub(crate) const SITE: &str = "site";
@@ -40,7 +40,7 @@ impl Sites {
         self.0.insert(gateway.into(), Site { clusters, zones });
     }
 
-    /// Reports the hostnames and records that stand at a test name.
+    /// Reports the hostnames and records that stand at a test name, and the delegations and DNAMEs above.
     pub(crate) fn check<'h>(
         &self,
         hostnames: impl Iterator<Item = (&'h Hostname, &'h Spot)>,
@@ -52,7 +52,8 @@ impl Sites {
             // What it covers is below it, where a test name goes first.
             Hostname::Wildcard(_) => None,
         });
-        for (name, spot) in exact.chain(zones.owners()) {
+        let owners = zones.sets().map(|set| (&set.owner, &set.spot));
+        for (name, spot) in exact.chain(owners) {
             if let Some(gateway) = self.gateway_of(name, zones) {
                 let found = format_args!(
                     "{}, a test name of the gateway {gateway:?}; rename it, or set site_names = false there",
@@ -61,6 +62,35 @@ impl Sites {
                 findings.mistake(spot, "a name that is no <cluster>.<gateway>.site.<zone>", found);
             }
         }
+        for set in zones.sets() {
+            if let Some(gateway) = self.gateway_below(set, zones) {
+                let expected = format_args!(
+                    "no {} record above the test names of the gateway {gateway:?}",
+                    set.record_type
+                );
+                let found = format_args!("{}; move it, or set site_names = false there", set.owner);
+                findings.mistake(&set.spot, expected, found);
+            }
+        }
+    }
+
+    /// The gateway, one of them, whose test names a delegation or DNAME hides.
+    fn gateway_below<'s>(&'s self, set: &'s Set, zones: &Zones) -> Option<&'s str> {
+        let hides = [RecordType::NS, RecordType::DNAME].contains(&set.record_type);
+        let zone = zones.of(&set.owner).filter(|_| hides)?;
+        let mut labels = set.owner.labels();
+        let below_apex = labels.clone().count().checked_sub(zones.apex(zone)?.labels().count())?;
+        let gateway = match (below_apex, labels.next(), labels.next()) {
+            (0, ..) | (1, Some(SITE), _) => self
+                .0
+                .iter()
+                .filter(|(_, site)| site.zones.contains(&zone))
+                .map(|(gateway, _)| &**gateway)
+                .min(),
+            (2, Some(gateway), Some(SITE)) => Some(gateway),
+            _ => None,
+        }?;
+        self.0.get(gateway)?.zones.contains(&zone).then_some(gateway)
     }
 
     /// The gateway whose test name this is.

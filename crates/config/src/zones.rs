@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use meridian_model::{DomainName, Hostname, Soa, Transfer, Zone};
 use toml::de::DeValue;
 
-use crate::findings::{Findings, Spot, Spotted};
+use crate::findings::{Findings, Spotted};
 use crate::issue::{any_of, quote};
 use crate::keys::Keys;
 use crate::kinds::{At, FilePath, List, Parsed, Sections, Whole};
@@ -24,6 +24,7 @@ use crate::limits;
 use crate::reader::{Cursor, Kind, Many, Table};
 
 use contents::Contents;
+pub(crate) use contents::{Set, absolute};
 use file::Budget;
 pub(crate) use rdata::to_wire;
 use records::RecordSpec;
@@ -132,8 +133,8 @@ impl KeysSpec {
         let server = contents.nameservers.first().map_or(apex, |server| &server.value);
         let soa = Soa {
             ttl,
-            server: presentation::to_wire(server),
-            hostmaster: presentation::to_wire(&hostmaster?),
+            server: server.to_wire(),
+            hostmaster: hostmaster?.to_wire(),
             serial,
             refresh: REFRESH,
             retry: RETRY,
@@ -280,7 +281,7 @@ impl Zones {
         // A wildcard is about the names below its suffix, which may have the DNAME.
         let lowest = match hostname {
             Hostname::Exact(name) => Some(name.clone()),
-            Hostname::Wildcard(suffix) => suffix.prepend("*").ok(),
+            Hostname::Wildcard(suffix) => suffix.wildcard(),
         };
         if let Some(dname) = lowest.and_then(|name| contents.dname_above(&name)) {
             let line = findings.line_seen(&dname.spot, spot);
@@ -349,9 +350,9 @@ impl Zones {
         self.contents.get(zone)?.as_ref().map(|contents| &contents.apex)
     }
 
-    /// The owners of all RRsets, with where they stand.
-    pub(crate) fn owners(&self) -> impl Iterator<Item = (&DomainName, &Spot)> {
-        self.contents.iter().flatten().flat_map(|contents| &contents.sets).map(|set| (&set.owner, &set.spot))
+    /// All RRsets but the SOA and NS records of the zones themselves.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &Set> {
+        self.contents.iter().flatten().flat_map(|contents| &contents.sets)
     }
 
     fn expected_zone(&self) -> String {

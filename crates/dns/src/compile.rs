@@ -8,7 +8,7 @@ use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder, Restrict};
 use meridian_model::{Catalog, DomainName, Endpoint, Gateway, GatewayId, Hostname, RecordSet, Soa, Zone};
 use thiserror::Error;
 
-use crate::name::{to_name, wire};
+use crate::name::to_name;
 use crate::names::Names;
 use crate::outlooks::clusters_of;
 use crate::transfer::Transferred;
@@ -192,7 +192,7 @@ impl ZoneTable {
 
     /// The node of a name, made where it is missing.
     fn node_index(&mut self, name: &DomainName) -> Result<usize, CompileError> {
-        let number = self.names.insert(&wire(name)).ok_or(CompileError::TooManyNames)? as usize;
+        let number = self.names.insert(&name.to_wire()).ok_or(CompileError::TooManyNames)? as usize;
         if number == self.nodes.len() {
             self.nodes.push(Node::default());
         }

@@ -76,24 +76,10 @@ impl QueryName {
     }
 }
 
-/// A name of the catalog in wire form, lower case.
-pub(crate) fn wire(name: &DomainName) -> Box<[u8]> {
-    let mut wire = Vec::with_capacity(name.as_str().len() + 2);
-    for label in name.labels() {
-        // DomainName bounds labels to 63 octets.
-        wire.push(u8::try_from(label.len()).unwrap_or(63));
-        wire.extend_from_slice(label.as_bytes());
-    }
-    wire.push(0);
-    wire.into_boxed_slice()
-}
-
 /// A name of the catalog as the message library has it.
 pub(crate) fn to_name(name: &DomainName) -> Result<Name, CompileError> {
-    let mut made = Name::from_labels(name.labels().map(str::as_bytes))
-        .map_err(|error| CompileError::Name { name: name.clone(), cause: error.to_string() })?;
-    made.set_fqdn(true);
-    Ok(made)
+    Name::read(&mut BinDecoder::new(&name.to_wire()))
+        .map_err(|error| CompileError::Name { name: name.clone(), cause: error.to_string() })
 }
 
 #[cfg(test)]
@@ -108,7 +94,7 @@ mod tests {
         assert_eq!(name.ancestor(0), b"\x01a\x02bc\x00");
         assert_eq!(name.ancestor(1), b"\x02bc\x00");
         assert_eq!(name.ancestor(2), b"\x00");
-        assert_eq!(wire(&DomainName::parse("a.bc").unwrap()).as_ref(), name.ancestor(0));
+        assert_eq!(DomainName::parse("a.bc").unwrap().to_wire().as_ref(), name.ancestor(0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use meridian_model::DomainName;
 use ring::hmac;
 
-use crate::name::{QueryName, wire};
+use crate::name::QueryName;
 use crate::secret::differs;
 
 /// The record's type (RFC 8945 §4.1).
@@ -65,11 +65,11 @@ impl TsigKey {
     /// A key from its secret's octets.
     #[must_use]
     pub fn new(name: &DomainName, algorithm: TsigAlgorithm, secret: &[u8]) -> Self {
-        Self { name: wire(name), algorithm, key: hmac::Key::new(algorithm.hmac(), secret) }
+        Self { name: name.to_wire(), algorithm, key: hmac::Key::new(algorithm.hmac(), secret) }
     }
 
     pub(crate) fn is_named(&self, name: &DomainName) -> bool {
-        *self.name == *wire(name)
+        *self.name == *name.to_wire()
     }
 
     /// Signs a question of ours (RFC 8945 §5.1), which must be whole but for that.

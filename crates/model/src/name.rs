@@ -1,26 +1,39 @@
 //! Domain names and Gateway hostnames.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use thiserror::Error;
+
+/// RFC 1035 §2.3.4, on the wire.
+const NAME_OCTETS: usize = 255;
+/// RFC 1035 §2.3.4.
+const LABEL_OCTETS: usize = 63;
 
 //----------- DomainName -----------------------------------------------------
 
 /// An absolute domain name in lower case, without its final dot; the root is empty.
 ///
-/// Labels hold letters, digits, `-` and `_`; a first label may be `*` (RFC 4592). At most 63 octets
-/// a label and 253 in all (RFC 1035 §2.3.4, counted in text).
+/// At most 63 octets a label and 255 in all on the wire (RFC 1035 §2.3.4). A label may hold any octets (RFC 2181
+/// §11): those that are no letter, no digit and none of `-_*/+` stand as `\DDD` (RFC 1035 §5.1), a dot too, so
+/// that every dot of the text ends a label.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DomainName(Box<str>);
 
 impl DomainName {
-    /// Parses an absolute name; the final dot may be left out.
+    /// The root.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(Box::from(""))
+    }
+
+    /// Parses an absolute name of letters, digits, `-` and `_`, whose first label may be `*` (RFC 4592); the final
+    /// dot may be left out.
     ///
     /// # Errors
     /// Returns what is wrong with the name, for a message to the one who wrote it.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text == "." {
-            return Ok(Self(Box::from("")));
+            return Ok(Self::root());
         }
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         if name.is_empty() {
@@ -35,12 +48,61 @@ impl DomainName {
         Ok(Self(name.into_boxed_str()))
     }
 
-    /// The name below `self` made by putting `labels` (one or more, dotted) in front.
-    ///
-    /// # Errors
-    /// As [`DomainName::parse`].
-    pub fn prepend(&self, labels: &str) -> Result<Self, NameError> {
-        if self.is_root() { Self::parse(labels) } else { Self::parse(&format!("{labels}.{}", self.0)) }
+    /// Reads a name in wire form, uncompressed and with its root; `None` where `wire` is not one such name.
+    #[must_use]
+    pub fn from_wire(wire: &[u8]) -> Option<Self> {
+        if wire.len() > NAME_OCTETS {
+            return None;
+        }
+        let mut text = String::with_capacity(wire.len());
+        let mut rest = wire;
+        loop {
+            let (length, behind) = rest.split_first()?;
+            if *length == 0 {
+                return behind.is_empty().then(|| Self(text.into_boxed_str()));
+            }
+            let (label, next) = behind
+                .split_at_checked(usize::from(*length))
+                .filter(|_| usize::from(*length) <= LABEL_OCTETS)?;
+            if !text.is_empty() {
+                text.push('.');
+            }
+            for octet in label {
+                push_octet(&mut text, *octet);
+            }
+            rest = next;
+        }
+    }
+
+    /// The name in wire form, uncompressed and with its root.
+    #[must_use]
+    pub fn to_wire(&self) -> Box<[u8]> {
+        let mut wire = Vec::with_capacity(self.0.len() + 2);
+        for label in self.labels() {
+            let start = wire.len();
+            wire.push(0);
+            let mut octets = label.bytes();
+            while let Some(octet) = octets.next() {
+                let mut escaped = || octets.by_ref().take(3).fold(0_u8, in_decimal);
+                wire.push(if octet == b'\\' { escaped() } else { octet });
+            }
+            // At most 63: no name is made with more.
+            wire[start] = u8::try_from(wire.len() - start - 1).unwrap_or(63);
+        }
+        wire.push(0);
+        wire.into_boxed_slice()
+    }
+
+    /// The wildcard that covers the names below `self` (RFC 4592); `None` where it would be too long.
+    #[must_use]
+    pub fn wildcard(&self) -> Option<Self> {
+        Self::from_wire(&[b"\x01*", &*self.to_wire()].concat())
+    }
+
+    /// Whether the first label is `*`.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        self.labels().next() == Some("*")
     }
 
     /// The text without a final dot; empty for the root.
@@ -50,7 +112,7 @@ impl DomainName {
     }
 
     /// The labels, leftmost first.
-    pub fn labels(&self) -> impl Iterator<Item = &str> {
+    pub fn labels(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.split('.').filter(|label| !label.is_empty())
     }
 
@@ -79,11 +141,26 @@ impl DomainName {
     }
 }
 
+/// Puts an octet of a label down as it stands in a [`DomainName`].
+fn push_octet(text: &mut String, octet: u8) {
+    let octet = octet.to_ascii_lowercase();
+    if octet.is_ascii_alphanumeric() || b"-_*/+".contains(&octet) {
+        text.push(char::from(octet));
+    } else {
+        let _infallible = write!(text, "\\{octet:03}");
+    }
+}
+
+/// A number with one more digit.
+fn in_decimal(number: u8, digit: u8) -> u8 {
+    number.wrapping_mul(10).wrapping_add(digit.wrapping_sub(b'0'))
+}
+
 fn check_label(label: &str, position: usize) -> Result<(), NameError> {
     if label.is_empty() {
         return Err(NameError::EmptyLabel);
     }
-    if label.len() > 63 {
+    if label.len() > LABEL_OCTETS {
         return Err(NameError::LabelTooLong { label: label.into(), octets: label.len() });
     }
     if label == "*" {
@@ -215,6 +292,27 @@ pub enum NameError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn any_octets_are_a_label() {
+        let wire: &[u8] = b"\x04A.\\c\x04\x00\xff/*\x01*\x00";
+        let name = DomainName::from_wire(wire).unwrap();
+        assert_eq!(name.as_str(), r"a\046\092c.\000\255/*.*");
+        assert_eq!(*name.to_wire(), *wire.to_ascii_lowercase());
+        assert_eq!(name.labels().count(), 3);
+        assert!(!name.is_wildcard());
+        let long = [b"\x3f".as_slice(), &[b'l'; 63]].concat();
+        let longest = [long.repeat(3), vec![61], vec![b'l'; 61], vec![0]].concat();
+        let longest = DomainName::from_wire(&longest).unwrap();
+        assert_eq!((longest.to_wire().len(), longest.wildcard()), (255, None));
+        for wrong in
+            [&b"\x01a"[..], b"\x01a\x00\x00", b"\xc0\x0c", b"\x02a", b"", &[long.repeat(4), vec![0]].concat()]
+        {
+            assert_eq!(DomainName::from_wire(wrong), None, "{wrong:?}");
+        }
+        assert!(DomainName::parse("b").unwrap().wildcard().unwrap().is_wildcard());
+        assert_eq!(*DomainName::root().to_wire(), [0]);
+    }
 
     #[test]
     fn names_are_lower_case_and_absolute() {

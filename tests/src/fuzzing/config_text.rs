@@ -100,12 +100,7 @@ fn locality() -> &'static Arc<Locality> {
 /// A plain query, also for a label that hosts could not have, such as one that begins with a hyphen.
 fn question(name: &DomainName, record_type: RecordType) -> Vec<u8> {
     let mut packet = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in name.labels() {
-        // At most 63 octets.
-        packet.extend(u8::try_from(label.len()));
-        packet.extend(label.bytes());
-    }
-    packet.push(0);
+    packet.extend(name.to_wire());
     packet.extend(u16::from(record_type).to_be_bytes());
     packet.extend([0, 1]);
     packet
@@ -117,7 +112,7 @@ fn asked(view: &View) -> Result<()> {
     let hostnames = catalog.gateways().iter().flat_map(|gateway| &gateway.hostnames);
     let steered = hostnames.filter_map(|hostname| match hostname {
         Hostname::Exact(name) => Some(name.clone()),
-        Hostname::Wildcard(suffix) => suffix.prepend("x").ok(),
+        Hostname::Wildcard(suffix) => DomainName::parse(&format!("x.{suffix}")).ok(),
     });
     let records = catalog.zones().iter().flat_map(|zone| zone.records.iter().map(|set| set.owner.clone()));
     let apexes = catalog.zones().iter().map(|zone| zone.name.clone());

@@ -81,8 +81,7 @@ fn read_expect(table: &mut Table<'_>, record_type: Option<u16>) -> ExpectSpec {
 
 /// The data of one record; names in it are absolute.
 fn wire(table: &Table<'_>, record_type: RecordType, data: &Spotted<Box<str>>) -> Option<Box<[u8]>> {
-    let root = DomainName::parse(".").ok()?;
-    match to_wire(record_type, &data.value, &root) {
+    match to_wire(record_type, &data.value, &DomainName::root()) {
         Ok(wire) => Some(wire),
         Err(wrong) => {
             table.findings.mistake(&data.spot, wrong.expected, wrong.found);

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use meridian_model::{DomainName, Hostname, NameError, RecordSet};
+use meridian_model::{DomainName, Hostname, RecordSet};
 
-use super::presentation::name_in;
+use super::presentation::{self, name_in};
 use super::rdata;
 use super::records::RecordSpec;
 use super::types::RecordType;
@@ -21,13 +21,10 @@ pub(crate) const OWNER: &str = "a name: relative, \"@\", or absolute with a fina
 /// The absolute form of a name: without a final dot it is relative to `origin` (RFC 1035 §5.1).
 ///
 /// # Errors
-/// As [`DomainName::parse`].
-pub(crate) fn absolute(text: &str, origin: &DomainName) -> Result<DomainName, NameError> {
-    match text {
-        "@" => Ok(origin.clone()),
-        _ if text.ends_with('.') => DomainName::parse(text),
-        _ => origin.prepend(text),
-    }
+/// Says what is wrong with the name.
+pub(crate) fn absolute(text: &str, origin: &DomainName) -> Result<DomainName, String> {
+    let wire = presentation::name(text, origin)?;
+    DomainName::from_wire(&wire).ok_or_else(|| "no name".to_owned())
 }
 
 /// What is in a zone.
@@ -144,7 +141,7 @@ impl Contents {
             findings.mistake(&name.spot, expected, found);
             return None;
         }
-        if let Some(doubt) = doubled_origin(text, &self.apex) {
+        if let Some(doubt) = owner_doubt(text, &owner, &self.apex) {
             findings.warn(&name.spot, doubt);
         }
         Some(owner)
@@ -170,7 +167,7 @@ impl Contents {
     pub(crate) fn may_delegate(&self, head: &Head, spot: &Spot, findings: &Findings<'_>) -> bool {
         let reason = if head.owner == self.apex {
             "NS at the apex: name the zone's servers in its nameservers, or in its file"
-        } else if head.owner.as_str().starts_with('*') {
+        } else if head.owner.is_wildcard() {
             "NS at a wildcard, which delegates nothing (RFC 4592 §4.2)"
         } else {
             return true;
@@ -242,7 +239,7 @@ impl Contents {
     pub(crate) fn at_hostname(&self, hostname: &Hostname) -> impl Iterator<Item = &Set> {
         let owner = match hostname {
             Hostname::Exact(name) => Some(name.clone()),
-            Hostname::Wildcard(suffix) => suffix.prepend("*").ok(),
+            Hostname::Wildcard(suffix) => suffix.wildcard(),
         };
         let indices = owner.and_then(|owner| self.by_owner.get(&owner)).into_iter().flatten();
         indices.filter_map(|index| self.sets.get(*index))
@@ -319,6 +316,15 @@ fn read_data(
         }
     }
     read
+}
+
+/// What is allowed of an owner and hardly meant.
+pub(crate) fn owner_doubt(text: &str, owner: &DomainName, origin: &DomainName) -> Option<String> {
+    let starred = owner.labels().skip(usize::from(owner.is_wildcard())).any(|label| label.contains('*'));
+    let starred = starred.then(|| {
+        format!("{}: a \"*\" covers other names only as the whole first label (RFC 4592 §2.1.1)", quote(text))
+    });
+    starred.or_else(|| doubled_origin(text, origin))
 }
 
 /// The commonest slip in zones: an absolute name without its final dot.

@@ -149,7 +149,7 @@ pub(crate) fn character_string(text: &str) -> Result<Vec<u8>, String> {
 pub(crate) fn name(text: &str, origin: &DomainName) -> Result<Vec<u8>, String> {
     let mut wire = Vec::with_capacity(text.len() + 2);
     if text == "@" {
-        return Ok(push_origin(wire, origin));
+        return Ok(origin.to_wire().into_vec());
     }
     if text == "." {
         return Ok(vec![0]);
@@ -167,7 +167,10 @@ pub(crate) fn name(text: &str, origin: &DomainName) -> Result<Vec<u8>, String> {
             _ if escaped || octet.is_ascii_alphanumeric() || b"-_/*+".contains(&octet) => {
                 label.push(octet.to_ascii_lowercase());
             }
-            _ if octet.is_ascii() => return Err(format!("the character {:?} in a name", char::from(octet))),
+            _ if octet.is_ascii() => {
+                let character = char::from(octet);
+                return Err(format!("the character {character:?} in a name (if it is meant: \\{octet:03})"));
+            }
             _ => return Err("names in other scripts are written as xn--…".into()),
         }
     }
@@ -175,7 +178,7 @@ pub(crate) fn name(text: &str, origin: &DomainName) -> Result<Vec<u8>, String> {
         wire.push(0);
     } else {
         push_label(&mut wire, &label)?;
-        wire = push_origin(wire, origin);
+        wire.extend(origin.to_wire());
     }
     if wire.len() > NAME_OCTETS {
         return Err(format!("a name of {} octets (at most {NAME_OCTETS})", wire.len()));
@@ -195,21 +198,6 @@ fn push_label(wire: &mut Vec<u8>, label: &[u8]) -> Result<(), String> {
     }
 }
 
-/// A name of ours in wire form.
-pub(crate) fn to_wire(name: &DomainName) -> Box<[u8]> {
-    push_origin(Vec::with_capacity(name.as_str().len() + 2), name).into_boxed_slice()
-}
-
-/// The labels of a [`DomainName`] are 1 to 63 octets each.
-fn push_origin(mut wire: Vec<u8>, origin: &DomainName) -> Vec<u8> {
-    for label in origin.labels() {
-        wire.push(u8::try_from(label.len()).unwrap_or(63));
-        wire.extend_from_slice(label.as_bytes());
-    }
-    wire.push(0);
-    wire
-}
-
 /// The octets of the name at the front of `wire`; `None` if there is none, or a compressed one.
 pub(crate) fn name_length(wire: &[u8]) -> Option<usize> {
     let mut at = 0;
@@ -223,15 +211,7 @@ pub(crate) fn name_length(wire: &[u8]) -> Option<usize> {
     if at < NAME_OCTETS { Some(at + 1) } else { None }
 }
 
-/// The name at the front of `wire`, where it is one that a catalog can own.
+/// The name at the front of `wire`; `None` if there is none.
 pub(crate) fn name_in(wire: &[u8]) -> Option<DomainName> {
-    let mut labels = Vec::new();
-    let mut rest = wire.get(..name_length(wire)?)?;
-    while let Some((length, behind)) = rest.split_first().filter(|(length, _)| **length > 0) {
-        let (label, next) = behind.split_at_checked(usize::from(*length))?;
-        // A dot inside a label would read as two labels.
-        labels.push(std::str::from_utf8(label).ok().filter(|label| !label.contains('.'))?);
-        rest = next;
-    }
-    DomainName::parse(&format!("{}.", labels.join("."))).ok()
+    DomainName::from_wire(wire.get(..name_length(wire)?)?)
 }

@@ -146,7 +146,7 @@ fn check_dname(set: &Set, contents: &Contents, findings: &Findings<'_>) {
     if set.record_type != RecordType::DNAME {
         return;
     }
-    if set.owner.as_str().starts_with('*') {
+    if set.owner.is_wildcard() {
         let found = "DNAME at a wildcard, which redirects nothing for certain (RFC 6672 §3.3)";
         findings.mistake(&set.spot, "DNAME at a name without a wildcard", found);
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
-use hickory_proto::serialize::binary::{BinDecoder, Restrict};
+use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder, Restrict};
 use meridian_model::{DnsCheck, DnsTransport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -27,10 +27,8 @@ pub(super) struct Dns {
 
 impl Dns {
     pub(super) fn new(check: &DnsCheck) -> Result<Self, String> {
-        // By its labels: nothing is read as an escape.
-        let name = Name::from_labels(check.question.labels().map(str::as_bytes));
-        let mut name = name.map_err(|error| format!("the question {}: {error}", check.question))?;
-        name.set_fqdn(true);
+        let name = Name::read(&mut BinDecoder::new(&check.question.to_wire()))
+            .map_err(|error| format!("the question {}: {error}", check.question))?;
         let record_type = RecordType::from(check.record_type);
         Ok(Self {
             question: Query::query(name, record_type),

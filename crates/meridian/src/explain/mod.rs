@@ -14,7 +14,7 @@ use clap::Args;
 use meridian_dns::{Asked, Ground, View, explain};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
 use meridian_model::{
-    Catalog, DomainName, Order, OverrideTarget, OverrideTargetError, Share, TargetHealth, Verdict, Verdicts,
+    Catalog, Order, OverrideTarget, OverrideTargetError, Share, TargetHealth, Verdict, Verdicts,
 };
 
 use crate::exit;
@@ -64,9 +64,12 @@ pub(crate) struct Explain {
 }
 
 pub(crate) fn run(asked: &Explain) -> anyhow::Result<u8> {
-    let Ok(name) = DomainName::parse(&asked.name) else {
-        eprintln!("meridian: {:?} is not a domain name", asked.name);
-        return Ok(exit::CONFIG);
+    let name = match meridian_config::name(&asked.name) {
+        Ok(name) => name,
+        Err(reason) => {
+            eprintln!("meridian: {:?} is not a domain name: {reason}", asked.name);
+            return Ok(exit::CONFIG);
+        }
     };
     let loaded = match &asked.config {
         Some(file) => load(file),

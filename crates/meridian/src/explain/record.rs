@@ -6,6 +6,7 @@ use anyhow::Context;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 use meridian_dns::{Asked, Moment, Peer, Reply, Transport, View, answer};
 
 /// What the client gets.
@@ -23,7 +24,7 @@ pub(crate) struct Answered {
 impl Answered {
     /// Asks as the client's resolver would.
     pub(crate) fn ask(view: &View, asked: &Asked) -> anyhow::Result<Self> {
-        let name = Name::from_ascii(asked.name.to_string()).context("not a name")?;
+        let name = Name::read(&mut BinDecoder::new(&asked.name.to_wire())).context("not a name")?;
         let mut message = Message::new(0, MessageType::Query, OpCode::Query);
         message.add_query(Query::query(name, RecordType::from(asked.question_type)));
         let mut edns = Edns::new();

@@ -7,8 +7,8 @@ use super::{Owner, Reader, Scope, Words, spot, ttl};
 use crate::findings::{Spot, Spotted};
 use crate::issue::quote;
 use crate::limits;
-use crate::zones::contents::{Head, OWNER, absolute, doubled_origin};
-use crate::zones::presentation::{self, Token, name_in};
+use crate::zones::contents::{Head, OWNER, absolute, owner_doubt};
+use crate::zones::presentation::{Token, name_in};
 use crate::zones::rdata::{self, Wrong};
 use crate::zones::types::{RecordType, parse_number, type_names};
 
@@ -128,7 +128,7 @@ impl Reader<'_, '_> {
             self.findings.mistake(&spot, expected, "one more");
             return None;
         }
-        let Some(name) = name_in(wire) else {
+        let Some(name) = name_in(wire).filter(|name| DomainName::parse(name.as_str()).is_ok()) else {
             let expected = "the name of a server, of letters, digits and hyphens";
             self.findings.mistake(&spot, expected, "other characters");
             return None;
@@ -143,13 +143,9 @@ impl Reader<'_, '_> {
     fn owner(&mut self, word: Token<'_>, at: LineColumn, scope: &Scope) -> Option<DomainName> {
         let Token { text, quoted } = word;
         let spot = spot(scope.file, at, &self.paths.name);
-        let parsed = match text.contains('\\') {
-            _ if quoted => Err("names stand without quotes".to_owned()),
-            false => absolute(text, &scope.origin).map_err(|error| error.to_string()),
-            true => presentation::name(text, &scope.origin).and_then(|wire| {
-                name_in(&wire)
-                    .ok_or_else(|| "only letters, digits, - and _ in the names of zones here".into())
-            }),
+        let parsed = match quoted {
+            true => Err("names stand without quotes".to_owned()),
+            false => absolute(text, &scope.origin),
         };
         let owner = match parsed {
             Ok(owner) => owner,
@@ -159,7 +155,7 @@ impl Reader<'_, '_> {
             }
         };
         self.contents.check_within(&owner, text, &spot, self.findings)?;
-        if let Some(doubt) = doubled_origin(text, &scope.origin) {
+        if let Some(doubt) = owner_doubt(text, &owner, &scope.origin) {
             self.findings.warn(&spot, doubt);
         }
         Some(owner)
