@@ -66,7 +66,8 @@ fn honest(server: SocketAddr, from: &str, time: Duration, ask: &Ask) -> (usize, 
         all += 1;
         good += usize::from(answered);
         times.push(began.elapsed());
-        std::thread::sleep(Duration::from_millis(10));
+        // At most 40 a second: less than any limit here.
+        std::thread::sleep(Duration::from_millis(25));
     }
     times.sort();
     (good, all, times[(times.len() * 99 / 100).min(times.len() - 1)])
