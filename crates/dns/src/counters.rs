@@ -161,6 +161,13 @@ impl Counters {
     }
 }
 
+/// Adds a number.
+pub(crate) fn add_many(counter: &AtomicU64, number: usize) {
+    if number > 0 {
+        counter.fetch_add(number as u64, Ordering::Relaxed);
+    }
+}
+
 /// Adds one.
 pub(crate) fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);

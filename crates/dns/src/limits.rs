@@ -16,6 +16,12 @@ pub(crate) const QUERY_SIZE: usize = 4096;
 /// How many datagrams one worker answers from one load of the view.
 pub(crate) const UDP_BATCH: usize = 64;
 
+/// How many such batches of one socket, before the worker's other sockets get their turn; and at the end.
+pub(crate) const UDP_TURNS: usize = 256;
+
+/// How long a full send buffer is waited for.
+pub(crate) const SEND_WAIT: Duration = Duration::from_millis(20);
+
 /// CNAMEs followed inside our zones before the chain is answered as it stands.
 pub(crate) const CNAME_DEPTH: usize = 8;
 

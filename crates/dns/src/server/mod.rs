@@ -4,6 +4,7 @@
 //! the client's word for reply sizes. These loops are ours, with the bounds of `limits`.
 
 mod accept;
+mod batch;
 mod bind;
 mod doh;
 mod doh3;
@@ -17,7 +18,7 @@ mod table;
 mod tls;
 mod udp;
 
-use std::io;
+use std::io::{self, PipeWriter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -46,6 +47,8 @@ pub struct Server {
     listening: Vec<Listening>,
     counters: Arc<Counters>,
     stop: watch::Sender<bool>,
+    /// Its end stops the workers of UDP, which are threads.
+    workers: PipeWriter,
     /// Closed when the last worker and connection has ended.
     ended: mpsc::Receiver<()>,
 }
@@ -66,6 +69,7 @@ impl Server {
         wall: Wall,
     ) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
+        let (workers_stop, stop_workers) = io::pipe()?;
         let (alive, ended) = mpsc::channel(1);
         let listening = bound.listening().to_vec();
         let shared = Shared {
@@ -81,11 +85,11 @@ impl Server {
         let mut seeds = fastrand::Rng::with_seed(seed);
         let (workers, listeners, quic) = bound.into_parts();
         for (index, sockets) in workers.into_iter().enumerate() {
-            udp::start(index, sockets, shared.clone(), seeds.u64(..))?;
+            udp::start(index, sockets, workers_stop.try_clone()?, shared.clone(), seeds.u64(..))?;
         }
         accept::start(listeners, &shared, seeds.u64(..))?;
         quic::start(quic, &shared, seeds.u64(..))?;
-        Ok(Self { listening, counters, stop, ended })
+        Ok(Self { listening, counters, stop, workers: stop_workers, ended })
     }
 
     /// Where it listens, the plain addresses first.
@@ -102,10 +106,12 @@ impl Server {
 
     /// Stops: no new connection, what has arrived is answered, then all sockets close. Returns
     /// whether all ended by the deadline; what has not ends with the runtime.
-    pub async fn stop(mut self, deadline: Duration) -> bool {
+    pub async fn stop(self, deadline: Duration) -> bool {
+        let Self { stop, workers, mut ended, .. } = self;
+        drop(workers);
         // Fails only when everything has ended already.
-        let _nobody_left = self.stop.send(true);
-        tokio::time::timeout(deadline, self.ended.recv()).await.is_ok()
+        let _nobody_left = stop.send(true);
+        tokio::time::timeout(deadline, ended.recv()).await.is_ok()
     }
 }
 
