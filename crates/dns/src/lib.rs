@@ -28,6 +28,7 @@ mod message;
 mod name;
 mod names;
 mod notify;
+mod opt;
 mod outlooks;
 mod plan;
 mod rate;

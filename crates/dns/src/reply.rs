@@ -4,19 +4,15 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
 use crate::answer::Denied;
-use crate::cookie::Checked;
-use crate::edns::{Edns, OPTION_COOKIE, OPTION_EDE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING};
+use crate::edns::Edns;
 use crate::limits::{UDP_PAYLOAD_SIZE, UDP_PAYLOAD_SIZE_MIN};
-use crate::message::{HEADER_SIZE, Header, Query, Rcode, TYPE_OPT};
+use crate::message::{HEADER_SIZE, Header, Query, Rcode};
+use crate::opt::{self, Extras, Space};
 use crate::tsig::Signing;
 use crate::zone::RrSet;
 
 /// Class IN.
 pub(crate) const CLASS_IN: u16 = 1;
-/// Padded replies are a multiple of so many octets (RFC 8467 §4.1).
-const PADDED_BLOCK: usize = 468;
-/// The fixed part of an OPT record: root, type, class, TTL, length.
-const OPT_FIXED_SIZE: u16 = 11;
 
 //----------- Section --------------------------------------------------------
 
@@ -64,41 +60,6 @@ pub(crate) struct Writer<'o> {
     truncated: bool,
 }
 
-/// What a reply's OPT record has beside what the query's had, where there is an OPT record.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Extras<'i> {
-    /// The cookie that goes back.
-    pub(crate) checked: Option<Checked>,
-    pub(crate) nsid: Option<&'i [u8]>,
-    /// How long a connection may idle, in tenths of a second (RFC 7828 §3.1).
-    pub(crate) keepalive: Option<u16>,
-    /// Whether the length is hidden.
-    pub(crate) padded: bool,
-    /// How the reply is signed, behind the OPT record.
-    pub(crate) signing: Option<Signing<'i>>,
-}
-
-impl Extras<'_> {
-    /// The octets of the options, but for the padding, which takes what is left.
-    fn size(&self) -> usize {
-        let cookie = self.checked.map_or(0, |checked| 4 + checked.octets.len());
-        let nsid = self.nsid.map_or(0, |nsid| 4 + nsid.len());
-        cookie + nsid + self.keepalive.map_or(0, |_| 6)
-    }
-
-    fn write(&self, options: &mut Vec<u8>) {
-        if let Some(checked) = &self.checked {
-            option(options, OPTION_COOKIE, &checked.octets);
-        }
-        if let Some(nsid) = self.nsid {
-            option(options, OPTION_NSID, nsid);
-        }
-        if let Some(tenths) = self.keepalive {
-            option(options, OPTION_KEEPALIVE, &tenths.to_be_bytes());
-        }
-    }
-}
-
 impl<'o> Writer<'o> {
     /// Begins a reply to a question; `udp` says which size limit holds.
     pub(crate) fn new(query: &Query, udp: bool, extras: Extras<'o>, out: &'o mut Vec<u8>) -> Self {
@@ -125,11 +86,7 @@ impl<'o> Writer<'o> {
         out: &'o mut Vec<u8>,
     ) -> Self {
         out.clear();
-        let limit = match edns {
-            _ if !udp => u16::MAX,
-            None => UDP_PAYLOAD_SIZE_MIN,
-            Some(edns) => edns.payload_size.clamp(UDP_PAYLOAD_SIZE_MIN, UDP_PAYLOAD_SIZE),
-        };
+        let limit = size_limit(edns.as_ref(), udp);
         let mut writer = Self {
             encoder: BinEncoder::new(out),
             header,
@@ -142,7 +99,9 @@ impl<'o> Writer<'o> {
             truncated: false,
         };
         // The space of the OPT record is kept free until the end.
-        writer.encoder.set_max_size(limit.saturating_sub(writer.opt_size() + writer.signing_size()));
+        writer.encoder.set_max_size(
+            limit.saturating_sub(opt::size(writer.edns.as_ref(), &writer.extras) + writer.signing_size()),
+        );
         // Overwritten at the end; it always fits.
         let _zeros = writer.encoder.emit_vec(&[0; HEADER_SIZE]);
         writer
@@ -193,11 +152,14 @@ impl<'o> Writer<'o> {
     /// Ends the reply with its OPT record and header; says whether it was truncated.
     pub(crate) fn finish(mut self, rcode: Rcode, ending: &Ending) -> bool {
         self.encoder.set_max_size(self.limit.saturating_sub(self.signing_size()));
-        // The space was kept free, so this cannot fail; without it the reply would still be sound.
-        if let Some(opt) = self.opt(rcode, ending)
-            && self.encoder.emit_vec(&opt).is_ok()
-        {
-            self.counts[Section::Additional as usize] += 1;
+        if let Some(edns) = &self.edns {
+            let mut record = Vec::new();
+            let space = Space { before: self.encoder.len(), behind: self.signing_size(), limit: self.limit };
+            opt::write(edns, &self.extras, rcode, ending, space, &mut record);
+            // The space was kept free, so this cannot fail; without it the reply would still be sound.
+            if self.encoder.emit_vec(&record).is_ok() {
+                self.counts[Section::Additional as usize] += 1;
+            }
         }
         let [answers, authorities, additionals] = self.counts;
         let counts = [self.questions, answers, authorities, additionals];
@@ -247,54 +209,15 @@ impl<'o> Writer<'o> {
         // Two names of at most 255 octets, and less than 200 beside them.
         u16::try_from(size).unwrap_or(u16::MAX)
     }
-
-    /// How many octets the OPT record needs without an Extended DNS Error and padding.
-    fn opt_size(&self) -> u16 {
-        let Some(edns) = self.edns else { return 0 };
-        let subnet = edns.subnet.map_or(0, |subnet| subnet.option_size());
-        OPT_FIXED_SIZE + subnet + u16::try_from(self.extras.size()).unwrap_or(u16::MAX - 2 * OPT_FIXED_SIZE)
-    }
-
-    /// The OPT record (RFC 6891 §6.1.2): DO copied, unknown flags not. An Extended DNS Error is left
-    /// out where there is no room for it, without TC (RFC 8914 §3).
-    fn opt(&self, rcode: Rcode, ending: &Ending) -> Option<Vec<u8>> {
-        let edns = self.edns?;
-        let mut options = Vec::new();
-        if let Some(subnet) = edns.subnet {
-            subnet.write(ending.scope, &mut options);
-        }
-        self.extras.write(&mut options);
-        let before = self.encoder.len() + usize::from(OPT_FIXED_SIZE);
-        let limit = usize::from(self.limit.saturating_sub(self.signing_size()));
-        let room = limit.saturating_sub(before);
-        if let Some(ExtendedError { code, text }) = ending.error
-            && options.len() + 6 + text.len() <= room
-        {
-            option(&mut options, OPTION_EDE, &[&code.to_be_bytes(), text.as_bytes()].concat());
-        }
-        // What follows counts: the length of all is what is hidden.
-        let unpadded = before + options.len() + 4 + usize::from(self.signing_size());
-        let padded = unpadded.next_multiple_of(PADDED_BLOCK);
-        if self.extras.padded && padded <= usize::from(self.limit) {
-            let zeros = padded - unpadded;
-            option(&mut options, OPTION_PADDING, &vec![0; zeros]);
-        }
-        let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-        let mut opt = vec![0];
-        opt.extend_from_slice(&TYPE_OPT.to_be_bytes());
-        opt.extend_from_slice(&UDP_PAYLOAD_SIZE.to_be_bytes());
-        opt.extend_from_slice(&[(rcode as u16 >> 4) as u8, 0, dnssec_ok, 0]);
-        opt.extend_from_slice(&u16::try_from(options.len()).ok()?.to_be_bytes());
-        opt.extend_from_slice(&options);
-        Some(opt)
-    }
 }
 
-/// Appends one option (RFC 6891 §6.1.2). All of ours are far under 65,535 octets.
-fn option(options: &mut Vec<u8>, code: u16, data: &[u8]) {
-    options.extend_from_slice(&code.to_be_bytes());
-    options.extend_from_slice(&u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes());
-    options.extend_from_slice(data);
+/// How many octets a reply may have.
+pub(crate) fn size_limit(edns: Option<&Edns>, udp: bool) -> u16 {
+    match edns {
+        _ if !udp => u16::MAX,
+        None => UDP_PAYLOAD_SIZE_MIN,
+        Some(edns) => edns.payload_size.clamp(UDP_PAYLOAD_SIZE_MIN, UDP_PAYLOAD_SIZE),
+    }
 }
 
 /// Makes a reply of a header alone.
