@@ -421,6 +421,15 @@ impl<'a> Answering<'a> {
 
     /// RFC 2308 §3: the zone's SOA in the authority section.
     pub(crate) fn negative(&mut self, zone: &Apex, owner: &Name, ttl: u32) {
+        let name = &self.query.name;
+        let asked = *owner == self.query.name_as_asked && name.label_count() >= zone.labels;
+        if let Some(serial) = self.view.serial(zone).filter(|_| asked) {
+            let longer = name.ancestor(0).len() - name.ancestor(name.label_count() - zone.labels).len();
+            if !self.writer.denial(&zone.denial, longer, ttl, serial) {
+                self.writer.truncate();
+            }
+            return;
+        }
         // Taken from the name in the message where it can be, so that it compresses whatever its case.
         let apex = owner.trim_to(zone.labels);
         let soa = self.view.soa(zone);

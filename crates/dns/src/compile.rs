@@ -8,6 +8,7 @@ use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder, Restrict};
 use meridian_model::{Catalog, DomainName, Endpoint, Gateway, GatewayId, Hostname, RecordSet, Soa, Zone};
 use thiserror::Error;
 
+use crate::denial::Denial;
 use crate::name::to_name;
 use crate::names::Names;
 use crate::outlooks::clusters_of;
@@ -147,11 +148,10 @@ impl ZoneTable {
     fn zone(&mut self, zone: &Zone, index: u32, serial: u32) -> Result<(), CompileError> {
         let name = to_name(&zone.name)?;
         let nameservers = zone.nameservers.iter().map(to_name).collect::<Result<Vec<_>, _>>()?;
-        let soa = RrSet {
-            record_type: RecordType::SOA,
-            ttl: zone.soa.ttl,
-            data: vec![RData::SOA(soa_data(zone, serial)?)],
-        };
+        let data = RData::SOA(soa_data(zone, serial)?);
+        let denial = Denial::new(&name, &data)
+            .map_err(|error| CompileError::Name { name: zone.name.clone(), cause: error.to_string() })?;
+        let soa = RrSet { record_type: RecordType::SOA, ttl: zone.soa.ttl, data: vec![data] };
         let servers = nameservers.into_iter().map(|server| RData::NS(NS(server))).collect();
         let servers = RrSet { record_type: RecordType::NS, ttl: zone.nameservers_ttl, data: servers };
         let node = self.node_index(&zone.name)?;
@@ -162,6 +162,7 @@ impl ZoneTable {
             labels: zone.name.labels().count(),
             soa,
             negative_ttl: zone.soa.ttl.min(zone.soa.negative_ttl),
+            denial,
             transferred: None,
         });
         Ok(())

@@ -19,6 +19,7 @@ mod certificate;
 mod compile;
 mod cookie;
 mod counters;
+mod denial;
 mod ecs;
 mod edns;
 mod explain;

@@ -4,6 +4,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
 use crate::answer::Denied;
+use crate::denial::Denial;
 use crate::edns::Edns;
 use crate::limits::{UDP_PAYLOAD_SIZE, UDP_PAYLOAD_SIZE_MIN};
 use crate::message::{HEADER_SIZE, Header, Query, Rcode};
@@ -131,6 +132,20 @@ impl<'o> Writer<'o> {
             count += 1;
         }
         self.counts[section as usize] += count;
+        true
+    }
+
+    /// Adds the SOA record of a negative answer to the question itself, whose name is so many octets longer than the
+    /// zone's; says whether it is in.
+    pub(crate) fn denial(&mut self, denial: &Denial, longer: usize, ttl: u32, serial: u32) -> bool {
+        let start = self.encoder.offset();
+        let mut record = Vec::new();
+        denial.write(longer, ttl, serial, &mut record);
+        if self.encoder.emit_vec(&record).is_err() {
+            self.rewind(start);
+            return false;
+        }
+        self.counts[Section::Authority as usize] += 1;
         true
     }
 

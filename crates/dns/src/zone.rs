@@ -13,6 +13,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 use meridian_model::{ClusterId, GatewayId};
 
+use crate::denial::Denial;
 use crate::limits::CNAME_DEPTH;
 use crate::name::QueryName;
 use crate::names::Names;
@@ -48,6 +49,8 @@ pub(crate) struct Apex {
     pub(crate) soa: RrSet,
     /// The TTL of the SOA in negative answers: min(SOA TTL, MINIMUM) (RFC 2308 §3).
     pub(crate) negative_ttl: u32,
+    /// That record of negative answers.
+    pub(crate) denial: Denial,
     /// Present where somebody may have all of the zone.
     pub(crate) transferred: Option<Transferred>,
 }
