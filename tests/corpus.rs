@@ -8,10 +8,15 @@ use meridian_tests::fuzzing;
 
 /// Gives each file of a corpus to its check; all that fail are named.
 fn replay(target: &str, check: impl Fn(&[u8]) -> Result<()>) {
+    replay_of(target, target, check);
+}
+
+/// Gives each file of the corpus of one target to the check of another.
+fn replay_of(corpus: &str, target: &str, check: impl Fn(&[u8]) -> Result<()>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let listed = |name: &str| -> Vec<PathBuf> {
         // What was never found has no folder.
-        let entries = std::fs::read_dir(folder.join(name).join(target)).into_iter().flatten();
+        let entries = std::fs::read_dir(folder.join(name).join(corpus)).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     };
     let mut files = listed("corpus");
@@ -35,6 +40,11 @@ fn replay(target: &str, check: impl Fn(&[u8]) -> Result<()>) {
 #[test]
 fn packets() {
     replay("packet", fuzzing::packet);
+}
+
+#[test]
+fn packets_both_ways() {
+    replay_of("packet", "paths", fuzzing::paths);
 }
 
 #[test]

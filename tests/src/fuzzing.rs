@@ -7,7 +7,9 @@
 mod config_text;
 mod database;
 mod packet;
+mod paths;
 
 pub use config_text::{config_text, zone_file};
 pub use database::database;
 pub use packet::{packet, world};
+pub use paths::{paths, same_both_ways};

@@ -13,6 +13,7 @@ use crate::limits::CNAME_DEPTH;
 use crate::message::{Query, Rcode, Received, receive};
 use crate::name::QueryName;
 use crate::opt::Extras;
+use crate::plain::plain;
 use crate::rate::{Kind, Limited};
 use crate::reply::{CLASS_IN, Ending, NOT_AUTHORITATIVE, Section, Writer, header_only};
 use crate::transfer::{self, Asked, TYPE_AXFR, TYPE_IXFR};
@@ -104,6 +105,27 @@ pub enum Denied {
 /// Total: every input gives a result. The same view, packet, peer and moment give the same octets; over UDP
 /// there may be a limit of replies, which counts.
 pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
+    match plain(view, packet, peer, moment, out) {
+        Ok(reply) => reply,
+        Err(known) => general(view, packet, peer, moment, known, out),
+    }
+}
+
+/// As [`answer`], without the short way that most queries go. Only for tests that hold the one to the other.
+#[doc(hidden)]
+pub fn answer_generally(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
+    general(view, packet, peer, moment, None, out)
+}
+
+/// Answers whatever comes. `known`: what the limit of replies has said of this one, if it was asked.
+fn general(
+    view: &View,
+    packet: &[u8],
+    peer: Peer,
+    moment: Moment,
+    known: Option<Limited>,
+    out: &mut Vec<u8>,
+) -> Reply {
     match receive(packet) {
         Received::Ignore => {
             out.clear();
@@ -124,7 +146,7 @@ pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut 
         Received::Query(query, signature) => {
             let keys = &view.ground().manners().keys;
             let signing = signature.as_ref().map(|signature| signature.check(keys, packet, moment.unix_s));
-            reply_to(view, packet, *query, signing, peer, moment, out)
+            reply_to(view, packet, *query, signing, (peer, moment, known), out)
         }
     }
 }
@@ -135,8 +157,7 @@ fn reply_to(
     packet: &[u8],
     mut query: Query,
     signing: Option<Result<Signing<'_>, ()>>,
-    peer: Peer,
-    moment: Moment,
+    (peer, moment, known): (Peer, Moment, Option<Limited>),
     out: &mut Vec<u8>,
 ) -> Reply {
     match &signing {
@@ -145,13 +166,8 @@ fn reply_to(
         Some(Ok(signing)) if signing.wrong.is_some() => query.fault = Some(Rcode::NotAuth),
         _ => {}
     }
-    let mut extras = query.edns.map_or_else(Extras::default, |edns| extras(view, &edns, peer, moment.unix_s));
+    let mut extras = meet(view, query.edns.as_mut(), peer, moment);
     extras.signing = signing.and_then(Result::ok);
-    if let Some(edns) = &mut query.edns
-        && !view.ground().manners().believes(peer.address)
-    {
-        edns.subnet = edns.subnet.map(ClientSubnet::disbelieved);
-    }
     let asked = match query.question_type {
         TYPE_AXFR | TYPE_IXFR if query.fault.is_none() && query.class == CLASS_IN => {
             Some(transfer::asked(view, &query, packet, peer, extras.signing.as_ref()))
@@ -161,7 +177,7 @@ fn reply_to(
     if let Some(Asked::Granted) = asked {
         return Reply::Transfer;
     }
-    let limited = limited(view, peer, moment, extras.checked, || kind(view, &query));
+    let limited = known.unwrap_or_else(|| limited(view, peer, moment, extras.checked, || kind(view, &query)));
     // What is not sent is not written either: a flood is to cost little.
     if limited == Limited::Dropped {
         out.clear();
@@ -183,9 +199,18 @@ fn reply_to(
     Reply::Sent { rcode, truncated, slipped, denied: ending.denied, tailored }
 }
 
+/// What an OPT record asks for, of what there is; a subnet that its sender has no say in is made to count for nothing.
+pub(crate) fn meet<'v>(view: &'v View, edns: Option<&mut Edns>, peer: Peer, moment: Moment) -> Extras<'v> {
+    let Some(edns) = edns else { return Extras::default() };
+    if edns.subnet.is_some() && !view.ground().manners().believes(peer.address) {
+        edns.subnet = edns.subnet.map(ClientSubnet::disbelieved);
+    }
+    extras(view, edns, peer, moment.unix_s)
+}
+
 /// Whether there are too many replies to a client. Over anything but UDP, and with a cookie of ours, it has
 /// shown that it asks itself.
-fn limited<'q>(
+pub(crate) fn limited<'q>(
     view: &View,
     peer: Peer,
     moment: Moment,
@@ -313,7 +338,7 @@ impl<'a> Answering<'a> {
             return (Rcode::Refused, Ending::default());
         };
         let data = RData::TXT(TXT::from_bytes(vec![says]));
-        let set = RrSet { record_type: RecordType::TXT, ttl: 0, data: vec![data] };
+        let set = RrSet::new(RecordType::TXT, 0, vec![data]);
         let owner = &self.query.name_as_asked;
         self.answer(owner, &set);
         (Rcode::NoError, authoritative())
@@ -341,7 +366,7 @@ impl<'a> Answering<'a> {
                     };
                     // RFC 6672 §3.1: with the DNAME's TTL.
                     let data = vec![RData::CNAME(CNAME(target))];
-                    let alias = RrSet { record_type: RecordType::CNAME, ttl: set.ttl, data };
+                    let alias = RrSet::new(RecordType::CNAME, set.ttl, data);
                     // A question for the alias itself has its answer.
                     fits && self.answer(&owner, &alias) && question_type != RecordType::CNAME
                 }
@@ -390,7 +415,7 @@ impl<'a> Answering<'a> {
             }
             Found::AnyType => {
                 let data = RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()));
-                let set = RrSet { record_type: RecordType::HINFO, ttl: ANY_TTL, data: vec![data] };
+                let set = RrSet::new(RecordType::HINFO, ANY_TTL, vec![data]);
                 self.answer(owner, &set);
                 (Rcode::NoError, authoritative())
             }

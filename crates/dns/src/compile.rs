@@ -151,9 +151,9 @@ impl ZoneTable {
         let data = RData::SOA(soa_data(zone, serial)?);
         let denial = Denial::new(&name, &data)
             .map_err(|error| CompileError::Name { name: zone.name.clone(), cause: error.to_string() })?;
-        let soa = RrSet { record_type: RecordType::SOA, ttl: zone.soa.ttl, data: vec![data] };
+        let soa = RrSet::new(RecordType::SOA, zone.soa.ttl, vec![data]);
         let servers = nameservers.into_iter().map(|server| RData::NS(NS(server))).collect();
-        let servers = RrSet { record_type: RecordType::NS, ttl: zone.nameservers_ttl, data: servers };
+        let servers = RrSet::new(RecordType::NS, zone.nameservers_ttl, servers);
         let node = self.node_index(&zone.name)?;
         self.nodes[node].zone = index;
         self.nodes[node].sets.extend([soa.clone(), servers]);
@@ -323,5 +323,7 @@ fn rr_set(set: &RecordSet) -> Result<RrSet, CompileError> {
     let data = set.data.iter().map(|octets| decode(octets)).collect::<Result<_, _>>().map_err(|cause| {
         CompileError::Rdata { owner: set.owner.clone(), record_type: set.record_type, cause }
     })?;
-    Ok(RrSet { record_type, ttl: set.ttl, data })
+    let mut made = RrSet::new(record_type, set.ttl, data);
+    made.encode();
+    Ok(made)
 }

@@ -10,7 +10,7 @@ use hickory_proto::rr::RecordType;
 use meridian_geoip::Origin;
 use meridian_model::{ClusterId, DomainName, GatewayId, Place, PrefixId, Share, Track};
 use meridian_steering::{
-    Client, Decision, Doubt, Family, Note, Outlook, Permit, Ranker, client_hash, decide_for_track,
+    Client, Decision, Doubt, Family, Given, Note, Outlook, Permit, Ranker, client_hash, decide_for_track,
     live_track, permit, standings, trial_draw,
 };
 
@@ -231,7 +231,7 @@ impl Explaining<'_> {
             in_both: !is_address(self.asked.question_type),
             ..Asker::alone(self.asked.client, self.resolver(), self.asked.random)
         };
-        let mut addresses = Vec::new();
+        let mut addresses = Given::new();
         let Selected { picked, ttl, scope, reasons, .. } = match self.site {
             None => select(view, self.gateway, family, asker, &mut addresses)?,
             Some(site) => select_site(view, self.gateway, site, family, asker, &mut addresses)?,
@@ -259,7 +259,7 @@ impl Explaining<'_> {
             trial: trial.filter(|_| self.site.is_none()).map(|trial| (position, trial.share)),
             notes,
             decision: reasons.decision.map(Cow::into_owned),
-            addresses,
+            addresses: addresses.into_vec(),
             cname: picked.cname,
             drawn: picked.drawn,
             ttl,

@@ -31,6 +31,7 @@ mod names;
 mod notify;
 mod opt;
 mod outlooks;
+mod plain;
 mod plan;
 mod rate;
 mod reach;
@@ -46,7 +47,7 @@ mod view;
 mod walk;
 mod zone;
 
-pub use answer::{Denied, Moment, Peer, Reply, Transport, answer};
+pub use answer::{Denied, Moment, Peer, Reply, Transport, answer, answer_generally};
 pub use certificate::{Certificate, CertificateError};
 pub use compile::CompileError;
 pub use cookie::CookieSecrets;

@@ -242,7 +242,7 @@ pub(crate) fn header_only(header: Header, rcode: Rcode, out: &mut Vec<u8>) {
 }
 
 /// RFC 1035 §4.1.1: ID, opcode and RD as they came; RA, Z, AD and CD are 0.
-fn header_octets(
+pub(crate) fn header_octets(
     header: Header,
     rcode: Rcode,
     authoritative: bool,

@@ -7,10 +7,12 @@ use hickory_proto::rr::RecordType;
 use meridian_geoip::client_network;
 use meridian_model::{ClusterId, GatewayId, Share};
 use meridian_steering::{
-    Basis, Decision, Doubt, Draw, Family, Picked, Split, client_hash, decide, decide_for_site, in_trial,
-    pick, standings,
+    Basis, Decision, Doubt, Draw, Family, Given, Picked, Split, client_hash, decide, decide_for_site,
+    in_trial, pick, standings,
 };
 
+use crate::answer::Peer;
+use crate::edns::Edns;
 use crate::view::{Offered, View};
 
 //----------- Asker ----------------------------------------------------------
@@ -36,6 +38,16 @@ pub(crate) fn is_address(question_type: u16) -> bool {
 }
 
 impl Asker {
+    /// Who sent a query: for whom its subnet speaks, if the peer's word counts, else for itself.
+    pub(crate) fn new(edns: Option<&Edns>, peer: Peer, random: u64) -> Self {
+        let resolver = peer.address;
+        let subnet = edns.and_then(|edns| edns.subnet);
+        match subnet.and_then(|subnet| Some((subnet.network()?, subnet.source()))) {
+            Some((client, source)) => Self { client, source, ..Self::alone(client, resolver, random) },
+            None => Self::alone(resolver, resolver, random),
+        }
+    }
+
     /// One client by itself.
     pub(crate) fn alone(client: IpAddr, resolver: IpAddr, random: u64) -> Self {
         let source = if client.is_ipv4() { 32 } else { 128 };
@@ -85,7 +97,7 @@ pub(crate) fn select<'v>(
     gateway: GatewayId,
     family: Family,
     asker: Asker,
-    into: &mut Vec<IpAddr>,
+    into: &mut Given,
 ) -> Option<Selected<'v>> {
     let offered = view.offered(gateway, family)?;
     let (split, area) = view.plan(gateway, family)?.decide(asker.client, asker.resolver)?;
@@ -147,7 +159,7 @@ pub(crate) fn select_site<'v>(
     site: ClusterId,
     family: Family,
     asker: Asker,
-    into: &mut Vec<IpAddr>,
+    into: &mut Given,
 ) -> Option<Selected<'v>> {
     let offered = view.offered(gateway, family)?;
     let (permit, area) = if view.ground().outlooks(gateway)?.is_alike_for(site) {

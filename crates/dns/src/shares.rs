@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hickory_proto::rr::RecordType;
 use meridian_model::{ClusterId, DomainName, Gateway, GatewayId, Share};
-use meridian_steering::{Decision, Family, Split};
+use meridian_steering::{Decision, Family, Given, Split};
 
 use crate::name::{QueryName, to_name};
 use crate::plan::Plan;
@@ -31,7 +31,7 @@ impl View {
     /// and for a sticky gateway, that is one cluster; else the mix that is drawn from.
     #[must_use]
     pub fn mix(&self, id: GatewayId, family: Family, client: IpAddr, resolver: IpAddr) -> Option<Mix> {
-        let mut addresses = Vec::new();
+        let mut addresses = Given::new();
         let selected = select(self, id, family, Asker::alone(client, resolver, 0), &mut addresses)?;
         let decision = selected.reasons.decision?;
         let gateway = self.ground().catalog().gateway(id);

@@ -6,9 +6,10 @@ use hickory_proto::rr::rdata::svcb::{Alpn, EchConfigList, IpHint, SVCB, SvcParam
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, HTTPS};
 use hickory_proto::rr::{Name, RData, RecordType};
 use meridian_model::{ClusterId, GatewayId, Https};
-use meridian_steering::{Basis, Family};
+use meridian_steering::{Basis, Family, Given};
 
 use crate::answer::{Answering, Denied, Ended};
+use crate::edns::Edns;
 use crate::message::Rcode;
 use crate::name::to_name;
 use crate::reply::{Ending, ExtendedError};
@@ -28,7 +29,7 @@ const FILTERED: ExtendedError =
     ExtendedError { code: 17, text: "residency: no cluster that may serve this client can" };
 
 /// The SvcPriority of our HTTPS records: ServiceMode, one record (RFC 9460 §2.4.1).
-const SERVICE_MODE: u16 = 1;
+pub(crate) const SERVICE_MODE: u16 = 1;
 
 //----------- Outcome --------------------------------------------------------
 
@@ -56,7 +57,7 @@ pub(crate) fn of_gateway(
         RecordType::AAAA => Family::V6,
         _ => return other(view, gateway, question_type, asker),
     };
-    let mut addresses = Vec::with_capacity(8);
+    let mut addresses = Given::new();
     let selected = select(view, gateway, family, asker, &mut addresses);
     of_selection(view, gateway, question_type, selected, addresses)
 }
@@ -70,7 +71,7 @@ pub(crate) fn of_site(
     asker: Asker,
 ) -> Outcome {
     let family = if question_type == RecordType::A { Family::V4 } else { Family::V6 };
-    let mut addresses = Vec::new();
+    let mut addresses = Given::new();
     let selected = select_site(view, gateway, site, family, asker, &mut addresses);
     of_selection(view, gateway, question_type, selected, addresses)
 }
@@ -81,7 +82,7 @@ fn of_selection(
     gateway: GatewayId,
     record_type: RecordType,
     selected: Option<Selected<'_>>,
-    addresses: Vec<IpAddr>,
+    addresses: Given,
 ) -> Outcome {
     let Some(Selected { basis, picked, ttl, scope, .. }) = selected else {
         return Outcome::Broken;
@@ -93,7 +94,7 @@ fn of_selection(
         return Outcome::Empty(basis, scope);
     }
     let data = addresses.into_iter().map(address_data).collect();
-    Outcome::Set(RrSet { record_type, ttl, data }, scope)
+    Outcome::Set(RrSet::new(record_type, ttl, data), scope)
 }
 
 /// Any other type: HTTPS where the gateway has it, and a CNAME where one is picked, which holds
@@ -101,20 +102,15 @@ fn of_selection(
 fn other(view: &View, gateway: GatewayId, question_type: RecordType, asker: Asker) -> Outcome {
     let https = view.ground().catalog().gateway(gateway).https.as_ref();
     let https = https.filter(|_| question_type == RecordType::HTTPS);
-    let (mut v4, mut v6) = (Vec::new(), Vec::new());
-    let asker = Asker { in_both: true, ..asker };
-    let (Some(first), Some(second)) = (
-        select(view, gateway, Family::V4, asker, &mut v4),
-        select(view, gateway, Family::V6, asker, &mut v6),
-    ) else {
+    let (mut v4, mut v6) = (Given::new(), Given::new());
+    let Some(both) = Both::select(view, gateway, asker, &mut v4, &mut v6) else {
         return Outcome::Broken;
     };
-    let scope = first.scope.max(second.scope);
-    let ttl = first.ttl.min(second.ttl);
-    if let Some(endpoint) = first.picked.cname.or(second.picked.cname) {
-        return alias(view, gateway, endpoint, ttl, scope);
+    let (scope, Both { first, second }) = (both.scope(), &both);
+    if let Some(endpoint) = both.cname() {
+        return alias(view, gateway, endpoint, first.ttl.min(second.ttl), scope);
     }
-    let none = [&first, &second].iter().all(|one| one.is_empty());
+    let none = first.is_empty() && second.is_empty();
     let Some(https) = https else {
         // For others the CNAME is what every type gets: without it, the reason is.
         let has_cname = view.ground().catalog().gateway(gateway).has_cname();
@@ -126,13 +122,47 @@ fn other(view: &View, gateway: GatewayId, question_type: RecordType, asker: Aske
         return Outcome::Empty(basis, scope);
     }
     let data = vec![RData::HTTPS(HTTPS(service(https, v4, v6)))];
-    // A family without an address says nothing of how long the other's may be kept.
-    let ttl = match (&first.reasons.decision, &second.reasons.decision) {
-        (Some(one), _) if one.candidates.is_empty() => second.ttl,
-        (_, Some(one)) if one.candidates.is_empty() => first.ttl,
-        _ => ttl,
-    };
-    Outcome::Set(RrSet { record_type: RecordType::HTTPS, ttl, data }, scope)
+    Outcome::Set(RrSet::new(RecordType::HTTPS, both.ttl(), data), scope)
+}
+
+/// What a client gets in both families, chosen alike.
+pub(crate) struct Both<'v> {
+    first: Selected<'v>,
+    second: Selected<'v>,
+}
+
+impl<'v> Both<'v> {
+    pub(crate) fn select(
+        view: &'v View,
+        gateway: GatewayId,
+        asker: Asker,
+        v4: &mut Given,
+        v6: &mut Given,
+    ) -> Option<Self> {
+        let asker = Asker { in_both: true, ..asker };
+        let first = select(view, gateway, Family::V4, asker, v4)?;
+        let second = select(view, gateway, Family::V6, asker, v6)?;
+        Some(Self { first, second })
+    }
+
+    /// The endpoint whose hostname is the answer.
+    pub(crate) fn cname(&self) -> Option<u16> {
+        self.first.picked.cname.or(self.second.picked.cname)
+    }
+
+    pub(crate) fn scope(&self) -> u8 {
+        self.first.scope.max(self.second.scope)
+    }
+
+    /// How long the addresses of both may be kept: a family without one says nothing of the other.
+    pub(crate) fn ttl(&self) -> u32 {
+        let Self { first, second } = self;
+        match (&first.reasons.decision, &second.reasons.decision) {
+            (Some(one), _) if one.candidates.is_empty() => second.ttl,
+            (_, Some(one)) if one.candidates.is_empty() => first.ttl,
+            _ => first.ttl.min(second.ttl),
+        }
+    }
 }
 
 /// The hostname of an endpoint that is handed out itself.
@@ -142,7 +172,7 @@ fn alias(view: &View, gateway: GatewayId, endpoint: u16, ttl: u32, scope: u8) ->
     match name.and_then(|name| to_name(&name.name).ok()) {
         Some(target) => {
             let data = vec![RData::CNAME(CNAME(target))];
-            Outcome::Set(RrSet { record_type: RecordType::CNAME, ttl, data }, scope)
+            Outcome::Set(RrSet::new(RecordType::CNAME, ttl, data), scope)
         }
         // `config` lets no such name through.
         None => Outcome::Broken,
@@ -200,24 +230,18 @@ impl Answering<'_> {
     }
 
     fn asker(&self) -> Asker {
-        let resolver = self.peer.address;
-        let subnet = self.query.edns.and_then(|edns| edns.subnet);
-        match subnet.and_then(|subnet| Some((subnet.network()?, subnet.source()))) {
-            Some((client, source)) => {
-                Asker { client, source, ..Asker::alone(client, resolver, self.moment.random) }
-            }
-            None => Asker::alone(resolver, resolver, self.moment.random),
-        }
+        Asker::new(self.query.edns.as_ref(), self.peer, self.moment.random)
     }
 
-    fn disclosed(&self) -> Option<IpAddr> {
-        self.query.edns.and_then(|edns| edns.subnet).and_then(|subnet| subnet.network())
-    }
-
-    /// RFC 7871 §7.2.1: a scope only for what the client disclosed.
     fn disclosed_scope(&self, scope: u8) -> u8 {
-        if self.disclosed().is_some() { scope } else { 0 }
+        disclosed_scope(self.query.edns.as_ref(), scope)
     }
+}
+
+/// RFC 7871 §7.2.1: a scope only for what the client disclosed.
+pub(crate) fn disclosed_scope(edns: Option<&Edns>, scope: u8) -> u8 {
+    let network = edns.and_then(|edns| edns.subnet).and_then(|subnet| subnet.network());
+    if network.is_some() { scope } else { 0 }
 }
 
 fn address_data(address: IpAddr) -> RData {
@@ -229,7 +253,7 @@ fn address_data(address: IpAddr) -> RData {
 
 /// The service at the name itself, with the addresses of the same selection as hints. The parameters
 /// stand in the order of their keys (RFC 9460 §2.2).
-fn service(https: &Https, v4: Vec<IpAddr>, v6: Vec<IpAddr>) -> SVCB {
+fn service(https: &Https, v4: Given, v6: Given) -> SVCB {
     let mut parameters = Vec::new();
     if !https.alpn.is_empty() {
         let ids = https.alpn.iter().map(|id| String::from(&**id)).collect();

@@ -10,13 +10,14 @@
 //! turn a service off. Static records among themselves keep RFC 4592.
 
 use hickory_proto::rr::{Name, RData, RecordType};
-use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
+use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder, BinEncodable as _};
 use meridian_model::{ClusterId, GatewayId};
 
 use crate::denial::Denial;
 use crate::limits::CNAME_DEPTH;
 use crate::name::QueryName;
 use crate::names::Names;
+use crate::plain::push_record;
 use crate::transfer::Transferred;
 
 //----------- ZoneTable ------------------------------------------------------
@@ -82,6 +83,9 @@ pub(crate) struct RrSet {
     pub(crate) record_type: RecordType,
     pub(crate) ttl: u32,
     pub(crate) data: Vec<RData>,
+    /// The records at the name of the question, ready to be sent, where they are the same behind every question: there
+    /// is no name in their data. With how many they are.
+    pub(crate) encoded: Option<(u16, Box<[u8]>)>,
 }
 
 /// What the zones hold for a question.
@@ -277,6 +281,38 @@ pub(crate) fn substitute(name: &Name, owner_labels: usize, set: &RrSet) -> Optio
     made.set_fqdn(true);
     // As long as a name may be on the wire.
     QueryName::from_name(&made).map(|_| made)
+}
+
+/// Types without names in their data (RFC 1035 §4.1.4: those in newer types are never compressed, but written as the
+/// library has them). Others are rarely asked for.
+const NAMELESS: [RecordType; 7] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::TXT,
+    RecordType::CAA,
+    RecordType::TLSA,
+    RecordType::SSHFP,
+    RecordType::DS,
+];
+
+impl RrSet {
+    pub(crate) fn new(record_type: RecordType, ttl: u32, data: Vec<RData>) -> Self {
+        Self { record_type, ttl, data, encoded: None }
+    }
+
+    /// Makes ready what can be.
+    pub(crate) fn encode(&mut self) {
+        self.encoded = if NAMELESS.contains(&self.record_type) { self.records() } else { None };
+    }
+
+    fn records(&self) -> Option<(u16, Box<[u8]>)> {
+        let mut records = Vec::new();
+        for data in &self.data {
+            let data = data.to_bytes().ok()?;
+            push_record(&mut records, self.record_type.into(), self.ttl, &[&data])?;
+        }
+        Some((u16::try_from(self.data.len()).ok()?, records.into_boxed_slice()))
+    }
 }
 
 impl Apex {

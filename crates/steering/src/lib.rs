@@ -46,7 +46,7 @@ pub use decide::{
 };
 pub use draw::{Draw, client_hash, in_trial, text_hash, trial_draw};
 pub use permit::{Permit, is_placed, permit};
-pub use pick::{Picked, pick};
+pub use pick::{Given, Picked, pick};
 pub use rank::{Rank, Ranker, depends_on_place, depends_on_prefix};
 pub use roster::{Addresses, Listed, Roster, identity, listed_v4, listed_v6};
 pub use standing::{Family, Health, Standing, standings};

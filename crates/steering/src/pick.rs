@@ -3,12 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use meridian_model::{Order, Share};
+use smallvec::SmallVec;
 
 use crate::draw::{Draw, Draws, Score, mix};
 use crate::roster::Addresses;
 use crate::{Candidate, Decision, Health, Listed, Roster};
 
 //----------- pick -----------------------------------------------------------
+
+/// The addresses of one answer.
+pub type Given = SmallVec<[IpAddr; 8]>;
 
 /// What was picked, beside the addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +35,7 @@ pub fn pick<'v>(
     answers: Option<u16>,
     health: impl Into<Health<'v>>,
     draw: Draw,
-    into: &mut Vec<IpAddr>,
+    into: &mut Given,
 ) -> Picked {
     into.clear();
     let health = health.into();
@@ -51,7 +55,7 @@ struct Picking<'p, A> {
 }
 
 impl<A: Number> Picking<'_, A> {
-    fn pick(&self, draw: Draw, into: &mut Vec<IpAddr>) -> Picked {
+    fn pick(&self, draw: Draw, into: &mut Given) -> Picked {
         let cname = match draw {
             Draw::Random(random) => self.at_random(random, into),
             Draw::Client(hash) => self.for_client(hash, into),
@@ -71,7 +75,7 @@ impl<A: Number> Picking<'_, A> {
         }
     }
 
-    fn at_random(&self, random: u64, into: &mut Vec<IpAddr>) -> Option<u16> {
+    fn at_random(&self, random: u64, into: &mut Given) -> Option<u16> {
         let mut draws = Draws::new(random);
         if let [only] = &self.decision.candidates[..] {
             if only.as_cname {
@@ -80,7 +84,7 @@ impl<A: Number> Picking<'_, A> {
             self.give(only, &mut draws, into);
             return None;
         }
-        let mut left = self.decision.candidates.clone();
+        let mut left: SmallVec<[Candidate; 8]> = self.decision.candidates.iter().copied().collect();
         while !left.is_empty() {
             let is_first = left.len() == self.decision.candidates.len();
             let chosen = left.swap_remove(draw_by_weight(&left, &mut draws));
@@ -99,7 +103,7 @@ impl<A: Number> Picking<'_, A> {
 
     /// By rendezvous: each candidate has a score for this client that no other candidate's coming or
     /// going changes; likewise each address within one.
-    fn for_client(&self, hash: u64, into: &mut Vec<IpAddr>) -> Option<u16> {
+    fn for_client(&self, hash: u64, into: &mut Given) -> Option<u16> {
         let most = self.most();
         let score = |candidate: &Candidate| {
             let identity = self.identities.get(usize::from(candidate.endpoint)).copied().unwrap_or_default();
@@ -128,7 +132,7 @@ impl<A: Number> Picking<'_, A> {
     }
 
     /// Adds the addresses of a candidate; says whether the answer is full.
-    fn give(&self, candidate: &Candidate, draws: &mut Draws, into: &mut Vec<IpAddr>) -> bool {
+    fn give(&self, candidate: &Candidate, draws: &mut Draws, into: &mut Given) -> bool {
         let most = self.most();
         let count = self.usable(candidate).count();
         // Start anywhere, so that the addresses of one endpoint share its clients.

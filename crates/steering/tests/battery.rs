@@ -8,7 +8,7 @@ use meridian_model::{
     Verdict, Verdicts,
 };
 use meridian_steering::{
-    Addresses, Basis, Client, Decision, Doubt, Draw, Family, Outlook, Permit, Ranker, Roster, decide,
+    Addresses, Basis, Client, Decision, Doubt, Draw, Family, Given, Outlook, Permit, Ranker, Roster, decide,
     identity, listed_v4, listed_v6, pick, standings,
 };
 use proptest::prelude::*;
@@ -130,7 +130,9 @@ fn picked(
     };
     let identities: Vec<u64> = gateway.endpoints.iter().map(|endpoint| identity(endpoint, "c")).collect();
     let roster = Roster { addresses, identities: &identities };
-    pick(roster, decision, gateway.answers, verdicts, Draw::Random(random), into);
+    let mut given = Given::new();
+    pick(roster, decision, gateway.answers, verdicts, Draw::Random(random), &mut given);
+    *into = given.into_vec();
 }
 
 fn three(policy: Policy) -> Gateway {

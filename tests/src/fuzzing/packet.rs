@@ -16,11 +16,11 @@ use crate::walk::{EdnsOption, Opt, Walked, walk};
 //----------- packet ---------------------------------------------------------
 
 /// What the cookies of the corpus were made at.
-const UNIX_S: u64 = 1_700_000_000;
+pub(super) const UNIX_S: u64 = 1_700_000_000;
 /// From one input to the next, in microseconds: all buckets of the rate limit are full again.
-const PAUSE_US: u64 = 3_000_000;
+pub(super) const PAUSE_US: u64 = 3_000_000;
 /// How often a packet comes where replies are limited to two a second.
-const TIMES: u64 = 5;
+pub(super) const TIMES: u64 = 5;
 
 const SUBNET: u16 = 8;
 const COOKIE: u16 = 10;
@@ -73,7 +73,7 @@ pub fn packet(input: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn peer(how: u8) -> Peer {
+pub(super) fn peer(how: u8) -> Peer {
     let transport = match how & 7 {
         1 => Transport::Tcp,
         2 => Transport::Tls,
@@ -91,9 +91,11 @@ fn peer(how: u8) -> Peer {
 //----------- World ----------------------------------------------------------
 
 /// By health: all healthy, and some not.
-struct Worlds {
-    free: [View; 2],
+pub(super) struct Worlds {
+    pub(super) free: [View; 2],
     limited: [View; 2],
+    /// The limited ones twice more, each with buckets of its own.
+    pub(super) twins: [[View; 2]; 2],
 }
 
 /// The configuration that packets are answered from, and its folder.
@@ -103,7 +105,7 @@ pub fn world() -> (&'static str, PathBuf) {
 }
 
 /// It is read once.
-fn worlds() -> &'static Worlds {
+pub(super) fn worlds() -> &'static Worlds {
     static WORLDS: OnceLock<Worlds> = OnceLock::new();
     WORLDS.get_or_init(|| {
         let (text, folder) = world();
@@ -122,7 +124,8 @@ fn worlds() -> &'static Worlds {
             };
             [view(&[Verdict::Healthy]), view(&[Verdict::Unhealthy, Verdict::Healthy, Verdict::Degraded])]
         };
-        Worlds { free: views(text), limited: views(&format!("{text}\n{limit}")) }
+        let limited = || views(&format!("{text}\n{limit}"));
+        Worlds { free: views(text), limited: limited(), twins: [limited(), limited()] }
     })
 }
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use meridian_model::{Endpoint, TargetHealth, Verdicts};
 use meridian_steering::{
-    Addresses, Decision, Draw, Family, Health, Listed, Picked, Roster, client_hash, identity, listed_v4,
-    listed_v6, pick, text_hash,
+    Addresses, Decision, Draw, Family, Given, Health, Listed, Picked, Roster, client_hash, identity,
+    listed_v4, listed_v6, pick, text_hash,
 };
 
 use crate::build::{World, at};
@@ -45,7 +45,10 @@ impl Picker {
             Family::V6 => Addresses::V6(&self.v6),
         };
         let roster = Roster { addresses, identities: &self.identities };
-        pick(roster, decision, self.answers, health, draw, into)
+        let mut given = Given::new();
+        let picked = pick(roster, decision, self.answers, health, draw, &mut given);
+        *into = given.into_vec();
+        picked
     }
 }
 
