@@ -52,18 +52,18 @@ impl AddressMap {
     }
 
     /// The values of all addresses in a network, in order, equal neighbours as one. `None` for one of
-    /// IPv6 that holds all of IPv4 or only a part of what one of its addresses stands for.
-    pub(crate) fn values_within(&self, network: IpNet) -> Option<&[u32]> {
+    /// IPv6 that holds all of IPv4 or only a part of what one of its addresses stands for, and for more than `most`.
+    pub(crate) fn values_within(&self, network: IpNet, most: usize) -> Option<Vec<u32>> {
         match meant_network(network)? {
             IpNet::V4(network) => {
                 let (first, last) = (network.network(), network.broadcast());
-                Some(self.ipv4.values_between(first.to_bits(), last.to_bits()))
+                self.ipv4.values_between(first.to_bits(), last.to_bits(), most)
             }
             IpNet::V6(network) => {
                 let (first, last) = (network.network().to_bits(), network.broadcast().to_bits());
                 let holds_ipv4 = forms::blocks().iter().any(|(block, _)| (first..=last).contains(block));
                 let is_known = !holds_ipv4 || self.ipv4.len() == 1;
-                is_known.then(|| self.ipv6.values_between(first, last))
+                if is_known { self.ipv6.values_between(first, last, most) } else { None }
             }
         }
     }

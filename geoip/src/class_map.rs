@@ -32,14 +32,10 @@ impl ClassMap {
     /// of IPv4, or only a part of what one of its addresses stands for.
     #[must_use]
     pub fn classes_within(&self, network: IpNet) -> Option<Vec<u32>> {
-        let values = self.map.values_within(network)?;
-        if values.len() > CLASSES_WITHIN_RANGES {
-            return None;
-        }
         let mut classes: Vec<u32> = Vec::new();
-        for value in values {
-            if !classes.contains(value) {
-                classes.push(*value);
+        for value in self.map.values_within(network, CLASSES_WITHIN_RANGES)? {
+            if !classes.contains(&value) {
+                classes.push(value);
             }
         }
         Some(classes)

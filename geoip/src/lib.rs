@@ -30,8 +30,9 @@ mod locality;
 mod networks;
 mod origin;
 mod range_map;
+mod ranges;
 mod record;
-mod starts;
+
 mod tree;
 
 pub use class_map::{ClassMap, Marks};

@@ -1,7 +1,7 @@
 //! One value for every address of a family, as sorted ranges.
 
 use crate::limits::MOST_INDEX_BITS;
-use crate::starts::{Ipv6Starts, Starts};
+use crate::ranges::{Ipv6Ranges, Ranges};
 
 //----------- RangeMap -------------------------------------------------------
 
@@ -10,10 +10,8 @@ use crate::starts::{Ipv6Starts, Starts};
 /// Each range is its first address; it ends before the next one's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RangeMap<K: Key> {
-    /// Ascending; the first is zero.
-    starts: K::Starts,
-    /// As many as `starts`.
-    values: Vec<u32>,
+    /// Ascending; the first begins at zero.
+    ranges: K::Ranges,
     /// For each leading-bits bucket, the first range that starts in it or later; one more at the end.
     index: Vec<u32>,
     /// How many leading bits make a bucket; at least 1.
@@ -25,20 +23,24 @@ impl<K: Key> RangeMap<K> {
     /// throughout: 0 when the whole space has it.
     pub(crate) fn lookup(&self, address: K) -> (u32, u8) {
         let position = self.position(address);
-        let (Some(start), Some(&value)) = (self.starts.at(position), self.values.get(position)) else {
+        let Some((start, value)) = self.ranges.at(position) else {
             // Not reached: a map always has the range that starts at zero.
             return (0, K::BITS);
         };
         // A prefix leaves the range as soon as it holds the address before or the one after it, so
         // it must be one bit longer than what the address has in common with either.
         let before = start.before().map_or(0, |last| address.common_bits(last) + 1);
-        let after = self.starts.at(position + 1).map_or(0, |next| address.common_bits(next) + 1);
+        let after = self.ranges.at(position + 1).map_or(0, |(next, _)| address.common_bits(next) + 1);
         (value, before.max(after))
     }
 
-    /// The values of the ranges from the one that holds `first` to the one that holds `last`, in order.
-    pub(crate) fn values_between(&self, first: K, last: K) -> &[u32] {
-        self.values.get(self.position(first)..=self.position(last)).unwrap_or_default()
+    /// The values of the ranges from the one that holds `first` to the one that holds `last`, in order; `None` if
+    /// they are more than `most`.
+    pub(crate) fn values_between(&self, first: K, last: K, most: usize) -> Option<Vec<u32>> {
+        let (from, to) = (self.position(first), self.position(last));
+        let count = (to + 1).saturating_sub(from);
+        (count <= most)
+            .then(|| (from..=to).filter_map(|at| self.ranges.at(at)).map(|(_, value)| value).collect())
     }
 
     /// The index of the range that holds an address.
@@ -49,38 +51,35 @@ impl<K: Key> RangeMap<K> {
         };
         let (first, end) = (first as usize, end as usize);
         // The range may begin in an earlier bucket: then none here starts at or before the address.
-        (first + self.starts.count_to(first..end, address)).saturating_sub(1)
+        (first + self.ranges.count_to(first..end, address)).saturating_sub(1)
     }
 
     /// How many ranges there are; at least one.
     pub(crate) fn len(&self) -> usize {
-        self.starts.count()
+        self.ranges.count()
     }
 
     /// The bytes of memory it takes.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.starts.size_bytes() + size_of_val(&*self.values) + size_of_val(&*self.index)
+        self.ranges.size_bytes() + size_of_val(&*self.index)
     }
 
     /// The value, when all addresses have the same.
     pub(crate) fn single_value(&self) -> Option<u32> {
-        match *self.values {
-            [value] => Some(value),
-            _ => None,
-        }
+        if self.len() == 1 { self.ranges.last_one().map(|(_, value)| value) } else { None }
     }
 
     /// The ranges with other values; those that become equal are merged.
     pub(crate) fn map(&self, mut value_of: impl FnMut(u32) -> u32) -> Self {
         // Counted first: vectors that grow leave holes in the heap as large as themselves.
         let mut before = None;
-        let begins = |&&value: &&u32| {
+        let begins = |&(_, value): &(K, u32)| {
             let value = Some(value_of(value));
             std::mem::replace(&mut before, value) != value
         };
-        let count = self.values.iter().filter(begins).count();
+        let count = self.ranges.all().filter(begins).count();
         let mut builder = Builder::with_room(count);
-        for (start, value) in self.ranges() {
+        for (start, value) in self.ranges.all() {
             builder.push(start, value_of(value));
         }
         builder.finish()
@@ -90,8 +89,8 @@ impl<K: Key> RangeMap<K> {
     pub(crate) fn zip(&self, other: &Self, mut value_of: impl FnMut(u32, u32) -> u32) -> Self {
         // At most so many; what is not used is never touched.
         let mut builder = Builder::with_room(self.len() + other.len());
-        let mut ours = self.ranges().peekable();
-        let mut theirs = other.ranges().peekable();
+        let mut ours = self.ranges.all().peekable();
+        let mut theirs = other.ranges.all().peekable();
         let (mut our_value, mut their_value) = (0, 0);
         loop {
             let start = match (ours.peek(), theirs.peek()) {
@@ -113,7 +112,8 @@ impl<K: Key> RangeMap<K> {
     pub(crate) fn overlay(self, blocks: &[(K, K)], value: u32) -> Self {
         let has_value = |&(first, last): &(K, K)| {
             let position = self.position(first);
-            position == self.position(last) && self.values.get(position) == Some(&value)
+            let same = |(_, other)| other == value;
+            position == self.position(last) && self.ranges.at(position).is_some_and(same)
         };
         if blocks.iter().all(has_value) {
             return self;
@@ -131,13 +131,9 @@ impl<K: Key> RangeMap<K> {
 
     /// First and last address and value of each range, in order.
     pub(crate) fn bounded_ranges(&self) -> impl Iterator<Item = (K, K, u32)> {
-        let nexts = self.starts.all().skip(1).map(|next| next.before());
+        let nexts = self.ranges.all().skip(1).map(|(next, _)| next.before());
         let lasts = nexts.map(|last| last.unwrap_or(K::ZERO)).chain([K::ZERO.last_of(0)]);
-        self.ranges().zip(lasts).map(|((first, value), last)| (first, last, value))
-    }
-
-    fn ranges(&self) -> impl Iterator<Item = (K, u32)> {
-        self.starts.all().zip(self.values.iter().copied())
+        self.ranges.all().zip(lasts).map(|((first, value), last)| (first, last, value))
     }
 }
 
@@ -146,13 +142,12 @@ impl<K: Key> RangeMap<K> {
 /// Ranges in the making, from the lowest address up.
 #[derive(Debug)]
 pub(crate) struct Builder<K: Key> {
-    starts: K::Starts,
-    values: Vec<u32>,
+    ranges: K::Ranges,
 }
 
 impl<K: Key> Default for Builder<K> {
     fn default() -> Self {
-        Self { starts: K::Starts::default(), values: Vec::new() }
+        Self { ranges: K::Ranges::default() }
     }
 }
 
@@ -160,42 +155,38 @@ impl<K: Key> Builder<K> {
     /// With room for as many ranges.
     fn with_room(count: usize) -> Self {
         let mut builder = Self::default();
-        builder.starts.reserve(count);
-        builder.values.reserve_exact(count);
+        builder.ranges.reserve(count);
         builder
     }
 
     /// From `start` on, the value is this. Starts come in ascending order, the first is zero; the
     /// last word for the same start counts.
     pub(crate) fn push(&mut self, start: K, value: u32) {
-        if self.starts.last_one() == Some(start) {
-            self.starts.drop_last();
-            self.values.pop();
+        if self.ranges.last_one().is_some_and(|(last, _)| last == start) {
+            self.ranges.drop_last();
         }
-        if self.values.last() != Some(&value) {
-            self.starts.add(start);
-            self.values.push(value);
+        if self.ranges.last_one().is_none_or(|(_, last)| last != value) {
+            self.ranges.add(start, value);
         }
     }
 
     /// The map; value 0 everywhere if nothing was pushed.
     pub(crate) fn finish(mut self) -> RangeMap<K> {
-        if self.values.is_empty() {
+        if self.ranges.count() == 0 {
             self.push(K::ZERO, 0);
         }
-        self.starts.finish();
-        self.values.shrink_to_fit();
-        let index_bits = self.starts.count().ilog2().clamp(1, MOST_INDEX_BITS);
+        self.ranges.finish();
+        let index_bits = self.ranges.count().ilog2().clamp(1, MOST_INDEX_BITS);
         let mut index = Vec::with_capacity((1 << index_bits) + 1);
-        for (position, start) in (0..).zip(self.starts.all()) {
+        for (position, (start, _)) in (0..).zip(self.ranges.all()) {
             // Every bucket up to this one that has no earlier range begins here.
             while index.len() <= start.leading(index_bits) {
                 index.push(position);
             }
         }
-        let end = u32::try_from(self.starts.count()).unwrap_or(u32::MAX);
+        let end = u32::try_from(self.ranges.count()).unwrap_or(u32::MAX);
         index.resize((1 << index_bits) + 1, end);
-        RangeMap { starts: self.starts, values: self.values, index, index_bits }
+        RangeMap { ranges: self.ranges, index, index_bits }
     }
 }
 
@@ -207,8 +198,8 @@ pub(crate) trait Key: Copy + Ord + std::fmt::Debug {
     const ZERO: Self;
     /// How many bits an address has.
     const BITS: u8;
-    /// How the first addresses of ranges are kept.
-    type Starts: Starts<Self>;
+    /// How ranges are kept.
+    type Ranges: Ranges<Self>;
 
     /// How many leading bits two addresses share.
     fn common_bits(self, other: Self) -> u8;
@@ -225,9 +216,9 @@ pub(crate) trait Key: Copy + Ord + std::fmt::Debug {
 }
 
 macro_rules! key {
-    ($type:ty, $starts:ty) => {
+    ($type:ty, $ranges:ty) => {
         impl Key for $type {
-            type Starts = $starts;
+            type Ranges = $ranges;
 
             const ZERO: Self = 0;
             #[expect(clippy::cast_possible_truncation, reason = "32 and 128")]
@@ -262,5 +253,5 @@ macro_rules! key {
     };
 }
 
-key!(u32, Vec<u32>);
-key!(u128, Ipv6Starts);
+key!(u32, Vec<(u32, u32)>);
+key!(u128, Ipv6Ranges);

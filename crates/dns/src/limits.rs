@@ -9,8 +9,12 @@ pub(crate) const UDP_PAYLOAD_SIZE: u16 = 1232;
 /// The UDP reply size without EDNS, and the least that a requestor's size counts as (RFC 6891 §6.2.3).
 pub(crate) const UDP_PAYLOAD_SIZE_MIN: u16 = 512;
 
-/// The largest query read, on any transport. Queries are small, and of thousands of connections each may have one
-/// half sent. What is longer is cut, by the kernel or by us, and so FORMERR; over HTTP it is 413.
+/// The largest query read over UDP: no requestor may send more than we advertise (RFC 6891 §6.2.3). What is longer is
+/// cut by the kernel, and so FORMERR.
+pub(crate) const UDP_QUERY_SIZE: usize = UDP_PAYLOAD_SIZE as usize;
+
+/// The largest query read on any other transport. Queries are small, and of thousands of connections each may have
+/// one half sent. What is longer is cut, and so FORMERR; over HTTP it is 413.
 pub(crate) const QUERY_SIZE: usize = 4096;
 
 /// How many datagrams one worker answers from one load of the view.

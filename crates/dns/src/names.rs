@@ -1,7 +1,8 @@
 //! The table of names: from a name in wire form to a number.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 /// Names in wire form and lower case, numbered from 0 in the order they came.

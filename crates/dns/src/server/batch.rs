@@ -11,11 +11,11 @@ use nix::sys::socket::{
     recvmmsg, sendmmsg,
 };
 
-use crate::limits::{QUERY_SIZE, UDP_BATCH, UDP_PAYLOAD_SIZE};
+use crate::limits::{UDP_BATCH, UDP_PAYLOAD_SIZE, UDP_QUERY_SIZE};
 
 /// Between the starts of two queries in their buffer: not a power of two, or all of them would share a few lines of
 /// the cache.
-const QUERY_STRIDE: usize = QUERY_SIZE + 64;
+const QUERY_STRIDE: usize = UDP_QUERY_SIZE + 48;
 /// The same of replies, which are allocated one by one.
 const REPLY_CAPACITY: usize = UDP_PAYLOAD_SIZE as usize + 64;
 
@@ -82,7 +82,7 @@ impl<F: Family> Batch<F> {
         self.from.clear();
         let mut chunks = self.queries.chunks_exact_mut(QUERY_STRIDE);
         let mut parts: [[IoSliceMut<'_>; 1]; UDP_BATCH] = std::array::from_fn(|_| {
-            let buffer = chunks.next().and_then(|chunk| chunk.get_mut(..QUERY_SIZE));
+            let buffer = chunks.next().and_then(|chunk| chunk.get_mut(..UDP_QUERY_SIZE));
             [IoSliceMut::new(buffer.unwrap_or_default())]
         });
         let mut tally = Tally::default();

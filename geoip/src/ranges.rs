@@ -1,22 +1,20 @@
-//! The first addresses of ranges, in little memory.
+//! Ranges of addresses and their values: IPv4's for speed, IPv6's in little memory.
 
 use std::ops::Range;
 
-use crate::range_map::Key;
-
-/// Addresses in ascending order.
-pub(crate) trait Starts<K>: Clone + std::fmt::Debug + Default + PartialEq + Eq {
+/// Ranges in ascending order: the first address of each, and its value.
+pub(crate) trait Ranges<K>: Clone + std::fmt::Debug + Default + PartialEq + Eq {
     /// How many there are.
     fn count(&self) -> usize;
     /// The one at a position.
-    fn at(&self, position: usize) -> Option<K>;
+    fn at(&self, position: usize) -> Option<(K, u32)>;
     /// Makes room for as many more, and no more than that.
     fn reserve(&mut self, count: usize);
     /// Adds one at the end.
-    fn add(&mut self, start: K);
+    fn add(&mut self, start: K, value: u32);
     /// Drops the last.
     fn drop_last(&mut self);
-    /// How many of those at these positions are not above an address.
+    /// How many of those at these positions do not begin above an address.
     fn count_to(&self, positions: Range<usize>, address: K) -> usize;
     /// Gives back what memory is not needed: nothing more is added.
     fn finish(&mut self);
@@ -24,22 +22,25 @@ pub(crate) trait Starts<K>: Clone + std::fmt::Debug + Default + PartialEq + Eq {
     fn size_bytes(&self) -> usize;
 
     /// All, in order.
-    fn all(&self) -> impl Iterator<Item = K> {
+    fn all(&self) -> impl Iterator<Item = (K, u32)> {
         (0..self.count()).map_while(|position| self.at(position))
     }
 
     /// The last.
-    fn last_one(&self) -> Option<K> {
+    fn last_one(&self) -> Option<(K, u32)> {
         self.at(self.count().checked_sub(1)?)
     }
 }
 
-impl<K: Key> Starts<K> for Vec<K> {
+//----------- IPv4 -----------------------------------------------------------
+
+/// IPv4: start and value side by side, for a look-up is as dear as the lines of memory that it touches.
+impl Ranges<u32> for Vec<(u32, u32)> {
     fn count(&self) -> usize {
         self.len()
     }
 
-    fn at(&self, position: usize) -> Option<K> {
+    fn at(&self, position: usize) -> Option<(u32, u32)> {
         self.get(position).copied()
     }
 
@@ -47,16 +48,16 @@ impl<K: Key> Starts<K> for Vec<K> {
         self.reserve_exact(count);
     }
 
-    fn add(&mut self, start: K) {
-        self.push(start);
+    fn add(&mut self, start: u32, value: u32) {
+        self.push((start, value));
     }
 
     fn drop_last(&mut self) {
         self.pop();
     }
 
-    fn count_to(&self, positions: Range<usize>, address: K) -> usize {
-        self.get(positions).unwrap_or_default().partition_point(|&start| start <= address)
+    fn count_to(&self, positions: Range<usize>, address: u32) -> usize {
+        self.get(positions).unwrap_or_default().partition_point(|&(start, _)| start <= address)
     }
 
     fn finish(&mut self) {
@@ -68,12 +69,64 @@ impl<K: Key> Starts<K> for Vec<K> {
     }
 }
 
+//----------- IPv6 -----------------------------------------------------------
+
+/// IPv6: of ten times as many addresses only a few are asked for, so that memory counts for more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ipv6Ranges {
+    starts: Ipv6Starts,
+    /// As many.
+    values: Vec<u32>,
+}
+
+impl Ranges<u128> for Ipv6Ranges {
+    fn count(&self) -> usize {
+        self.values.len()
+    }
+
+    fn at(&self, position: usize) -> Option<(u128, u32)> {
+        Some((self.starts.at(position)?, *self.values.get(position)?))
+    }
+
+    fn reserve(&mut self, count: usize) {
+        self.starts.reserve(count);
+        self.values.reserve_exact(count);
+    }
+
+    fn add(&mut self, start: u128, value: u32) {
+        self.starts.add(start);
+        self.values.push(value);
+    }
+
+    fn drop_last(&mut self) {
+        self.starts.drop_last();
+        self.values.pop();
+    }
+
+    fn count_to(&self, positions: Range<usize>, address: u128) -> usize {
+        self.starts.count_to(positions, address)
+    }
+
+    fn finish(&mut self) {
+        self.starts.finish();
+        self.values.shrink_to_fit();
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.starts.size_bytes() + size_of_val(&*self.values)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (u128, u32)> {
+        self.starts.all().zip(self.values.iter().copied())
+    }
+}
+
 //----------- Ipv6Starts -----------------------------------------------------
 
 /// IPv6 addresses. Most databases know nothing smaller than a /64, so that the first half of an address
 /// says it all; what begins inside a /64 has its second half in a list of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ipv6Starts {
+struct Ipv6Starts {
     /// The first halves of all.
     halves: Vec<u64>,
     /// The positions whose second half is not zero, ascending.
@@ -108,11 +161,7 @@ impl Ipv6Starts {
     }
 }
 
-impl Starts<u128> for Ipv6Starts {
-    fn count(&self) -> usize {
-        self.halves.len()
-    }
-
+impl Ipv6Starts {
     fn at(&self, position: usize) -> Option<u128> {
         let first = *self.halves.get(position)?;
         Some(u128::from(first) << 64 | u128::from(self.second(position)))
