@@ -12,8 +12,8 @@ use crate::ranges::{Ipv6Ranges, Ranges};
 pub(crate) struct RangeMap<K: Key> {
     /// Ascending; the first begins at zero.
     ranges: K::Ranges,
-    /// For each leading-bits bucket, the first range that starts in it or later; one more at the end.
-    index: Vec<u32>,
+    /// By the leading bits of an address. Most look-ups end here.
+    index: Vec<Bucket>,
     /// How many leading bits make a bucket; at least 1.
     index_bits: u32,
 }
@@ -22,7 +22,14 @@ impl<K: Key> RangeMap<K> {
     /// The value of an address, and the length of the widest prefix around it that has this value
     /// throughout: 0 when the whole space has it.
     pub(crate) fn lookup(&self, address: K) -> (u32, u8) {
-        let position = self.position(address);
+        if let Some(Bucket::Whole { value, scope }) = self.bucket(address) {
+            return (value, scope);
+        }
+        self.lookup_at(self.position(address), address)
+    }
+
+    /// The same, for an address in the range at a position.
+    fn lookup_at(&self, position: usize, address: K) -> (u32, u8) {
         let Some((start, value)) = self.ranges.at(position) else {
             // Not reached: a map always has the range that starts at zero.
             return (0, K::BITS);
@@ -45,13 +52,30 @@ impl<K: Key> RangeMap<K> {
 
     /// The index of the range that holds an address.
     fn position(&self, address: K) -> usize {
-        let bucket = address.leading(self.index_bits);
-        let (Some(&first), Some(&end)) = (self.index.get(bucket), self.index.get(bucket + 1)) else {
-            return 0;
+        let all = 0..self.len();
+        let within = match self.bucket(address) {
+            Some(Bucket::Split { first, count: 0 }) => first as usize..all.end,
+            Some(Bucket::Split { first, count }) => first as usize..first as usize + usize::from(count),
+            Some(Bucket::Whole { .. }) | None => all,
         };
-        let (first, end) = (first as usize, end as usize);
         // The range may begin in an earlier bucket: then none here starts at or before the address.
-        (first + self.ranges.count_to(first..end, address)).saturating_sub(1)
+        (within.start + self.ranges.count_to(within.clone(), address)).saturating_sub(1)
+    }
+
+    /// The bucket whose lowest address this is, in which the ranges from `first` to before `next` start.
+    fn bucket_of(&self, lowest: K, first: u32, next: u32) -> Bucket {
+        let starts_with_it = || self.ranges.at(first as usize).is_some_and(|(start, _)| start == lowest);
+        let position = match next - first {
+            0 => first.saturating_sub(1),
+            1 if starts_with_it() => first,
+            count => return Bucket::Split { first, count: u16::try_from(count).unwrap_or(0) },
+        };
+        let (value, scope) = self.lookup_at(position as usize, lowest);
+        Bucket::Whole { value, scope }
+    }
+
+    fn bucket(&self, address: K) -> Option<Bucket> {
+        self.index.get(address.leading(self.index_bits)).copied()
     }
 
     /// How many ranges there are; at least one.
@@ -137,6 +161,17 @@ impl<K: Key> RangeMap<K> {
     }
 }
 
+//----------- Bucket ---------------------------------------------------------
+
+/// The addresses that begin with the same bits; small, so that there is room for many in a near cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bucket {
+    /// All have one value, and the same prefix around them, which reaches beyond this bucket or fills it.
+    Whole { value: u32, scope: u8 },
+    /// So many ranges start in it, the first of them at this position; 0 where there are too many to count here.
+    Split { first: u32, count: u16 },
+}
+
 //----------- Builder --------------------------------------------------------
 
 /// Ranges in the making, from the lowest address up.
@@ -177,16 +212,22 @@ impl<K: Key> Builder<K> {
         }
         self.ranges.finish();
         let index_bits = self.ranges.count().ilog2().clamp(1, MOST_INDEX_BITS);
-        let mut index = Vec::with_capacity((1 << index_bits) + 1);
+        let buckets = 1 << index_bits;
+        let mut firsts = Vec::with_capacity(buckets + 1);
         for (position, (start, _)) in (0..).zip(self.ranges.all()) {
             // Every bucket up to this one that has no earlier range begins here.
-            while index.len() <= start.leading(index_bits) {
-                index.push(position);
+            while firsts.len() <= start.leading(index_bits) {
+                firsts.push(position);
             }
         }
         let end = u32::try_from(self.ranges.count()).unwrap_or(u32::MAX);
-        index.resize((1 << index_bits) + 1, end);
-        RangeMap { ranges: self.ranges, index, index_bits }
+        firsts.resize(buckets + 1, end);
+        let mut map = RangeMap { ranges: self.ranges, index: Vec::with_capacity(buckets), index_bits };
+        for (at, bounds) in firsts.windows(2).enumerate() {
+            let [first, next] = *bounds else { continue };
+            map.index.push(map.bucket_of(K::of_leading(at, index_bits), first, next));
+        }
+        map
     }
 }
 
@@ -205,6 +246,8 @@ pub(crate) trait Key: Copy + Ord + std::fmt::Debug {
     fn common_bits(self, other: Self) -> u8;
     /// The first bits as a number; `bits` from 1 to 16.
     fn leading(self, bits: u32) -> usize;
+    /// The lowest address with these first bits.
+    fn of_leading(leading: usize, bits: u32) -> Self;
     /// The address before; none before the lowest.
     fn before(self) -> Option<Self>;
     /// The address after; none after the highest.
@@ -232,6 +275,12 @@ macro_rules! key {
 
             fn leading(self, bits: u32) -> usize {
                 (self >> (Self::BITS - bits)) as usize
+            }
+
+            fn of_leading(leading: usize, bits: u32) -> Self {
+                // As many bits as were taken of one.
+                let leading = Self::try_from(leading).unwrap_or(0);
+                leading << (Self::BITS - bits)
             }
 
             fn before(self) -> Option<Self> {
