@@ -195,9 +195,9 @@ fn dear_messages() {
     };
     let mut figures = Vec::new();
     for (what, udp, tcp) in [
-        ("labels", labels(4096), labels(65535)),
-        ("pointers", pointers(4096), pointers(65535)),
-        ("options", options(4096), options(65535)),
+        ("labels", labels(1232), labels(65535)),
+        ("pointers", pointers(1232), pointers(65535)),
+        ("options", options(1232), options(65535)),
         ("a good one", good().octets(), good().octets()),
         (
             "the largest answer",

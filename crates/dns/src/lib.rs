@@ -14,6 +14,7 @@
 //! - Two clients inside one returned ECS scope get the same candidates.
 //! - Between receive and send there is no await, lock, log line or clock.
 
+mod ahead;
 mod answer;
 mod certificate;
 mod compile;

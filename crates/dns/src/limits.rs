@@ -20,6 +20,9 @@ pub(crate) const QUERY_SIZE: usize = 4096;
 /// How many datagrams one worker answers from one load of the view.
 pub(crate) const UDP_BATCH: usize = 64;
 
+/// From how many queries in a batch on it is read ahead for them.
+pub(crate) const AHEAD: usize = 4;
+
 /// How many such batches of one socket, before the worker's other sockets get their turn; and at the end.
 pub(crate) const UDP_TURNS: usize = 256;
 

@@ -26,6 +26,11 @@ impl Names {
         self.table.find(hash, |&number| self.wire(number) == wire).copied()
     }
 
+    /// The number that a name will most likely have, if it is there, from a look at the table alone.
+    pub(crate) fn guess(&self, wire: &[u8]) -> Option<u32> {
+        self.table.find(self.hasher.hash_one(wire), |_| true).copied()
+    }
+
     /// The number of a name; the next one, if it was not there. `None` when the arena is full (4 GiB).
     pub(crate) fn insert(&mut self, wire: &[u8]) -> Option<u32> {
         if let Some(number) = self.get(wire) {

@@ -69,18 +69,18 @@ fn is_plain(found: &Found<'_>) -> bool {
 //----------- Asked ----------------------------------------------------------
 
 /// A plain query.
-struct Asked<'p> {
+pub(crate) struct Asked<'p> {
     header: Header,
     /// The header and the question, as they came.
     begin: &'p [u8],
-    name: QueryName,
-    question_type: RecordType,
-    edns: Option<Edns>,
+    pub(crate) name: QueryName,
+    pub(crate) question_type: RecordType,
+    pub(crate) edns: Option<Edns>,
 }
 
 impl<'p> Asked<'p> {
     /// `None` for any other packet.
-    fn read(packet: &'p [u8]) -> Option<Self> {
+    pub(crate) fn read(packet: &'p [u8]) -> Option<Self> {
         let (head, body) = packet.split_first_chunk::<HEADER_SIZE>()?;
         // A query (RFC 1035 §4.1.1), of one question, with one more record at most.
         let [id_high, id_low, flags, _, 0, 1, 0, 0, 0, 0, 0, additional @ 0..=1] = *head else { return None };

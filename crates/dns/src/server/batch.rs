@@ -10,8 +10,9 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike,
     recvmmsg, sendmmsg,
 };
+use smallvec::SmallVec;
 
-use crate::limits::{UDP_BATCH, UDP_PAYLOAD_SIZE, UDP_QUERY_SIZE};
+use crate::limits::{AHEAD, UDP_BATCH, UDP_PAYLOAD_SIZE, UDP_QUERY_SIZE};
 
 /// Between the starts of two queries in their buffer: not a power of two, or all of them would share a few lines of
 /// the cache.
@@ -50,6 +51,9 @@ impl Tally {
     }
 }
 
+/// A datagram: from where it came, to which of our addresses on a wildcard socket, and its octets.
+type Arrived<'d, F> = (<F as Family>::Address, Option<<F as Family>::Local>, &'d [u8]);
+
 impl<F: Family> Batch<F> {
     pub(super) fn new(wildcard: bool) -> Self {
         Self {
@@ -68,13 +72,14 @@ impl<F: Family> Batch<F> {
     }
 
     /// Receives what has arrived, up to a batch, without waiting, and sends what `answer` makes of each datagram
-    /// from an address: it says whether there is a reply.
+    /// from an address: it says whether there is a reply. `ahead` sees all of them before.
     ///
     /// # Errors
     /// Of receiving. Nothing was there: [`io::ErrorKind::WouldBlock`].
     pub(super) fn turn(
         &mut self,
         socket: &UdpSocket,
+        ahead: impl FnOnce(&mut dyn Iterator<Item = (IpAddr, &[u8])>),
         mut answer: impl FnMut(IpAddr, &[u8], &mut Vec<u8>) -> bool,
     ) -> io::Result<Tally> {
         let descriptor = socket.as_raw_fd();
@@ -89,6 +94,7 @@ impl<F: Family> Batch<F> {
         let mut told = true;
         let messages =
             recvmmsg(descriptor, &mut self.received, parts.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+        let mut arrived: SmallVec<[Arrived<'_, F>; UDP_BATCH]> = SmallVec::new();
         for message in messages {
             tally.received += 1;
             // A datagram from port 0 wants no reply (RFC 768), and can have none.
@@ -96,7 +102,12 @@ impl<F: Family> Batch<F> {
             let from =
                 if self.wildcard { message.cmsgs()?.find_map(|control| F::local(&control)) } else { None };
             told &= !self.wildcard || from.is_some();
-            let query = message.iovs().next().unwrap_or_default();
+            arrived.push((to, from, message.iovs().next().unwrap_or_default()));
+        }
+        if arrived.len() >= AHEAD {
+            ahead(&mut arrived.iter().map(|(to, _, query)| (F::ip(to), *query)));
+        }
+        for (to, from, query) in arrived {
             let Some(reply) = self.replies.get_mut(self.to.len()) else { continue };
             if answer(F::ip(&to), query, reply) {
                 self.to.push(Some(to));

@@ -6,12 +6,14 @@
 use std::io::{self, PipeReader};
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::batch::{Batch, Tally, V4, V6};
 use super::{Shared, proxy};
+use crate::ahead::read_ahead;
 use crate::answer::{Moment, Peer, Reply, Transport};
 use crate::counters::{add, add_many};
 use crate::limits::{FAILURE_PAUSE, SEND_WAIT, UDP_TURNS};
@@ -130,13 +132,17 @@ impl Worker {
         let Self { shared, random, .. } = self;
         let view = shared.live.load();
         let moment = shared.moment(random);
+        let ahead = |packets: &mut dyn Iterator<Item = (IpAddr, &[u8])>| {
+            // What goes wrong here goes wrong again where it counts.
+            let _guess = catch_unwind(AssertUnwindSafe(|| read_ahead(&view, packets)));
+        };
         let answer = |from: IpAddr, datagram: &[u8], out: &mut Vec<u8>| {
             let moment = Moment { random: random.u64(..), ..moment };
             reply(shared, &view, from, datagram, moment, out)
         };
         match batch {
-            Buffers::V4(batch) => batch.turn(socket, answer),
-            Buffers::V6(batch) => batch.turn(socket, answer),
+            Buffers::V4(batch) => batch.turn(socket, ahead, answer),
+            Buffers::V6(batch) => batch.turn(socket, ahead, answer),
         }
     }
 }
