@@ -12,7 +12,7 @@ use nix::sys::socket::{
 };
 use smallvec::SmallVec;
 
-use crate::limits::{AHEAD, UDP_BATCH, UDP_PAYLOAD_SIZE, UDP_QUERY_SIZE};
+use crate::limits::{AHEAD_QUERIES, UDP_BATCH, UDP_PAYLOAD_SIZE, UDP_QUERY_SIZE};
 
 /// Between the starts of two queries in their buffer: not a power of two, or all of them would share a few lines of
 /// the cache.
@@ -104,7 +104,7 @@ impl<F: Family> Batch<F> {
             told &= !self.wildcard || from.is_some();
             arrived.push((to, from, message.iovs().next().unwrap_or_default()));
         }
-        if arrived.len() >= AHEAD {
+        if arrived.len() >= AHEAD_QUERIES {
             ahead(&mut arrived.iter().map(|(to, _, query)| (F::ip(to), *query)));
         }
         for (to, from, query) in arrived {
