@@ -61,8 +61,10 @@ fn kdig_over_every_transport_it_has() {
         ("doq", format!("{trusted} +quic")),
         ("doq", format!("{trusted} +quic +padding=128")),
     ] {
-        // Two questions over one connection, where it keeps one.
-        let shown = kdig(meridian.address_of(service), &format!("{words} +keepopen {ASKED} {ASKED}"));
+        // Two questions over one connection, where it keeps one. Over QUIC it writes the second to the first one's
+        // stream where the end of that comes in a packet of its own; tests/quic.rs asks several there.
+        let keep = if service == "doq" { "" } else { "+keepopen" };
+        let shown = kdig(meridian.address_of(service), &format!("{words} {keep} {ASKED} {ASKED}"));
         assert_eq!(shown.len(), 2, "{words}");
         for reply in shown {
             assert!(reply.answer.len() == 1 && reply.answer[0].ends_with(ADDRESS), "{words}: {reply:?}");

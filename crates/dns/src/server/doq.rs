@@ -94,11 +94,9 @@ async fn query(
     place.replied();
     // The writer bounds replies to 65,535 octets.
     let length = u16::try_from(reply.len()).unwrap_or(0).to_be_bytes();
-    let written = async {
-        send.write_all(&length).await?;
-        send.write_all(&reply).await
-    };
-    match timeout(REPLY_READ, written).await {
+    // As one, so that the end of the stream most likely goes out with it: a client may wait for that before it asks again.
+    let framed = [&length[..], &reply].concat();
+    match timeout(REPLY_READ, send.write_all(&framed)).await {
         Ok(_written_or_gone) => drop(send.finish()),
         Err(_) => {
             add(&shared.counters.connection_unread);
