@@ -25,20 +25,16 @@ impl<K: Key> RangeMap<K> {
         if let Some(Bucket::Whole { value, scope }) = self.bucket(address) {
             return (value, scope);
         }
-        self.lookup_at(self.position(address), address)
+        // A map always has the range that starts at zero.
+        self.bounds(self.position(address))
+            .map_or((0, K::BITS), |bounds| (bounds.value, bounds.scope(address)))
     }
 
-    /// The same, for an address in the range at a position.
-    fn lookup_at(&self, position: usize, address: K) -> (u32, u8) {
-        let Some((start, value)) = self.ranges.at(position) else {
-            // Not reached: a map always has the range that starts at zero.
-            return (0, K::BITS);
-        };
-        // A prefix leaves the range as soon as it holds the address before or the one after it, so
-        // it must be one bit longer than what the address has in common with either.
-        let before = start.before().map_or(0, |last| address.common_bits(last) + 1);
-        let after = self.ranges.at(position + 1).map_or(0, |(next, _)| address.common_bits(next) + 1);
-        (value, before.max(after))
+    /// The range at a position.
+    fn bounds(&self, position: usize) -> Option<Bounds<K>> {
+        let (start, value) = self.ranges.at(position)?;
+        let after = self.ranges.at(position + 1).map(|(next, _)| next);
+        Some(Bounds { value, before: start.before(), after })
     }
 
     /// The values of the ranges from the one that holds `first` to the one that holds `last`, in order; `None` if
@@ -62,16 +58,25 @@ impl<K: Key> RangeMap<K> {
         (within.start + self.ranges.count_to(within.clone(), address)).saturating_sub(1)
     }
 
-    /// The bucket whose lowest address this is, in which the ranges from `first` to before `next` start.
-    fn bucket_of(&self, lowest: K, first: u32, next: u32) -> Bucket {
-        let starts_with_it = || self.ranges.at(first as usize).is_some_and(|(start, _)| start == lowest);
-        let position = match next - first {
-            0 => first.saturating_sub(1),
-            1 if starts_with_it() => first,
-            count => return Bucket::Split { first, count: u16::try_from(count).unwrap_or(0) },
+    /// The index, from the first range that starts in each bucket or later, and in none at the end.
+    fn buckets(&self, firsts: &[u32]) -> Vec<Bucket> {
+        // Many buckets in a row lie in one range.
+        let mut known = (0, self.bounds(0));
+        let bucket = |(at, pair): (usize, &[u32])| {
+            let [first, next] = *pair else { return None };
+            let lowest = K::of_leading(at, self.index_bits);
+            let starts_with_it = || self.ranges.at(first as usize).is_some_and(|(start, _)| start == lowest);
+            let position = match next - first {
+                0 => first.saturating_sub(1),
+                1 if starts_with_it() => first,
+                count => return Some(Bucket::Split { first, count: u16::try_from(count).unwrap_or(0) }),
+            };
+            if known.0 != position {
+                known = (position, self.bounds(position as usize));
+            }
+            known.1.map(|bounds| Bucket::Whole { value: bounds.value, scope: bounds.scope(lowest) })
         };
-        let (value, scope) = self.lookup_at(position as usize, lowest);
-        Bucket::Whole { value, scope }
+        firsts.windows(2).enumerate().filter_map(bucket).collect()
     }
 
     fn bucket(&self, address: K) -> Option<Bucket> {
@@ -161,6 +166,24 @@ impl<K: Key> RangeMap<K> {
     }
 }
 
+/// One range: its value, and the addresses right before and after it.
+#[derive(Clone, Copy)]
+struct Bounds<K> {
+    value: u32,
+    before: Option<K>,
+    after: Option<K>,
+}
+
+impl<K: Key> Bounds<K> {
+    /// How long the widest prefix is that lies in the range around one of its addresses: it leaves the range as soon as
+    /// it holds the address before or the one after, so it is one bit longer than what the address has in common with
+    /// either.
+    fn scope(&self, address: K) -> u8 {
+        let beyond = |other: Option<K>| other.map_or(0, |other| address.common_bits(other) + 1);
+        beyond(self.before).max(beyond(self.after))
+    }
+}
+
 //----------- Bucket ---------------------------------------------------------
 
 /// The addresses that begin with the same bits; small, so that there is room for many in a near cache.
@@ -222,11 +245,8 @@ impl<K: Key> Builder<K> {
         }
         let end = u32::try_from(self.ranges.count()).unwrap_or(u32::MAX);
         firsts.resize(buckets + 1, end);
-        let mut map = RangeMap { ranges: self.ranges, index: Vec::with_capacity(buckets), index_bits };
-        for (at, bounds) in firsts.windows(2).enumerate() {
-            let [first, next] = *bounds else { continue };
-            map.index.push(map.bucket_of(K::of_leading(at, index_bits), first, next));
-        }
+        let mut map = RangeMap { ranges: self.ranges, index: Vec::new(), index_bits };
+        map.index = map.buckets(&firsts);
         map
     }
 }

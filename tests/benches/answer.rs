@@ -1,7 +1,7 @@
 //! The cost of `answer()` for a steered A with a client subnet, with few and with many gateways; and
 //! that of a new view; and what floods cost.
 //!
-//! `cargo bench -p meridian-tests`: the first two lines are to be alike within 20 %.
+//! `cargo bench -p meridian-tests --bench answer`.
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;

@@ -246,7 +246,7 @@ fn sent_unless(limited: Limited, rcode: Rcode) -> Reply {
 
 /// In place of one reply too many: a cookie for who may use one (RFC 7873 §5.2.3), else TC.
 fn slip(mut writer: Writer<'_>, extras: Extras<'_>) -> Reply {
-    let rcode = if extras.checked.is_some() { Rcode::BadCookie } else { Rcode::NoError };
+    let rcode = extras.slipped();
     if rcode == Rcode::NoError {
         writer.truncate();
     }

@@ -29,6 +29,11 @@ pub(crate) struct Extras<'i> {
 }
 
 impl Extras<'_> {
+    /// The rcode in place of one reply too many: with a cookie in it, or with TC.
+    pub(crate) fn slipped(&self) -> Rcode {
+        if self.checked.is_some() { Rcode::BadCookie } else { Rcode::NoError }
+    }
+
     /// The octets of the options, but for the padding, which takes what is left.
     fn size(&self) -> usize {
         let cookie = self.checked.map_or(0, |checked| 4 + checked.octets.len());

@@ -46,16 +46,18 @@ pub(crate) fn plain(
     let extras = meet(view, asked.edns.as_mut(), peer, moment);
     let kind = || view.zones().encloser(&asked.name).map_or(Kind::Error, Kind::About);
     match limited(view, peer, moment, extras.checked, kind) {
-        Limited::No => {}
-        Limited::Slips => return Err(Some(Limited::Slips)),
         Limited::Dropped => {
             out.clear();
-            return Ok(Reply::Dropped);
+            Ok(Reply::Dropped)
+        }
+        limited => {
+            out.clear();
+            let mut answering = Answering { view, asked: &asked, peer, moment, out };
+            let slips = limited == Limited::Slips;
+            let reply = if slips { answering.slip(&extras) } else { answering.all(&found, &extras) };
+            reply.ok_or(Some(limited))
         }
     }
-    out.clear();
-    let mut answering = Answering { view, asked: &asked, peer, moment, out };
-    answering.all(&found, &extras).ok_or(Some(Limited::No))
 }
 
 fn is_plain(found: &Found<'_>) -> bool {
@@ -140,8 +142,7 @@ struct Written {
 impl Answering<'_> {
     /// `None` where the answer is not plain after all, or does not fit.
     fn all(&mut self, found: &Found<'_>, extras: &Extras<'_>) -> Option<Reply> {
-        let Asked { header, begin, edns, .. } = self.asked;
-        self.out.extend_from_slice(begin);
+        self.out.extend_from_slice(self.asked.begin);
         let written = match found {
             Found::NotOurs => Written {
                 rcode: Rcode::Refused,
@@ -159,6 +160,25 @@ impl Answering<'_> {
             Found::Steered { gateway, .. } => self.steered(*gateway)?,
             _ => return None,
         };
+        let tailored = written.ending.tailored || extras.checked.is_some();
+        let rcode = written.rcode;
+        self.finish(&written, extras, false)?;
+        Some(Reply::Sent { rcode, truncated: false, slipped: false, denied: None, tailored })
+    }
+
+    /// In place of one reply too many: as the general way has it.
+    fn slip(&mut self, extras: &Extras<'_>) -> Option<Reply> {
+        self.out.extend_from_slice(self.asked.begin);
+        let rcode = extras.slipped();
+        let truncated = rcode == Rcode::NoError;
+        let written = Written { rcode, answers: 0, authorities: 0, ending: Ending::default() };
+        self.finish(&written, extras, truncated)?;
+        Some(Reply::Sent { rcode, truncated, slipped: true, denied: None, tailored: true })
+    }
+
+    /// Adds the OPT record and the header; `None` where that does not fit.
+    fn finish(&mut self, written: &Written, extras: &Extras<'_>, truncated: bool) -> Option<()> {
+        let Asked { header, edns, .. } = self.asked;
         let limit = size_limit(edns.as_ref(), self.peer.transport == Transport::Udp);
         if self.out.len() > usize::from(limit.saturating_sub(opt::size(edns.as_ref(), extras))) {
             return None;
@@ -166,13 +186,12 @@ impl Answering<'_> {
         let Written { rcode, answers, authorities, ending } = written;
         if let Some(edns) = edns {
             let space = Space { before: self.out.len(), behind: 0, limit };
-            opt::write(edns, extras, rcode, &ending, space, self.out);
+            opt::write(edns, extras, *rcode, ending, space, self.out);
         }
-        let counts = [1, answers, authorities, u16::from(edns.is_some())];
-        let head = header_octets(*header, rcode, ending.authoritative, false, counts);
+        let counts = [1, *answers, *authorities, u16::from(edns.is_some())];
+        let head = header_octets(*header, *rcode, ending.authoritative, truncated, counts);
         self.out.get_mut(..HEADER_SIZE)?.copy_from_slice(&head);
-        let tailored = ending.tailored || extras.checked.is_some();
-        Some(Reply::Sent { rcode, truncated: false, slipped: false, denied: None, tailored })
+        Some(())
     }
 
     /// RFC 2308 §3.
