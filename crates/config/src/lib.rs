@@ -134,8 +134,8 @@ fn read(path: &Path, most_octets: u64) -> Result<Vec<u8>, String> {
     Ok(octets)
 }
 
-/// The octets of a data file: as those of any file, but of a file alone. To open a pipe would wait for a writer, and a device
-/// may have no end.
+/// The octets of a data file: as those of any file, but of a file alone. To open a pipe would wait for a writer, and
+/// a device may have no end.
 ///
 /// # Errors
 /// Why there are none.

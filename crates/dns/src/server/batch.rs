@@ -99,8 +99,9 @@ impl<F: Family> Batch<F> {
             tally.received += 1;
             // A datagram from port 0 wants no reply (RFC 768), and can have none.
             let Some(to) = message.address.filter(|address| F::port(address) != 0) else { continue };
-            let from =
-                if self.wildcard { message.cmsgs()?.find_map(|control| F::local(&control)) } else { None };
+            // What is cut off is as good as not told: the other datagrams are not lost for it.
+            let controls = message.cmsgs().ok().filter(|_| self.wildcard);
+            let from = controls.and_then(|mut all| all.find_map(|control| F::local(&control)));
             told &= !self.wildcard || from.is_some();
             arrived.push((to, from, message.iovs().next().unwrap_or_default()));
         }
@@ -133,6 +134,8 @@ impl<F: Family> Batch<F> {
             match self.send_alike(descriptor, at, alike, from) {
                 Ok(taken) if taken > 0 => at += taken,
                 Err(Errno::EINTR) => {}
+                // It was waited for; each of the others would wait as long, and the worker's other sockets with it.
+                Err(Errno::EAGAIN) => return unsent + self.to.len() - at,
                 Ok(_) | Err(_) => {
                     unsent += 1;
                     at += 1;
