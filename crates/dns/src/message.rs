@@ -120,7 +120,9 @@ pub(crate) fn receive(packet: &[u8]) -> Received {
             _ => Received::HeaderOnly(header, Rcode::FormErr),
         };
     }
-    let Some(((name, name_as_asked, question_type, class), records)) = read_question(body) else {
+    let asked =
+        Question::read(body).and_then(|(asked, records)| Some((asked.name_as_asked()?, asked, records)));
+    let Some((name_as_asked, Question { name, question_type, class, .. }, records)) = asked else {
         return Received::HeaderOnly(header, Rcode::FormErr);
     };
     let mut tail = Tail::default();
@@ -135,23 +137,37 @@ pub(crate) fn receive(packet: &[u8]) -> Received {
     Received::Query(Box::new(query), signature.map(Box::new))
 }
 
-type Question = (QueryName, Name, u16, u16);
+/// A question as it stands in a packet.
+pub(crate) struct Question<'p> {
+    pub(crate) name: QueryName,
+    /// The name as it was written, in wire form.
+    pub(crate) written: &'p [u8],
+    pub(crate) question_type: u16,
+    pub(crate) class: u16,
+}
 
-fn read_question(body: &[u8]) -> Option<(Question, &[u8])> {
-    let (name, read) = QueryName::read(body)?;
-    let (type_and_class, rest) = body.get(read..)?.split_first_chunk::<4>()?;
-    let [t0, t1, c0, c1] = *type_and_class;
-    let name_as_asked = Name::read(&mut BinDecoder::new(body.get(..read)?)).ok()?;
-    Some(((name, name_as_asked, u16::from_be_bytes([t0, t1]), u16::from_be_bytes([c0, c1])), rest))
+impl<'p> Question<'p> {
+    /// Reads one from the front of `body`; returns it with what stands behind.
+    pub(crate) fn read(body: &'p [u8]) -> Option<(Self, &'p [u8])> {
+        let (name, read) = QueryName::read(body)?;
+        let (written, rest) = body.split_at_checked(read)?;
+        let (&[t0, t1, c0, c1], rest) = rest.split_first_chunk::<4>()?;
+        let (question_type, class) = (u16::from_be_bytes([t0, t1]), u16::from_be_bytes([c0, c1]));
+        Some((Self { name, written, question_type, class }, rest))
+    }
+
+    fn name_as_asked(&self) -> Option<Name> {
+        Name::read(&mut BinDecoder::new(self.written)).ok()
+    }
 }
 
 /// What stands behind the question.
 #[derive(Default)]
-struct Tail {
+pub(crate) struct Tail {
     /// The OPT record, and what one that can be told is answered with where it is wrong.
-    edns: Option<(Edns, Option<Rcode>)>,
+    pub(crate) edns: Option<(Edns, Option<Rcode>)>,
     /// The TSIG record.
-    signature: Option<Signature>,
+    pub(crate) signature: Option<Signature>,
 }
 
 impl Tail {
@@ -159,7 +175,13 @@ impl Tail {
     ///
     /// # Errors
     /// `()` where one is broken, or more than it may be; what stands before it is there.
-    fn read(&mut self, packet: &[u8], mut records: &[u8], skipped: usize, additional: u16) -> Result<(), ()> {
+    pub(crate) fn read(
+        &mut self,
+        packet: &[u8],
+        mut records: &[u8],
+        skipped: usize,
+        additional: u16,
+    ) -> Result<(), ()> {
         for index in 0..skipped + usize::from(additional) {
             // RFC 8945 §5.1: a signature is the last record.
             if self.signature.is_some() {

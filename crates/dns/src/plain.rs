@@ -14,7 +14,7 @@ use meridian_steering::{Family, Given};
 
 use crate::answer::{Moment, Peer, Reply, Transport, limited, meet};
 use crate::edns::Edns;
-use crate::message::{HEADER_SIZE, Header, Rcode, TYPE_OPT};
+use crate::message::{HEADER_SIZE, Header, Question, Rcode, Tail};
 use crate::name::QueryName;
 use crate::opt::{self, Extras, Space};
 use crate::rate::{Kind, Limited};
@@ -89,35 +89,27 @@ impl<'p> Asked<'p> {
         if flags & 0xf8 != 0 {
             return None;
         }
-        let (name, read) = QueryName::read(body)?;
-        let (&[t0, t1, c0, c1], tail) = body.get(read..)?.split_first_chunk::<4>()?;
-        let number = u16::from_be_bytes([t0, t1]);
-        let is_transfer = matches!(number, TYPE_AXFR | TYPE_IXFR);
+        let (question, records) = Question::read(body)?;
+        let Question { name, question_type, class, .. } = question;
+        let is_transfer = matches!(question_type, TYPE_AXFR | TYPE_IXFR);
         // The root cannot be pointed to.
-        if is_transfer || u16::from_be_bytes([c0, c1]) != CLASS_IN || name.label_count() == 0 {
+        if is_transfer || class != CLASS_IN || name.label_count() == 0 {
             return None;
         }
-        let edns = if additional == 1 { Some(read_opt(tail)?) } else { tail.is_empty().then_some(None)? };
+        let mut tail = Tail::default();
+        tail.read(packet, records, 0, additional.into()).ok()?;
+        let edns = match tail {
+            Tail { edns: None, signature: None } => None,
+            Tail { edns: Some((edns, None)), signature: None } => Some(edns),
+            _ => return None,
+        };
         let header = Header {
             id: u16::from_be_bytes([id_high, id_low]),
             opcode: 0,
             recursion_desired: flags & 1 != 0,
         };
-        let begin = packet.get(..HEADER_SIZE + read + 4)?;
-        Some(Self { header, begin, name, question_type: RecordType::from(number), edns })
-    }
-}
-
-/// A sound OPT record that is all there is.
-fn read_opt(tail: &[u8]) -> Option<Edns> {
-    let (&[root, t0, t1, c0, c1, _, version, flags, _, l0, l1], data) = tail.split_first_chunk::<11>()?;
-    let is_opt = root == 0 && u16::from_be_bytes([t0, t1]) == TYPE_OPT;
-    if !is_opt || data.len() != usize::from(u16::from_be_bytes([l0, l1])) {
-        return None;
-    }
-    match Edns::read(u16::from_be_bytes([c0, c1]), version, flags, data) {
-        (edns, None) => Some(edns),
-        (_, Some(_)) => None,
+        let begin = packet.get(..packet.len() - records.len())?;
+        Some(Self { header, begin, name, question_type: RecordType::from(question_type), edns })
     }
 }
 
