@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use meridian_dns::{Bound, Listen, Moment, Peer, Reply, Server, Transport};
+use meridian_dns::{Bound, Inherited, Listen, Moment, Peer, Reply, Server, Transport};
 use meridian_tests::fuzzing::same_both_ways;
 use meridian_tests::replay::{Question, Script, Stage, Step};
 use meridian_tests::{Asked, exchange_tcp, exchange_udp};
@@ -95,9 +95,8 @@ fn over_udp_and_tcp() {
     let mut servers = Vec::new();
     play_all(&mut |stage| {
         let _inside = runtime.enter();
-        let bound =
-            Bound::bind(&Listen { plain: vec![(Ipv4Addr::LOCALHOST, 0).into()], ..Listen::default() }, 2)
-                .unwrap();
+        let listen = Listen { plain: vec![(Ipv4Addr::LOCALHOST, 0).into()], ..Listen::default() };
+        let bound = Bound::bind(&listen, 2, &mut Inherited::default()).unwrap();
         let server =
             Server::start(bound, Arc::clone(&stage.live), Arc::default(), 1, || std::time::UNIX_EPOCH)
                 .unwrap();

@@ -59,7 +59,9 @@ pub use message::Rcode;
 pub use notify::Notifier;
 pub use rate::RateLimit;
 pub use reach::Reach;
-pub use server::{BindError, Bound, Listen, Listening, Server, Service, Wall};
+pub use server::{
+    BindError, Bound, Handle, Inherited, Leaving, Listen, Listening, Passed, Protocol, Server, Service, Wall,
+};
 pub use shares::{Mix, Shares, SharesKey};
 pub use transfer::Content;
 pub use tsig::{TsigAlgorithm, TsigKey};

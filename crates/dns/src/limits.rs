@@ -83,6 +83,13 @@ pub(crate) const PROXY_HEADER: usize = 1024;
 /// How long the end of a connection may take to be said.
 pub(crate) const CLOSING: Duration = Duration::from_secs(1);
 
+/// Connections that wait to be passed to another server: each has ended here already.
+pub(crate) const PASSED_WAITING: usize = 16;
+
+/// How long a connection that cannot be passed on may idle once another server has taken over: its client is told
+/// by its end to connect anew, and while it asks it has nothing to tell.
+pub(crate) const LEAVING_IDLE: Duration = Duration::from_secs(1);
+
 /// Octets of one message of a zone transfer, from which on the next begins: pointers reach so far (RFC 1035
 /// §4.1.4), so that larger ones compress worse.
 pub(crate) const TRANSFER_MESSAGE: usize = 1 << 14;

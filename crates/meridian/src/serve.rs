@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use meridian_admin::{Admin, Book, SOCKET};
 use meridian_config::DATA_DIR_DEFAULT;
-use meridian_dns::{Bound, Counters, Listen, Listening, Notifier, Server};
+use meridian_dns::{Bound, Counters, Inherited, Listen, Listening, Notifier, Server};
 use meridian_health_probe::{self as health_probe, Handle, NetworkChecker};
 use meridian_store::Folder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -46,7 +46,7 @@ async fn serve(config: &Path, loaded: Loaded) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let settings = &loaded.settings.server;
-    let bound = Bound::bind(&listen(settings), workers(settings.workers))
+    let bound = Bound::bind(&listen(settings), workers(settings.workers), &mut Inherited::default())
         .with_context(|| format!("cannot listen; [server] in {} says where", config.display()))?;
     let folder = folder(settings);
     let running = tokio::select! {
@@ -186,8 +186,9 @@ impl Running {
         });
         let (requester, requests) = requests();
         let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
-        let server =
+        let mut server =
             Server::start(bound, publisher.live().clone(), counters, seed(), wall).context("cannot serve")?;
+        server.start_quic().context("cannot serve")?;
         let notifier = Notifier::new(publisher.live().clone(), wall, seed());
         let notifier = tokio::spawn(notifier.run());
         for Listening { service, address } in server.listening() {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 
 use nix::libc;
@@ -12,7 +13,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::framed::Framed;
 use super::table::Place;
-use super::{Service, Shared, http, proxy, tls};
+use super::{Passed, Service, Shared, http, proxy, tls};
 use crate::answer::{Peer, Transport};
 use crate::counters::add;
 use crate::limits::{FAILURE_PAUSE, HANDSHAKE};
@@ -45,13 +46,14 @@ enum Carries {
 async fn accept(
     listener: tokio::net::TcpListener,
     carries: Carries,
-    mut shared: Shared,
+    shared: Shared,
     mut seeds: fastrand::Rng,
 ) {
+    let mut over = pin!(shared.phases.over());
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shared.stopped() => return,
+            () = &mut over => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -126,7 +128,7 @@ impl Connection {
         match carries {
             Carries::Messages => {
                 let peer = Peer { address, transport: Transport::Tcp };
-                Framed::new(stream, peer, shared, random).serve(place).await;
+                plain(Framed::new(stream, peer, shared, random), place).await;
             }
             Carries::Tls(acceptor) => {
                 let peer = Peer { address, transport: Transport::Tls };
@@ -142,6 +144,33 @@ impl Connection {
             }
         }
     }
+}
+
+/// Serves a plain connection until it ends; when the server leaves, it goes on elsewhere.
+async fn plain(framed: Framed<TcpStream>, place: &Place) {
+    let Some(left) = framed.serve_until_left(place).await else { return };
+    let (successor, passed) = left.pass();
+    if let Ok(passed) = passed {
+        // Fails when nobody takes it any more: the client asks again.
+        let _gone = successor.send(passed).await;
+    }
+}
+
+/// Serves a connection on that another server has begun.
+pub(super) fn resume(passed: Passed, shared: &Shared, random: fastrand::Rng) {
+    let Passed { stream, client, input, skipped, age, idle } = passed;
+    let resumed = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+    let Ok(stream) = resumed else { return };
+    let place = Arc::new(shared.table.take(Some(client), &shared.streams()));
+    let peer = Peer { address: client, transport: Transport::Tcp };
+    let framed = Framed::new(stream, peer, shared.clone(), random).with(&input, skipped, age, idle);
+    tokio::spawn(async move {
+        tokio::select! {
+            biased;
+            () = place.shed() => {}
+            () = plain(framed, &place) => {}
+        }
+    });
 }
 
 /// A handshake of TLS, if there is one in time.

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
+use super::inherited::{Inherited, Protocol};
 use crate::limits::EPHEMERAL_TRIES;
 
 /// Datagrams and connections that the kernel keeps while nobody reads.
@@ -14,15 +16,15 @@ const BACKLOG: i32 = 1024;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, Error)]
-#[error("{protocol} {address}: {}", match cause.kind() {
+#[error("{} {address}: {}", protocol.as_str(), match cause.kind() {
     io::ErrorKind::AddrInUse => "in use by another process".to_owned(),
     _ => cause.to_string(),
 })]
 pub struct BindError {
     /// The address that was asked for.
     pub address: SocketAddr,
-    /// `UDP` or `TCP`.
-    pub protocol: &'static str,
+    /// Of which kind.
+    pub protocol: Protocol,
     /// What the kernel says.
     pub cause: io::Error,
 }
@@ -81,62 +83,139 @@ pub struct Listening {
 }
 
 /// Sockets that are bound and not yet read: queries wait in the kernel until a server starts.
+#[derive(Debug)]
 pub struct Bound {
     listening: Vec<Listening>,
-    /// By worker: one socket an address.
-    udp: Vec<Vec<UdpSocket>>,
-    tcp: Vec<(Service, TcpListener)>,
-    quic: Vec<(Service, UdpSocket)>,
+    pub(super) parts: Parts,
+    handles: Vec<Handle>,
+}
+
+/// What each part of a server reads.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// By worker.
+    pub(super) udp: Vec<Vec<UdpSocket>>,
+    pub(super) tcp: Vec<(Service, TcpListener)>,
+    pub(super) quic: Vec<(Service, UdpSocket)>,
+}
+
+/// A socket to hand to another process, beside the one that is read: both are one to the kernel.
+#[derive(Debug)]
+pub struct Handle {
+    /// What is spoken there.
+    pub service: Service,
+    /// Of which kind.
+    pub protocol: Protocol,
+    /// Where it is bound.
+    pub address: SocketAddr,
+    /// The socket.
+    pub socket: OwnedFd,
 }
 
 impl Bound {
     /// Binds UDP (once a worker) and TCP on the same port of every plain address (RFC 7766 §5), and what the
-    /// other services need.
+    /// other services need. What is inherited of that is taken first.
     ///
     /// # Errors
     /// Names the first address that cannot be had; nothing stays bound then.
-    pub fn bind(listen: &Listen, workers: usize) -> Result<Self, BindError> {
-        let workers = workers.max(1);
-        let mut bound = Self { listening: Vec::new(), udp: Vec::new(), tcp: Vec::new(), quic: Vec::new() };
-        bound.udp.resize_with(workers, Vec::new);
+    pub fn bind(listen: &Listen, workers: usize, inherited: &mut Inherited) -> Result<Self, BindError> {
+        let mut bound = Self { listening: Vec::new(), parts: Parts::default(), handles: Vec::new() };
+        bound.parts.udp.resize_with(workers.max(1), Vec::new);
         for &address in &listen.plain {
-            let (udp, tcp) = both(address)?;
-            let address =
-                local_address(&udp).map_err(|cause| BindError { address, protocol: "UDP", cause })?;
-            let failed = |cause| BindError { address, protocol: "UDP", cause };
-            // The first socket was bound alone, so a port in use was found; now others may join it.
-            udp.set_reuse_port(true).map_err(failed)?;
-            let mut sockets = vec![udp.into()];
-            for _ in 1..workers {
-                sockets.push(udp_socket(address, true).map_err(failed)?.into());
-            }
-            for (worker, socket) in bound.udp.iter_mut().zip(sockets) {
-                worker.push(socket);
-            }
-            bound.listening.push(Listening { service: Service::Plain, address });
-            bound.tcp.push((Service::Plain, tcp.into()));
+            bound.plain(address, inherited)?;
         }
-        let encrypted = [(Service::Dot, &listen.dot), (Service::Doh, &listen.doh)];
-        for (service, addresses) in encrypted {
+        for (service, addresses) in [(Service::Dot, &listen.dot), (Service::Doh, &listen.doh)] {
             for &address in addresses {
-                let failed = |cause| BindError { address, protocol: "TCP", cause };
-                let tcp = tcp_socket(address).map_err(failed)?;
-                let address = local_address(&tcp).map_err(failed)?;
+                let failed = |cause| BindError { address, protocol: Protocol::Tcp, cause };
+                let tcp = match inherited.take(service, Protocol::Tcp, address).pop() {
+                    Some(tcp) => common(&tcp).map(|()| tcp),
+                    None => tcp_socket(address),
+                };
+                let tcp = tcp.map_err(failed)?;
+                let address = bound.keep(service, Protocol::Tcp, &tcp).map_err(failed)?;
                 bound.listening.push(Listening { service, address });
-                bound.tcp.push((service, tcp.into()));
+                bound.parts.tcp.push((service, tcp.into()));
             }
         }
-        let over_quic = [(Service::Doh3, &listen.doh3), (Service::Doq, &listen.doq)];
-        for (service, addresses) in over_quic {
+        for (service, addresses) in [(Service::Doh3, &listen.doh3), (Service::Doq, &listen.doq)] {
             for &address in addresses {
-                let failed = |cause| BindError { address, protocol: "UDP", cause };
-                let udp = udp_socket(address, false).map_err(failed)?;
-                let address = local_address(&udp).map_err(failed)?;
+                let failed = |cause| BindError { address, protocol: Protocol::Udp, cause };
+                let udp = match inherited.take(service, Protocol::Udp, address).pop() {
+                    Some(udp) => prepared(&udp, address).map(|()| udp),
+                    None => udp_socket(address, false),
+                };
+                let udp = udp.map_err(failed)?;
+                let address = bound.keep(service, Protocol::Udp, &udp).map_err(failed)?;
                 bound.listening.push(Listening { service, address });
-                bound.quic.push((service, udp.into()));
+                bound.parts.quic.push((service, udp.into()));
             }
         }
         Ok(bound)
+    }
+
+    /// UDP and TCP on one port, of which each worker has a socket of UDP.
+    fn plain(&mut self, wanted: SocketAddr, inherited: &mut Inherited) -> Result<(), BindError> {
+        let udp_failed = |cause| BindError { address: wanted, protocol: Protocol::Udp, cause };
+        let tcp_failed = |cause| BindError { address: wanted, protocol: Protocol::Tcp, cause };
+        let mut udp = inherited.take(Service::Plain, Protocol::Udp, wanted);
+        let mut tcp = inherited.take(Service::Plain, Protocol::Tcp, wanted).pop();
+        let shared = !udp.is_empty();
+        for socket in &udp {
+            prepared(socket, wanted).map_err(udp_failed)?;
+        }
+        if let Some(tcp) = &tcp {
+            common(tcp).map_err(tcp_failed)?;
+        }
+        if udp.is_empty() && tcp.is_none() {
+            let both = both(wanted)?;
+            udp.push(both.0);
+            tcp = Some(both.1);
+        }
+        // One of them was inherited alone.
+        let given = udp.first().or(tcp.as_ref()).map_or(Ok(wanted), local_address).map_err(udp_failed)?;
+        if udp.is_empty() {
+            udp.push(udp_socket(given, false).map_err(udp_failed)?);
+        }
+        let tcp = tcp.map_or_else(|| tcp_socket(given), Ok).map_err(tcp_failed)?;
+
+        let workers = self.parts.udp.len();
+        if udp.len() < workers && !(shared && inherited.is_served()) {
+            // The first socket was bound alone, so a port in use was found; now others may join it.
+            for socket in &udp {
+                socket.set_reuse_port(true).map_err(udp_failed)?;
+            }
+            while udp.len() < workers {
+                match udp_socket(given, true) {
+                    Ok(socket) => udp.push(socket),
+                    // Who bound the first is another user, or did not let others join: all workers read that one.
+                    Err(_) if shared => break,
+                    Err(cause) => return Err(udp_failed(cause)),
+                }
+            }
+        }
+        for socket in &udp {
+            self.keep(Service::Plain, Protocol::Udp, socket).map_err(udp_failed)?;
+        }
+        self.keep(Service::Plain, Protocol::Tcp, &tcp).map_err(tcp_failed)?;
+        // However many there are of each, every socket is read and every worker reads.
+        for at in 0..workers.max(udp.len()) {
+            let (Some(socket), Some(worker)) =
+                (udp.get(at % udp.len()), self.parts.udp.get_mut(at % workers))
+            else {
+                continue;
+            };
+            worker.push(socket.try_clone().map_err(udp_failed)?.into());
+        }
+        self.listening.push(Listening { service: Service::Plain, address: given });
+        self.parts.tcp.push((Service::Plain, tcp.into()));
+        Ok(())
+    }
+
+    /// Keeps a handle of a socket; returns where it is bound.
+    fn keep(&mut self, service: Service, protocol: Protocol, socket: &Socket) -> io::Result<SocketAddr> {
+        let (address, copy) = (local_address(socket)?, socket.try_clone()?);
+        self.handles.push(Handle { service, protocol, address, socket: copy.into() });
+        Ok(address)
     }
 
     /// Where the sockets are bound, the plain ones first.
@@ -145,12 +224,9 @@ impl Bound {
         &self.listening
     }
 
-    /// The UDP sockets by worker, the TCP listeners, and the sockets of QUIC.
-    #[expect(clippy::type_complexity, reason = "three lists, each taken apart at once")]
-    pub(super) fn into_parts(
-        self,
-    ) -> (Vec<Vec<UdpSocket>>, Vec<(Service, TcpListener)>, Vec<(Service, UdpSocket)>) {
-        (self.udp, self.tcp, self.quic)
+    /// Takes the handles of all sockets. Until they are dropped, no socket closes.
+    pub fn take_handles(&mut self) -> Vec<Handle> {
+        std::mem::take(&mut self.handles)
     }
 }
 
@@ -159,13 +235,13 @@ fn both(address: SocketAddr) -> Result<(Socket, Socket), BindError> {
     let mut tries = if address.port() == 0 { EPHEMERAL_TRIES } else { 1 };
     loop {
         tries -= 1;
-        let udp =
-            udp_socket(address, false).map_err(|cause| BindError { address, protocol: "UDP", cause })?;
-        let given = local_address(&udp).map_err(|cause| BindError { address, protocol: "UDP", cause })?;
+        let failed = |cause| BindError { address, protocol: Protocol::Udp, cause };
+        let udp = udp_socket(address, false).map_err(failed)?;
+        let given = local_address(&udp).map_err(failed)?;
         match tcp_socket(given) {
             Ok(tcp) => return Ok((udp, tcp)),
             Err(cause) if tries > 0 && cause.kind() == io::ErrorKind::AddrInUse => {}
-            Err(cause) => return Err(BindError { address: given, protocol: "TCP", cause }),
+            Err(cause) => return Err(BindError { address: given, protocol: Protocol::Tcp, cause }),
         }
     }
 }
@@ -175,22 +251,29 @@ fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
 }
 
 fn udp_socket(address: SocketAddr, join: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(socket2::Protocol::UDP))?;
     if join {
         socket.set_reuse_port(true)?;
     }
-    common(&socket, address)?;
-    no_fragments(&socket, address)?;
+    alone(&socket, address)?;
+    prepared(&socket, address)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Sets what a socket of UDP needs, whoever made it.
+fn prepared(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    common(socket)?;
+    no_fragments(socket, address)?;
     if address.ip().is_unspecified() {
         // A reply must come from the address that was asked: the kernel tells us which.
         if address.is_ipv4() {
-            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Ipv4PacketInfo, &true)?;
+            nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::Ipv4PacketInfo, &true)?;
         } else {
-            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Ipv6RecvPacketInfo, &true)?;
+            nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::Ipv6RecvPacketInfo, &true)?;
         }
     }
-    socket.bind(&address.into())?;
-    Ok(socket)
+    Ok(())
 }
 
 /// Replies fit into every path, so a smaller one is a lie: whoever forges an ICMP message must not make the kernel
@@ -205,19 +288,29 @@ fn no_fragments(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 }
 
 fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     // Connections of a server that has just ended do not hold the port.
     socket.set_reuse_address(true)?;
-    common(&socket, address)?;
+    alone(&socket, address)?;
+    common(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket)
 }
 
-fn common(socket: &Socket, address: SocketAddr) -> io::Result<()> {
-    if address.is_ipv6() {
-        // [::] leaves IPv4 to 0.0.0.0, so that an IPv4 peer is never seen as a mapped address.
-        socket.set_only_v6(true)?;
+/// `[::]` leaves IPv4 to 0.0.0.0, so that an IPv4 peer is never seen as a mapped address.
+fn alone(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() { socket.set_only_v6(true) } else { Ok(()) }
+}
+
+/// Sets what every socket needs, whoever made it.
+fn common(socket: &Socket) -> io::Result<()> {
+    let address = socket.local_addr()?.as_socket();
+    if address.is_some_and(|address| address.is_ipv6()) && !socket.only_v6()? {
+        // Once bound, a socket keeps what it has.
+        return Err(io::Error::other(
+            "expected a socket for IPv6 alone (BindIPv6Only=ipv6-only), found one for both",
+        ));
     }
     socket.set_nonblocking(true)
 }

@@ -11,7 +11,7 @@ use super::quic::{Clock, close};
 use super::table::Place;
 use crate::answer::{Peer, Reply};
 use crate::counters::add;
-use crate::limits::{QUERY_SIZE, REPLY_READ};
+use crate::limits::{CLOSING, QUERY_SIZE, REPLY_READ};
 use crate::message::asks_for_keepalive;
 
 /// Error codes of RFC 9250 §4.3.
@@ -48,7 +48,12 @@ pub(super) async fn serve(
                 let (shared, random, place) = (shared.clone(), random.fork(), Arc::clone(place));
                 queries.spawn(query(send, receive, peer, shared, random, place));
             }
-            () = &mut end => return close(&connection, NO_ERROR),
+            () = &mut end => {
+                // What has come is answered, and the answers arrive.
+                let ends = async { while queries.join_next().await.is_some() {} };
+                let _at_most = timeout(CLOSING, ends).await;
+                return close(&connection, NO_ERROR);
+            }
         }
     }
 }
@@ -97,7 +102,11 @@ async fn query(
     // As one, so that the end of the stream most likely goes out with it: a client may wait for that before it asks again.
     let framed = [&length[..], &reply].concat();
     match timeout(REPLY_READ, send.write_all(&framed)).await {
-        Ok(_written_or_gone) => drop(send.finish()),
+        Ok(_written_or_gone) => {
+            let _gone = send.finish();
+            // Until the client has it all, for what closes the connection would take back what is on its way.
+            let _arrived = timeout(REPLY_READ, send.stopped()).await;
+        }
         Err(_) => {
             add(&shared.counters.connection_unread);
             let _gone = send.reset(VarInt::from_u32(EXCESSIVE_LOAD));

@@ -9,16 +9,19 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Shared;
 use super::table::Place;
+use super::{Passed, Shared};
 use crate::answer::{Moment, Peer, Reply};
 use crate::counters::add;
-use crate::limits::{CLOSING, QUERY_SIZE, REPLY_BATCH, REPLY_READ};
+use crate::limits::{CLOSING, LEAVING_IDLE, QUERY_SIZE, REPLY_BATCH, REPLY_READ};
 use crate::transfer::Transfer;
 
 /// The octets of a length.
@@ -40,6 +43,9 @@ pub(super) struct Framed<S> {
     output: Vec<u8>,
     /// The zone that goes out behind these.
     transfer: Option<Transfer>,
+    opened: Instant,
+    /// When the last query came.
+    idle_since: Instant,
 }
 
 /// Why a connection ends.
@@ -56,18 +62,37 @@ enum Ended {
     Gone,
     /// As many zones are going out as may.
     Busy,
+    /// Another server takes it on.
+    Left(mpsc::Sender<Passed>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     pub(super) fn new(stream: S, peer: Peer, shared: Shared, random: fastrand::Rng) -> Self {
         let input = vec![0; PREFIX + QUERY_SIZE].into_boxed_slice();
-        let (reply, output) = (Vec::new(), Vec::new());
-        Self { stream, peer, shared, random, input, filled: 0, skipped: 0, reply, output, transfer: None }
+        let now = Instant::now();
+        Self {
+            stream,
+            peer,
+            shared,
+            random,
+            input,
+            filled: 0,
+            skipped: 0,
+            reply: Vec::new(),
+            output: Vec::new(),
+            transfer: None,
+            opened: now,
+            idle_since: now,
+        }
     }
 
     /// Answers until the connection ends.
     pub(super) async fn serve(mut self, place: &Place) {
-        let ended = self.queries(place).await;
+        let ended = self.queries(place, false).await;
+        self.end(ended).await;
+    }
+
+    async fn end(mut self, ended: Ended) {
         let counters = &self.shared.counters;
         match ended {
             Ended::Done => {}
@@ -75,29 +100,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
             Ended::Aged => add(&counters.connection_aged),
             Ended::Unread => add(&counters.connection_unread),
             Ended::Busy => add(&counters.transfers_over_total),
-            Ended::Gone => return,
+            Ended::Gone | Ended::Left(_) => return,
         }
         // The other end learns that this is the end, and not that something broke.
         let _at_most = timeout(CLOSING, self.stream.shutdown()).await;
     }
 
-    async fn queries(&mut self, place: &Place) -> Ended {
-        let opened = Instant::now();
-        let mut idle_since = opened;
+    /// `can_leave`: whether another server can take it on. If not, it is served on while it is in use.
+    async fn queries(&mut self, place: &Place, can_leave: bool) -> Ended {
+        let mut over = pin!(self.shared.phases.over());
+        let mut leaving = false;
         loop {
+            if let Some(successor) = self.shared.phases.successor() {
+                if can_leave {
+                    return Ended::Left(successor);
+                }
+                leaving = true;
+            }
             let bounds = self.shared.streams();
-            let aged = opened + bounds.lifetime;
+            let aged = self.opened + bounds.lifetime;
             if Instant::now() >= aged {
                 return Ended::Aged;
             }
             // Half a query is not one: what comes of it puts nothing off.
-            let idle = idle_since + bounds.idle;
-            let mut stopped = self.shared.stopped.clone();
+            let idle = self.idle_since + if leaving { bounds.idle.min(LEAVING_IDLE) } else { bounds.idle };
             let read = tokio::select! {
                 biased;
                 read = timeout_at(idle.min(aged), self.read()) => read,
-                // As when the server was dropped.
-                _ = stopped.wait_for(|stop| *stop) => return Ended::Done,
+                () = &mut over, if !leaving => match self.shared.phases.is_leaving() {
+                    true => continue,
+                    false => return Ended::Done,
+                },
             };
             match read {
                 Ok(Ok(0)) => return Ended::Done,
@@ -107,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
                 Err(_) => return Ended::Idle,
             }
             while self.answer() {
-                idle_since = Instant::now();
+                self.idle_since = Instant::now();
                 if let Err(ended) = self.send(place).await {
                     return ended;
                 }
@@ -198,6 +231,55 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
         let length = u16::try_from(self.reply.len()).unwrap_or(0);
         self.output.extend_from_slice(&length.to_be_bytes());
         self.output.extend_from_slice(&self.reply);
+    }
+}
+
+//----------- Leaving --------------------------------------------------------
+
+/// A connection in between two replies, and who takes it on.
+pub(super) struct Left {
+    framed: Framed<TcpStream>,
+    successor: mpsc::Sender<Passed>,
+}
+
+impl Framed<TcpStream> {
+    /// Answers until the connection ends, or the server leaves.
+    pub(super) async fn serve_until_left(mut self, place: &Place) -> Option<Left> {
+        match self.queries(place, true).await {
+            Ended::Left(successor) => Some(Left { framed: self, successor }),
+            ended => {
+                self.end(ended).await;
+                None
+            }
+        }
+    }
+
+    /// As another server left it.
+    pub(super) fn with(mut self, input: &[u8], skipped: usize, age: Duration, idle: Duration) -> Self {
+        // No more than there is room for, whoever says so.
+        self.filled = input.len().min(self.input.len());
+        self.input[..self.filled].copy_from_slice(&input[..self.filled]);
+        self.skipped = skipped.min(usize::from(u16::MAX));
+        let ago = |since: Duration| Instant::now().checked_sub(since);
+        self.opened = ago(age).unwrap_or(self.opened);
+        self.idle_since = ago(idle).unwrap_or(self.idle_since);
+        self
+    }
+}
+
+impl Left {
+    /// Takes it apart for the other server.
+    pub(super) fn pass(self) -> (mpsc::Sender<Passed>, io::Result<Passed>) {
+        let Framed { stream, peer, input, filled, skipped, opened, idle_since, .. } = self.framed;
+        let passed = stream.into_std().map(|stream| Passed {
+            stream,
+            client: peer.address,
+            input: input.get(..filled).unwrap_or_default().to_vec(),
+            skipped,
+            age: opened.elapsed(),
+            idle: idle_since.elapsed(),
+        });
+        (self.successor, passed)
     }
 }
 

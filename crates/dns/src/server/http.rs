@@ -74,7 +74,7 @@ async fn bounded<C: Future<Output = hyper::Result<()>>>(
 ) {
     let mut connection = pin!(connection);
     let opened = Instant::now();
-    let mut stopped = shared.stopped.clone();
+    let mut over = pin!(shared.phases.over());
     loop {
         let bounds = shared.streams();
         let aged = opened + bounds.lifetime;
@@ -93,8 +93,7 @@ async fn bounded<C: Future<Output = hyper::Result<()>>>(
             // Whatever broke, broke this connection alone.
             _ended = connection.as_mut() => return,
             () = sleep_until(idle.min(aged)) => {}
-            // As when the server was dropped.
-            _ = stopped.wait_for(|stop| *stop) => break,
+            () = &mut over => break,
         }
     }
     end(connection.as_mut());

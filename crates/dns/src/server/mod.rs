@@ -11,7 +11,10 @@ mod doh3;
 mod doq;
 mod framed;
 mod http;
+mod inherited;
 mod metered;
+mod passed;
+mod phase;
 mod proxy;
 mod quic;
 mod table;
@@ -19,6 +22,7 @@ mod tls;
 mod udp;
 
 use std::io::{self, PipeWriter};
+use std::net::UdpSocket;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,12 +30,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-pub use bind::{BindError, Bound, Listen, Listening, Service};
+use bind::Parts;
+pub use bind::{BindError, Bound, Handle, Listen, Listening, Service};
+pub use inherited::{Inherited, Protocol};
+pub use passed::Passed;
+use phase::{Phase, Phases};
 use table::Table;
 
 use crate::answer::{Moment, Peer, Reply, Transport, answer};
 use crate::counters::{Counters, add};
-use crate::limits::TRANSFERS;
+use crate::limits::{PASSED_WAITING, TRANSFERS};
 use crate::manners::Streams;
 use crate::message::{Rcode, Received, receive};
 use crate::reply::header_only;
@@ -45,16 +53,23 @@ pub type Wall = fn() -> SystemTime;
 /// A running server. Dropping it stops it without waiting.
 pub struct Server {
     listening: Vec<Listening>,
-    counters: Arc<Counters>,
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     /// Its end stops the workers of UDP, which are threads.
     workers: PipeWriter,
+    /// Until [`Server::start_quic`].
+    quic: Vec<(Service, UdpSocket)>,
+    seeds: fastrand::Rng,
+    shared: Shared,
     /// Closed when the last worker and connection has ended.
     ended: mpsc::Receiver<()>,
+    /// Closed when nothing reads the sockets of QUIC.
+    quic_ended: mpsc::Receiver<()>,
+    quic_alive: mpsc::Sender<()>,
 }
 
 impl Server {
-    /// Starts answering on bound sockets, from whatever view is live. Needs a tokio runtime.
+    /// Starts answering on bound sockets, from whatever view is live; on those of QUIC with
+    /// [`Server::start_quic`]. Needs a tokio runtime.
     ///
     /// `seed` begins the random numbers that decide between equal candidates; `wall` is the wall clock; what
     /// happens is added to `counters`.
@@ -68,28 +83,53 @@ impl Server {
         seed: u64,
         wall: Wall,
     ) -> io::Result<Self> {
-        let (stop, stopped) = watch::channel(false);
+        let (phase, phases) = watch::channel(Phase::Serving);
         let (workers_stop, stop_workers) = io::pipe()?;
         let (alive, ended) = mpsc::channel(1);
+        let (quic_alive, quic_ended) = mpsc::channel(1);
         let listening = bound.listening().to_vec();
         let shared = Shared {
             live,
             counters: counters.clone(),
-            table: Table::new(counters.clone()),
+            table: Table::new(counters),
             wall,
             started: Instant::now(),
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
-            stopped,
+            phases: Phases::new(phases),
             _alive: alive,
         };
         let mut seeds = fastrand::Rng::with_seed(seed);
-        let (workers, listeners, quic) = bound.into_parts();
-        for (index, sockets) in workers.into_iter().enumerate() {
+        let Parts { udp, tcp, quic } = bound.parts;
+        for (index, sockets) in udp.into_iter().enumerate() {
             udp::start(index, sockets, workers_stop.try_clone()?, shared.clone(), seeds.u64(..))?;
         }
-        accept::start(listeners, &shared, seeds.u64(..))?;
-        quic::start(quic, &shared, seeds.u64(..))?;
-        Ok(Self { listening, counters, stop, workers: stop_workers, ended })
+        accept::start(tcp, &shared, seeds.u64(..))?;
+        Ok(Self {
+            listening,
+            phase,
+            workers: stop_workers,
+            quic,
+            seeds,
+            shared,
+            ended,
+            quic_ended,
+            quic_alive,
+        })
+    }
+
+    /// Starts answering over QUIC. Two processes cannot read such a socket at once: each would get packets of the
+    /// other's connections.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_quic(&mut self) -> io::Result<()> {
+        let sockets = std::mem::take(&mut self.quic);
+        quic::start(sockets, &self.shared, &self.quic_alive, self.seeds.u64(..))
+    }
+
+    /// Serves a connection on that another server has begun. One that is broken is passed over.
+    pub fn resume(&mut self, passed: Passed) {
+        accept::resume(passed, &self.shared, self.seeds.fork());
     }
 
     /// Where it listens, the plain addresses first.
@@ -101,17 +141,61 @@ impl Server {
     /// What it has counted.
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
-        &self.counters
+        &self.shared.counters
     }
 
     /// Stops: no new connection, what has arrived is answered, then all sockets close. Returns
     /// whether all ended by the deadline; what has not ends with the runtime.
     pub async fn stop(self, deadline: Duration) -> bool {
-        let Self { stop, workers, mut ended, .. } = self;
-        drop(workers);
-        // Fails only when everything has ended already.
-        let _nobody_left = stop.send(true);
-        tokio::time::timeout(deadline, ended.recv()).await.is_ok()
+        let mut ending = self.end(Phase::Ending);
+        tokio::time::timeout(deadline, ending.ended.recv()).await.is_ok()
+    }
+
+    /// Leaves its sockets to another server, which reads them already. What this one has received it answers;
+    /// plain connections come out of what is returned; others are served until they are done or idle.
+    pub fn leave(self) -> Leaving {
+        let (successor, passed) = mpsc::channel(PASSED_WAITING);
+        let Ending { ended, quic_ended } = self.end(Phase::Leaving(successor));
+        Leaving { passed, ended, quic_ended }
+    }
+
+    fn end(self, phase: Phase) -> Ending {
+        let Self { phase: phases, workers, shared, quic_alive, quic, ended, quic_ended, .. } = self;
+        drop((workers, quic));
+        phases.send_replace(phase);
+        drop((shared, quic_alive));
+        // Whoever looks at the phase from now on sees the last one.
+        drop(phases);
+        Ending { ended, quic_ended }
+    }
+}
+
+struct Ending {
+    ended: mpsc::Receiver<()>,
+    quic_ended: mpsc::Receiver<()>,
+}
+
+/// A server that leaves.
+#[derive(Debug)]
+pub struct Leaving {
+    passed: mpsc::Receiver<Passed>,
+    ended: mpsc::Receiver<()>,
+    quic_ended: mpsc::Receiver<()>,
+}
+
+impl Leaving {
+    /// Waits until nothing reads the sockets of QUIC; whether that was by the deadline.
+    pub async fn quic_ended(&mut self, deadline: Duration) -> bool {
+        tokio::time::timeout(deadline, self.quic_ended.recv()).await.is_ok()
+    }
+
+    /// The next connection for the other server; `None`: all has ended.
+    pub async fn passed(&mut self) -> Option<Passed> {
+        tokio::select! {
+            biased;
+            passed = self.passed.recv() => passed,
+            _ = self.ended.recv() => self.passed.try_recv().ok(),
+        }
     }
 }
 
@@ -147,7 +231,7 @@ struct Shared {
     started: Instant,
     /// The room for zone transfers.
     transfers: Arc<Semaphore>,
-    stopped: watch::Receiver<bool>,
+    phases: Phases,
     /// The server has ended when the last of these is dropped.
     _alive: mpsc::Sender<()>,
 }
@@ -177,12 +261,6 @@ impl Shared {
     /// The bounds of connections, as the configuration in force has them.
     fn streams(&self) -> Streams {
         self.live.load().ground().manners().streams
-    }
-
-    /// Ends when the server is to stop.
-    async fn stopped(&mut self) {
-        // An error means that the server was dropped: the same.
-        let _dropped = self.stopped.wait_for(|stop| *stop).await;
     }
 }
 

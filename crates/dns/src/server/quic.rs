@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::UdpSocket;
+use std::pin::pin;
 use std::sync::Arc;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, TransportConfig, VarInt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::table::Place;
@@ -14,22 +16,31 @@ use super::{Service, Shared, doh3, doq, tls};
 use crate::answer::{Peer, Transport};
 use crate::counters::add;
 use crate::limits::{
-    HANDSHAKE, QUIC_HANDSHAKES, QUIC_SEND_WINDOW, QUIC_STREAM_WINDOW, QUIC_STREAMS, QUIC_UNI_STREAMS,
-    QUIC_WINDOW,
+    CLOSING, HANDSHAKE, QUIC_HANDSHAKES, QUIC_SEND_WINDOW, QUIC_STREAM_WINDOW, QUIC_STREAMS,
+    QUIC_UNI_STREAMS, QUIC_WINDOW,
 };
 
 /// Names of protocols for the handshake (RFC 9250 §4.1.1, RFC 9114 §3.1).
 const DOQ: [&[u8]; 1] = [b"doq"];
 const H3: [&[u8]; 1] = [b"h3"];
 
-/// Starts accepting on every socket.
-pub(super) fn start(sockets: Vec<(Service, UdpSocket)>, shared: &Shared, seed: u64) -> io::Result<()> {
+/// Starts accepting on every socket. What is given as `alive` is dropped when none is read any more.
+pub(super) fn start(
+    sockets: Vec<(Service, UdpSocket)>,
+    shared: &Shared,
+    alive: &mpsc::Sender<()>,
+    seed: u64,
+) -> io::Result<()> {
     let mut seeds = fastrand::Rng::with_seed(seed);
     for (service, socket) in sockets {
         let config = Some(config(service, shared)?);
         let runtime = Arc::new(quinn::TokioRuntime);
         let endpoint = Endpoint::new(EndpointConfig::default(), config, socket, runtime)?;
-        tokio::spawn(accept(endpoint, service, shared.clone(), seeds.fork()));
+        let (shared, seeds, alive) = (shared.clone(), seeds.fork(), alive.clone());
+        tokio::spawn(async move {
+            accept(endpoint, service, shared, seeds).await;
+            drop(alive);
+        });
     }
     Ok(())
 }
@@ -55,12 +66,15 @@ fn config(service: Service, shared: &Shared) -> io::Result<ServerConfig> {
     Ok(config)
 }
 
-async fn accept(endpoint: Endpoint, service: Service, mut shared: Shared, mut seeds: fastrand::Rng) {
+async fn accept(endpoint: Endpoint, service: Service, shared: Shared, mut seeds: fastrand::Rng) {
     let handshakes = Arc::new(Semaphore::new(QUIC_HANDSHAKES));
+    let mut over = pin!(shared.phases.over());
+    let mut connections = JoinSet::new();
     loop {
+        while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             biased;
-            () = shared.stopped() => break,
+            () = &mut over => break,
             accepted = endpoint.accept() => accepted,
         };
         // None: the endpoint is closed.
@@ -73,8 +87,11 @@ async fn accept(endpoint: Endpoint, service: Service, mut shared: Shared, mut se
             continue;
         }
         let (shared, random) = (shared.clone(), seeds.fork());
-        tokio::spawn(async move { connect(incoming, permit, service, shared, random).await });
+        connections.spawn(async move { connect(incoming, permit, service, shared, random).await });
     }
+    // Each ends by itself when its replies have arrived.
+    let ends = async { while connections.join_next().await.is_some() {} };
+    let _at_most = timeout(CLOSING, ends).await;
     endpoint.close(VarInt::from_u32(0), &[]);
     endpoint.wait_idle().await;
 }
@@ -134,7 +151,7 @@ impl Clock {
     /// Waits until the connection has idled for too long or is too old, and counts which; or until the server
     /// stops.
     pub(super) async fn end(&self, shared: &Shared, place: &Place) {
-        let mut stopped = shared.stopped.clone();
+        let mut over = pin!(shared.phases.over());
         loop {
             let bounds = shared.streams();
             let (aged, idle) = (self.opened + bounds.lifetime, place.idle_since() + bounds.idle);
@@ -147,8 +164,7 @@ impl Clock {
             }
             tokio::select! {
                 () = tokio::time::sleep_until(idle.min(aged)) => {}
-                // As when the server was dropped.
-                _ = stopped.wait_for(|stop| *stop) => return,
+                () = &mut over => return,
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use meridian_dns::{Bound, Listen};
+use meridian_dns::{Bound, Inherited, Listen};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
@@ -35,7 +35,8 @@ async fn demo(listen: SocketAddr, http_port: u16) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let wanted = Listen { plain: vec![listen], ..Listen::default() };
-    let bound = Bound::bind(&wanted, workers(0)).context("cannot listen; choose another with --listen")?;
+    let bound = Bound::bind(&wanted, workers(0), &mut Inherited::default())
+        .context("cannot listen; choose another with --listen")?;
     let listen = bound.listening().first().map_or(listen, |listening| listening.address);
     let clusters = Clusters::start(http_port).await?;
     let text =
