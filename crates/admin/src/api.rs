@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use meridian_dns::Counters;
 use meridian_health_probe::{Handle as Probes, Report};
@@ -16,7 +16,7 @@ use meridian_model::{Forced, Override, OverrideTarget};
 use tokio::task::spawn_blocking;
 
 use crate::limits::{BODY_OCTETS_MAX, BY_CHARS_MAX, DRAIN_MAX, HOLD_MAX, REASON_CHARS_MAX};
-use crate::{Book, BookError, Said, metrics, status, wire};
+use crate::{Book, BookError, Command, Commands, Said, metrics, status, wire};
 
 /// What requests are answered from.
 #[derive(Clone, Debug)]
@@ -24,16 +24,22 @@ pub(crate) struct Sources {
     pub(crate) book: Arc<Book>,
     pub(crate) probes: Arc<Probes>,
     pub(crate) queries: Arc<Counters>,
+    pub(crate) commands: Commands,
     /// The wall clock.
     pub(crate) wall: fn() -> SystemTime,
 }
+
+const PATHS: &str = "expected /v1/status, /v1/overrides, /v1/reload, /v1/process, /v1/restart or /metrics";
 
 pub(crate) fn router(sources: Sources) -> Router {
     Router::new()
         .route("/v1/status", get(show))
         .route("/v1/overrides", get(list).put(say).delete(lift))
+        .route("/v1/reload", post(reload))
+        .route("/v1/process", get(process))
+        .route("/v1/restart", post(restart))
         .route("/metrics", get(scrape))
-        .fallback(async || refuse(StatusCode::NOT_FOUND, "expected /v1/status, /v1/overrides or /metrics"))
+        .fallback(async || refuse(StatusCode::NOT_FOUND, PATHS))
         .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
         .with_state(sources)
 }
@@ -70,8 +76,41 @@ async fn scrape(State(sources): State<Sources>) -> Response {
 }
 
 async fn report(sources: &Sources) -> Result<Report, Response> {
-    let stopping = || refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping");
     sources.probes.report().await.ok_or_else(stopping)
+}
+
+fn stopping() -> Response {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")
+}
+
+//----------- The process ----------------------------------------------------
+
+async fn reload(State(sources): State<Sources>) -> Response {
+    match sources.commands.ask(Command::Reload).await {
+        Some(Ok(reloaded)) => Json(reloaded).into_response(),
+        Some(Err(issues)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, issues),
+        None => stopping(),
+    }
+}
+
+async fn process(State(sources): State<Sources>) -> Response {
+    Json(this(&sources)).into_response()
+}
+
+async fn restart(State(sources): State<Sources>) -> Response {
+    match sources.commands.ask(Command::Restart).await {
+        Some(Ok(pid)) => {
+            let successor = Some(wire::Successor { pid, failed: None });
+            (StatusCode::ACCEPTED, Json(wire::Process { successor, ..this(&sources) })).into_response()
+        }
+        Some(Err(why)) => refuse(StatusCode::CONFLICT, why),
+        None => stopping(),
+    }
+}
+
+fn this(sources: &Sources) -> wire::Process {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    wire::Process { pid: std::process::id(), version, successor: sources.commands.successor() }
 }
 
 //----------- Saying ---------------------------------------------------------

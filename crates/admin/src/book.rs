@@ -82,21 +82,26 @@ impl Book {
     /// # Errors
     /// When the system does not let the file be read.
     pub fn open(folder: Arc<Folder>, probes: Arc<Probes>, wall: SystemTime) -> Result<Self, StoreError> {
-        let loaded = folder.overrides()?;
-        if let Some(why) = loaded.set_aside {
-            tracing::error!("overrides are lost: {why}");
-        }
-        let now = Instant::now();
-        let mut entries: Vec<Entry> =
-            loaded.content.into_iter().map(|kept| Entry::new(kept, wall, now)).collect();
-        entries.retain(|entry| !entry.is_over(now));
-        entries.truncate(OVERRIDES_MAX);
+        let entries = kept(&folder, wall)?;
         for Entry { kept: KeptOverride { said, .. }, .. } in &entries {
             log("override from before the start", said);
         }
         let book = Self { folder, probes, entries: Mutex::new(entries), changed: Notify::new() };
-        book.hand_over(&book.lock(), now);
+        book.hand_over(&book.lock(), Instant::now());
         Ok(book)
+    }
+
+    /// Takes up anew what is kept: another process may have written it until now.
+    ///
+    /// # Errors
+    /// As [`Book::open`]; what was in force stays so.
+    pub fn reread(&self, wall: SystemTime) -> Result<(), StoreError> {
+        let entries = kept(&self.folder, wall)?;
+        let mut all = self.lock();
+        *all = entries;
+        self.hand_over(&all, Instant::now());
+        self.changed.notify_one();
+        Ok(())
     }
 
     /// Puts an override into force, in place of one of the same target.
@@ -208,6 +213,20 @@ impl Book {
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the folder has, without what is over.
+fn kept(folder: &Folder, wall: SystemTime) -> Result<Vec<Entry>, StoreError> {
+    let loaded = folder.overrides()?;
+    if let Some(why) = loaded.set_aside {
+        tracing::error!("overrides are lost: {why}");
+    }
+    let now = Instant::now();
+    let mut entries: Vec<Entry> =
+        loaded.content.into_iter().map(|kept| Entry::new(kept, wall, now)).collect();
+    entries.retain(|entry| !entry.is_over(now));
+    entries.truncate(OVERRIDES_MAX);
+    Ok(entries)
 }
 
 fn log(what: &str, said: &Override) {

@@ -1,5 +1,5 @@
-//! What operators see and say of a server that runs: status, overrides and metrics, as HTTP over a Unix
-//! socket in its folder.
+//! What operators see and say of a server that runs: status, overrides, metrics, reload and restart, as HTTP over
+//! a Unix socket in its folder.
 //!
 //! [`Book`] holds the overrides: it keeps them in the [`meridian_store::Folder`], hands them to the probes and
 //! lifts those whose time is over. [`Admin`] serves it together with what the probes report. Whoever may open
@@ -9,6 +9,7 @@
 
 mod api;
 mod book;
+mod command;
 pub mod limits;
 mod metrics;
 mod server;
@@ -16,4 +17,5 @@ mod status;
 pub mod wire;
 
 pub use book::{Book, BookError, Said};
-pub use server::{Admin, SOCKET};
+pub use command::{Command, Commands};
+pub use server::{About, Admin, SOCKET};

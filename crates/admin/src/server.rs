@@ -2,8 +2,10 @@
 
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -13,13 +15,13 @@ use hyper_util::service::TowerToHyperService;
 use meridian_dns::Counters;
 use meridian_health_probe::Handle as Probes;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::Book;
 use crate::api::{Sources, router};
-use crate::limits::{CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_WAIT_MAX};
+use crate::limits::{CLOSING_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_WAIT_MAX};
+use crate::{Book, Commands};
 
 /// The name of the socket in the server's folder.
 pub const SOCKET: &str = "meridian.sock";
@@ -32,60 +34,98 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Admin {
     tasks: JoinSet<()>,
     /// Dropped, it ends the connections.
-    open: oneshot::Sender<()>,
+    open: watch::Sender<()>,
     socket: PathBuf,
+    /// For who takes over.
+    listener: OwnedFd,
+}
+
+/// What the API is about.
+#[derive(Debug)]
+pub struct About {
+    /// The overrides.
+    pub book: Arc<Book>,
+    /// The probes.
+    pub probes: Arc<Probes>,
+    /// What the server counts.
+    pub queries: Arc<Counters>,
+    /// The wall clock.
+    pub wall: fn() -> SystemTime,
+    /// The process.
+    pub commands: Commands,
 }
 
 impl Admin {
     /// Listens at [`SOCKET`] in the folder of the book, for the server's own user. A socket that is there is of
-    /// a server that ended without notice, as the book holds the lock.
-    ///
-    /// `queries`: what the server counts; `wall`: the wall clock. To be called inside a tokio runtime.
+    /// a server that ended without notice, as the book holds the lock; but if a server hands its own on, that is
+    /// `inherited`. To be called inside a tokio runtime.
     ///
     /// # Errors
     /// Of the system, when the socket cannot be made.
-    pub fn start(
-        book: Arc<Book>,
-        probes: Arc<Probes>,
-        queries: Arc<Counters>,
-        wall: fn() -> SystemTime,
-    ) -> io::Result<Self> {
+    pub fn start(about: About, inherited: Option<OwnedFd>) -> io::Result<Self> {
+        let About { book, probes, queries, wall, commands } = about;
         let socket = book.folder().join(SOCKET);
-        match fs::remove_file(&socket) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        // The folder is closed to others, so nobody is before the mode.
-        let listener = UnixListener::bind(&socket)?;
-        fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
-        let (open, closed) = oneshot::channel();
+        let listener = match inherited {
+            Some(inherited) => std::os::unix::net::UnixListener::from(inherited),
+            None => listen(&socket)?,
+        };
+        listener.set_nonblocking(true)?;
+        let copy = listener.try_clone()?.into();
+        let listener = UnixListener::from_std(listener)?;
+        let (open, closed) = watch::channel(());
         let mut tasks = JoinSet::new();
         tasks.spawn({
-            let book = Arc::clone(&book);
+            let sources = Sources { book: Arc::clone(&book), probes, queries, wall, commands };
             async move {
                 tokio::select! {
-                    () = accept(listener, Sources { book: Arc::clone(&book), probes, queries, wall }, closed) => {}
+                    () = accept(listener, sources, closed) => {}
                     () = book.run() => {}
                 }
             }
         });
-        Ok(Self { tasks, open, socket })
+        Ok(Self { tasks, open, socket, listener: copy })
+    }
+
+    /// Its socket, for a process that takes over.
+    ///
+    /// # Errors
+    /// When descriptors are short.
+    pub fn handle(&self) -> io::Result<OwnedFd> {
+        self.listener.try_clone()
     }
 
     /// Ends all connections, and returns when nothing holds the book and the probes any more.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        let socket = self.socket.clone();
+        self.leave().await;
+        // One that is gone already is not missed.
+        let _gone = fs::remove_file(&socket);
+    }
+
+    /// The same, but another process listens on the socket and goes on.
+    pub async fn leave(mut self) {
         drop(self.open);
         while self.tasks.join_next().await.is_some() {}
-        // One that is gone already is not missed.
-        let _gone = fs::remove_file(&self.socket);
     }
 }
 
+fn listen(socket: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // The folder is closed to others, so nobody is before the mode.
+    let listener = std::os::unix::net::UnixListener::bind(socket)?;
+    fs::set_permissions(socket, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
 /// Until `closed`; then all connections end.
-async fn accept(listener: UnixListener, sources: Sources, mut closed: oneshot::Receiver<()>) {
+async fn accept(listener: UnixListener, sources: Sources, closed: watch::Receiver<()>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let router = router(sources);
     let mut connections = JoinSet::new();
+    let mut end = pin!(ended(closed.clone()));
     loop {
         while connections.try_join_next().is_some() {}
         let next = async {
@@ -94,13 +134,13 @@ async fn accept(listener: UnixListener, sources: Sources, mut closed: oneshot::R
         };
         let next = tokio::select! {
             next = next => next,
-            _ = &mut closed => break,
+            () = &mut end => break,
         };
         match next {
             Ok((stream, place)) => {
-                let router = router.clone();
+                let (router, closed) = (router.clone(), closed.clone());
                 connections.spawn(async move {
-                    serve(stream, router).await;
+                    serve(stream, router, closed).await;
                     drop(place);
                 });
             }
@@ -110,15 +150,32 @@ async fn accept(listener: UnixListener, sources: Sources, mut closed: oneshot::R
             }
         }
     }
+    let ends = async { while connections.join_next().await.is_some() {} };
+    let _at_most = timeout(CLOSING_MAX, ends).await;
     connections.shutdown().await;
 }
 
-async fn serve(stream: UnixStream, router: axum::Router) {
+/// Waits for the end of the API.
+async fn ended(mut closed: watch::Receiver<()>) {
+    while closed.changed().await.is_ok() {}
+}
+
+async fn serve(stream: UnixStream, router: axum::Router, closed: watch::Receiver<()>) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    match timeout(CONNECTION_LIFE_MAX, connection).await {
+    let served = async {
+        let mut connection = pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = ended(closed) => {}
+        }
+        // A request that is under way has its answer.
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    };
+    match timeout(CONNECTION_LIFE_MAX, served).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!("a connection to the API: {error}"),
         Err(_) => tracing::debug!("a connection to the API was too slow"),

@@ -4,6 +4,37 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+/// `POST /v1/reload`, when the file was accepted: in force after the first round of new targets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// How many gateways the file has.
+    pub gateways: usize,
+    /// How many addresses are probed.
+    pub targets: usize,
+    /// What its author should know all the same.
+    pub warnings: Vec<String>,
+}
+
+/// `GET /v1/process`; and `POST /v1/restart`, which starts a successor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// The process that serves.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// The process that was started last to take over, if there was one.
+    pub successor: Option<Successor>,
+}
+
+/// A process that is to take over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Successor {
+    /// The process.
+    pub pid: u32,
+    /// Why it will not; `null` while it gets ready.
+    pub failed: Option<String>,
+}
+
 /// `GET /v1/status`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {

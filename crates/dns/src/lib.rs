@@ -60,7 +60,8 @@ pub use notify::Notifier;
 pub use rate::RateLimit;
 pub use reach::Reach;
 pub use server::{
-    BindError, Bound, Handle, Inherited, Leaving, Listen, Listening, Passed, Protocol, Server, Service, Wall,
+    BindError, Bound, Departed, Handle, Inherited, Leaving, Listen, Listening, Passed, Protocol, Server,
+    Service, Wall,
 };
 pub use shares::{Mix, Shares, SharesKey};
 pub use transfer::Content;

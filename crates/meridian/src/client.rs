@@ -9,15 +9,16 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use meridian_admin::{SOCKET, wire};
 use meridian_config::DATA_DIR_DEFAULT;
+use thiserror::Error;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// A server that takes longer is as good as none.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Far more than the status of a hundred thousand addresses.
 const ANSWER_OCTETS_MAX: usize = 256 << 20;
 
@@ -35,10 +36,32 @@ impl Server {
     /// # Errors
     /// When there is no server, no answer in time, or a refusal, in the server's words.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
-        let socket = self.data_dir.join(SOCKET);
-        let answer = timeout(ANSWER_WAIT_MAX, exchange(&socket, method, path, body)).await;
-        answer.map_err(|_| anyhow!("{}: no answer in {ANSWER_WAIT_MAX:?}", socket.display()))?
+        self.ask_within(ANSWER_WAIT_MAX, method, path, body).await
     }
+
+    /// The same where the answer may take longer, or shorter.
+    ///
+    /// # Errors
+    /// As [`Server::ask`]; a refusal is [`Refused`].
+    pub(crate) async fn ask_within(
+        &self,
+        wait: Duration,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Bytes> {
+        let socket = self.data_dir.join(SOCKET);
+        let answer = timeout(wait, exchange(&socket, method, path, body)).await;
+        answer.map_err(|_| anyhow!("{}: no answer in {wait:?}", socket.display()))?
+    }
+}
+
+/// The server says no.
+#[derive(Debug, Error)]
+#[error("{why}")]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    why: String,
 }
 
 async fn exchange(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
@@ -62,7 +85,7 @@ async fn exchange(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> a
             return Ok(body);
         }
         match serde_json::from_slice::<wire::Refusal>(&body) {
-            Ok(refusal) => bail!("{}", refusal.error),
+            Ok(refusal) => Err(Refused { status, why: refusal.error }.into()),
             Err(_) => bail!("{}: {status}", socket.display()),
         }
     };

@@ -10,6 +10,7 @@ use crate::explain::{self, Explain};
 use crate::logs::{self, LogFormat};
 use crate::overrides::{self, Restore, Say};
 use crate::probe::{self, Probe};
+use crate::process::{self, Reload, Restart};
 use crate::prove::{self, Prove};
 use crate::status::{self, Status};
 use crate::{check, demo, exit, serve};
@@ -33,7 +34,9 @@ struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve DNS from a configuration file. SIGHUP reloads it, SIGTERM drains and ends.
+    /// Serve DNS from a configuration file.
+    ///
+    /// SIGHUP reloads it. SIGUSR2 restarts: a new process takes over, and no query is lost. SIGTERM drains and ends.
     Serve {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
@@ -98,6 +101,18 @@ enum Command {
     Override(Say),
     /// Lift an override of the server on this machine: its probes count again.
     Restore(Restore),
+    /// Have the server on this machine read its configuration again. A file with issues changes nothing.
+    ///
+    /// Ends with 0 when the file is accepted, and with 64, after every issue, when it is not.
+    Reload(Reload),
+    /// Have a new process take over from the server on this machine, and lose no query.
+    ///
+    /// It is started from the path and with the arguments of the one that serves: with a new binary there, this is
+    /// an upgrade. It takes the sockets and plain connections over once it has had its first round. If it fails,
+    /// the one that serves goes on.
+    ///
+    /// Ends with 0 when the new process serves, and with 1, after why, when it does not.
+    Restart(Restart),
     /// Run three small clusters and the DNS server for them on loopback addresses.
     Demo {
         /// Where the DNS server listens, UDP and TCP.
@@ -121,6 +136,8 @@ pub fn run() -> ExitCode {
         Command::Override(asked) => overrides::say(&asked),
         Command::Restore(asked) => overrides::restore(&asked),
         Command::Prove(asked) => prove::run(&asked),
+        Command::Reload(asked) => process::reload(&asked),
+        Command::Restart(asked) => process::restart(&asked),
         Command::Serve { config } => {
             let _logs = logs::init(line.log_format, line.log_level);
             serve::run(&config)

@@ -1,9 +1,10 @@
 //! From snapshots of health to views.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use meridian_dns::{Ground, Live, View};
 use meridian_health_probe::Snapshot;
+use meridian_store::Folder;
 use tokio::sync::watch;
 
 use crate::serials::Serials;
@@ -70,6 +71,28 @@ impl Publisher {
         drop(before);
     }
 
+    /// Takes up the serials that another process has kept until now.
+    pub(crate) fn reread_serials(&self, folder: &Folder) {
+        let newer = self.serials().reread(folder);
+        let snapshot = self.snapshots.borrow().clone();
+        if let Some(snapshot) = snapshot.filter(|_| newer) {
+            // Nobody but this process reads the view before by now, and this thread is no worker.
+            let _before = self.publish(snapshot);
+        }
+    }
+
+    /// Keeps no more serials, and waits for the last to be written.
+    pub(crate) async fn close(&self) {
+        let writer = self.serials().close();
+        if let Some(writer) = writer {
+            let _ended = writer.await;
+        }
+    }
+
+    fn serials(&self) -> MutexGuard<'_, Serials> {
+        self.serials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The one place where a view is published. Returns the view before, which the caller keeps
     /// until the next: so a worker never frees a large view.
     fn publish(&self, snapshot: Snapshot) -> Option<Arc<View>> {
@@ -89,7 +112,7 @@ impl Publisher {
         };
         let current = self.live.load();
         let view = View::new(ground, snapshot.verdicts, Some(&current));
-        let view = self.serials.lock().unwrap_or_else(PoisonError::into_inner).give(view);
+        let view = self.serials().give(view);
         let generation = view.generation();
         let before = self.live.store(view);
         tracing::debug!(generation, transitions = snapshot.transitions, "view published");

@@ -12,13 +12,14 @@ use meridian_dns::{Content, View, Wall};
 use meridian_model::{DomainName, is_newer_serial};
 use meridian_store::{Folder, KeptSerial};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// What every such zone had last.
 pub(crate) struct Serials {
     by_zone: HashMap<DomainName, KeptSerial>,
     wall: Wall,
-    /// To who writes them; `None`: nobody.
-    kept: Option<watch::Sender<Vec<KeptSerial>>>,
+    /// To who writes them, and that; `None`: nobody.
+    kept: Option<(watch::Sender<Vec<KeptSerial>>, JoinHandle<()>)>,
 }
 
 impl Serials {
@@ -26,19 +27,30 @@ impl Serials {
     pub(crate) fn open(folder: Option<&Arc<Folder>>, wall: Wall) -> Self {
         let mut serials = Self { by_zone: HashMap::new(), wall, kept: None };
         let Some(folder) = folder else { return serials };
-        match folder.serials() {
-            Ok(loaded) => {
-                if let Some(said) = loaded.set_aside {
-                    tracing::error!("serials begin with the time of day: {said}");
-                }
-                serials.by_zone = loaded.content.into_iter().map(|kept| (kept.zone.clone(), kept)).collect();
-            }
-            Err(error) => tracing::error!("serials begin with the time of day: {error}"),
-        }
+        serials.by_zone = read(folder).unwrap_or_default();
         let (sender, receiver) = watch::channel(Vec::new());
-        tokio::spawn(keep(folder.clone(), receiver));
-        serials.kept = Some(sender);
+        serials.kept = Some((sender, tokio::spawn(keep(folder.clone(), receiver))));
         serials
+    }
+
+    /// Takes up what another process has kept until now, where that is newer; says whether anything was.
+    pub(crate) fn reread(&mut self, folder: &Folder) -> bool {
+        let mut newer = false;
+        for (zone, theirs) in read(folder).unwrap_or_default() {
+            match self.by_zone.get(&zone) {
+                Some(ours) if !is_newer_serial(theirs.serial, ours.serial) => {}
+                _ => {
+                    self.by_zone.insert(zone, theirs);
+                    newer = true;
+                }
+            }
+        }
+        newer
+    }
+
+    /// Writes nothing more; what writes the last is returned.
+    pub(crate) fn close(&mut self) -> Option<JoinHandle<()>> {
+        self.kept.take().map(|(_, writer)| writer)
     }
 
     /// Gives a view its serials.
@@ -64,12 +76,28 @@ impl Serials {
             serial
         };
         let serials = contents.into_iter().map(&mut serial).collect();
-        if let Some(kept) = self.kept.as_ref().filter(|_| changed) {
+        if let Some((kept, _)) = self.kept.as_ref().filter(|_| changed) {
             let mut all: Vec<KeptSerial> = self.by_zone.values().cloned().collect();
             all.sort_by(|one, other| one.zone.cmp(&other.zone));
             kept.send_replace(all);
         }
         view.with_serials(serials)
+    }
+}
+
+/// What a folder has; nothing where that cannot be read.
+fn read(folder: &Folder) -> Option<HashMap<DomainName, KeptSerial>> {
+    match folder.serials() {
+        Ok(loaded) => {
+            if let Some(said) = loaded.set_aside {
+                tracing::error!("serials begin with the time of day: {said}");
+            }
+            Some(loaded.content.into_iter().map(|kept| (kept.zone.clone(), kept)).collect())
+        }
+        Err(error) => {
+            tracing::error!("serials begin with the time of day: {error}");
+            None
+        }
     }
 }
 

@@ -2,69 +2,263 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use meridian_admin::{Admin, Book, SOCKET};
-use meridian_config::DATA_DIR_DEFAULT;
-use meridian_dns::{Bound, Counters, Inherited, Listen, Listening, Notifier, Server};
-use meridian_health_probe::{self as health_probe, Handle, NetworkChecker};
+use meridian_admin::wire::Successor as Started;
+use meridian_admin::{Command, Commands};
+use meridian_config::{DATA_DIR_DEFAULT, Issues};
+use meridian_dns::{Bound, Listen};
 use meridian_store::Folder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::load::{Loaded, load};
-use crate::publish::Publisher;
-use crate::serials::Serials;
-use crate::supply::{Requester, Supply, requests};
+use crate::handover::{Event, Gift, Predecessor, Program, Successor};
+use crate::load::load;
+use crate::running::Running;
 use crate::{descriptors, exit};
 
-/// How long connections may take to end after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(10);
-
 pub(crate) fn run(config: &Path) -> anyhow::Result<u8> {
-    let loaded = match load(config) {
-        Ok(loaded) => loaded,
-        Err(issues) => {
-            eprintln!("{issues}");
-            return Ok(exit::CONFIG);
+    descriptors::raise();
+    let program = Program::of_this_process()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(async {
+        let predecessor = Predecessor::of_this_process()?;
+        let served = serve(config, program, predecessor.as_ref()).await;
+        if let (Some(predecessor), Err(error)) = (&predecessor, &served) {
+            predecessor.failed(&format!("{error:#}")).await;
         }
+        match served {
+            Ok(()) => Ok(exit::OK),
+            Err(error) => match error.downcast::<Issues>() {
+                Ok(issues) => {
+                    eprintln!("{issues}");
+                    Ok(exit::CONFIG)
+                }
+                Err(error) => Err(error),
+            },
+        }
+    })
+}
+
+async fn serve(config: &Path, program: Program, predecessor: Option<&Predecessor>) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let gift = match predecessor {
+        Some(predecessor) => predecessor.gift().await?,
+        None => Gift::none(),
     };
+    let loaded = tokio::task::block_in_place(|| load(config))?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    descriptors::raise();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(serve(config, loaded))?;
-    Ok(exit::OK)
-}
-
-async fn serve(config: &Path, loaded: Loaded) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     let settings = &loaded.settings.server;
-    let bound = Bound::bind(&listen(settings), workers(settings.workers), &mut Inherited::default())
+    let first_round = settings.first_round;
+    let Gift { mut sockets, folder: held, api } = gift;
+    let bound = Bound::bind(&listen(settings), workers(settings.workers), &mut sockets)
         .with_context(|| format!("cannot listen; [server] in {} says where", config.display()))?;
-    let folder = folder(settings);
-    let running = tokio::select! {
+    let (folder, api) = folder(settings, held, api);
+    let mut running = tokio::select! {
         running = Running::start(loaded, Some(config), bound, folder) => running?,
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
-    };
-    let stop = loop {
-        tokio::select! {
-            _ = hangup.recv() => running.requester.reload(),
-            _ = terminate.recv() => break "SIGTERM",
-            _ = interrupt.recv() => break "SIGINT",
+        stop = signals.stop() => {
+            tracing::info!(signal = stop, "stopping");
+            return Ok(());
         }
     };
-    tracing::info!(signal = stop, "stopping");
-    running.stop().await;
-    Ok(())
+    let (commands, received, successors) = Commands::new();
+    match predecessor {
+        Some(predecessor) => predecessor.ready().await?,
+        None => {
+            running.open(commands.clone(), None);
+            running.start_quic()?;
+        }
+    }
+    let before = predecessor.map(|process| Before { process, api, commands });
+    let serving = Serving { running, program, first_round, received, successors, starting: None, before };
+    serving.run(&mut signals).await
 }
+
+//----------- Serving --------------------------------------------------------
+
+/// A server, and the processes before and after this one.
+struct Serving<'p> {
+    running: Running,
+    program: Program,
+    first_round: Duration,
+    received: mpsc::Receiver<Command>,
+    successors: watch::Sender<Option<Started>>,
+    /// The process that gets ready to take over.
+    starting: Option<(u32, JoinHandle<Result<Successor, String>>)>,
+    /// The process that this one has taken over from, until it has ended.
+    before: Option<Before<'p>>,
+}
+
+struct Before<'p> {
+    process: &'p Predecessor,
+    /// What is opened when it is free.
+    api: Option<OwnedFd>,
+    commands: Commands,
+}
+
+impl Serving<'_> {
+    /// Until a signal ends it, or another process has taken over.
+    async fn run(mut self, signals: &mut Signals) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Asked::Stop(signal) => {
+                        tracing::info!(signal, "stopping");
+                        if let Some((_, starting)) = self.starting.take() {
+                            // It ends with its task.
+                            starting.abort();
+                            let _ended = starting.await;
+                        }
+                        self.running.stop().await;
+                        return Ok(());
+                    }
+                    Asked::Reload => self.running.requester.reload(),
+                    Asked::Restart => if let Err(why) = self.restart() {
+                        tracing::error!("no restart: {why}");
+                    },
+                },
+                Some(command) = self.received.recv() => self.obey(command),
+                ended = next(&mut self.starting) => match ended {
+                    Ok(successor) => {
+                        tracing::info!(pid = successor.pid(), "another process answers: leaving");
+                        self.running.leave(&successor).await;
+                        return Ok(());
+                    }
+                    Err(why) => self.go_on(why),
+                },
+                event = heard(self.before.as_ref()) => self.take_over(event)?,
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Reload(reply) => self.running.requester.ask(reply),
+            Command::Restart(reply) => {
+                let started = self.restart();
+                if let Err(why) = &started {
+                    tracing::error!("no restart: {why}");
+                }
+                // Who asked may be gone.
+                let _gone = reply.send(started);
+            }
+        }
+    }
+
+    /// Starts a process that is to take over.
+    fn restart(&mut self) -> Result<u32, String> {
+        if let Some((pid, _)) = &self.starting {
+            return Err(format!("process {pid} is getting ready to take over"));
+        }
+        if self.before.is_some() {
+            return Err("the process before this one has not ended yet".to_owned());
+        }
+        let offer = self.running.offer().map_err(|error| format!("{error:#}"))?;
+        let successor = Successor::start(&self.program).map_err(|error| format!("{error:#}"))?;
+        let pid = successor.pid();
+        tracing::info!(pid, "a process is started to take over");
+        self.successors.send_replace(Some(Started { pid, failed: None }));
+        self.starting = Some((pid, tokio::spawn(successor.ready(offer, self.first_round))));
+        Ok(pid)
+    }
+
+    /// The process that was to take over does not.
+    fn go_on(&mut self, (pid, why): (u32, String)) {
+        tracing::error!(pid, "this process serves on, the new one failed: {why}");
+        self.successors.send_replace(Some(Started { pid, failed: Some(why) }));
+    }
+
+    /// Takes what the process before gives up.
+    fn take_over(&mut self, event: Event) -> anyhow::Result<()> {
+        let Some(before) = &mut self.before else { return Ok(()) };
+        match event {
+            Event::Connection(passed) => self.running.resume(passed),
+            Event::QuicIsFree => self.running.start_quic()?,
+            Event::FolderIsFree => {
+                self.running.reread();
+                self.running.open(before.commands.clone(), before.api.take());
+            }
+            Event::Ended => {
+                // What it did not give up is free now too.
+                self.running.start_quic()?;
+                self.running.reread();
+                self.running.open(before.commands.clone(), before.api.take());
+                self.before = None;
+                tracing::info!("the process before this one has ended");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of the process that is to take over: itself, or which it was and why it does not.
+async fn next(
+    starting: &mut Option<(u32, JoinHandle<Result<Successor, String>>)>,
+) -> Result<Successor, (u32, String)> {
+    let Some((pid, ready)) = starting else { return std::future::pending().await };
+    let (pid, ready) = (*pid, ready.await);
+    *starting = None;
+    ready.unwrap_or_else(|error| Err(error.to_string())).map_err(|why| (pid, why))
+}
+
+async fn heard(before: Option<&Before<'_>>) -> Event {
+    match before {
+        Some(before) => before.process.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a signal asks for.
+enum Asked {
+    /// By its name.
+    Stop(&'static str),
+    Reload,
+    Restart,
+}
+
+/// What the system and operators may send.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+    restart: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+            restart: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            _ = self.reload.recv() => Asked::Reload,
+            _ = self.restart.recv() => Asked::Restart,
+        }
+    }
+
+    /// One that ends the process; its name. The others wait.
+    async fn stop(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+//----------- What it needs --------------------------------------------------
 
 /// Where to listen.
 fn listen(settings: &meridian_config::Server) -> Listen {
@@ -83,43 +277,31 @@ fn listen(settings: &meridian_config::Server) -> Listen {
 
 /// Where to keep what must survive a restart, if that is to be. Whatever is wrong with it, answers are given:
 /// a disk that is read-only must not keep a server from coming back.
-fn folder(settings: &meridian_config::Server) -> Option<Folder> {
+///
+/// `held`, `api`: of the process before this one. What is of another folder is of no use.
+fn folder(
+    settings: &meridian_config::Server,
+    held: Option<(PathBuf, OwnedFd)>,
+    api: Option<OwnedFd>,
+) -> (Option<Folder>, Option<OwnedFd>) {
     let default = Path::new(DATA_DIR_DEFAULT);
     let path = match &settings.data_dir {
         Some(path) => path,
         None if default.is_dir() => default,
         None => {
             tracing::info!("no data_dir, and no {DATA_DIR_DEFAULT}: no status, no overrides, no metrics");
-            return None;
+            return (None, None);
         }
     };
-    match Folder::open(path) {
-        Ok(folder) => Some(folder),
-        Err(error) => {
-            tracing::error!("no status, no overrides, no metrics: data_dir: {error}");
-            None
-        }
-    }
-}
-
-/// Starts the API over a folder. Whatever is wrong with it, answers are given.
-fn admin(folder: Arc<Folder>, probes: &Arc<Handle>, counters: &Arc<Counters>) -> Option<Admin> {
-    let path = folder.path().to_owned();
-    let book = match Book::open(folder, Arc::clone(probes), wall()) {
-        Ok(book) => Arc::new(book),
-        Err(error) => {
-            tracing::error!("no status, no overrides, no metrics: data_dir: {error}");
-            return None;
-        }
+    let (opened, api) = match held.filter(|(held, _)| held == path) {
+        Some((_, lock)) => (Folder::join(path, lock), api),
+        None => (Folder::open(path), None),
     };
-    match Admin::start(book, Arc::clone(probes), Arc::clone(counters), wall) {
-        Ok(admin) => {
-            tracing::info!(socket = %path.join(SOCKET).display(), "the API listens");
-            Some(admin)
-        }
+    match opened {
+        Ok(folder) => (Some(folder), api),
         Err(error) => {
-            tracing::error!("no status, no metrics: {}: {error}", path.join(SOCKET).display());
-            None
+            tracing::error!("no status, no overrides, no metrics: data_dir: {error}");
+            (None, None)
         }
     }
 }
@@ -139,81 +321,6 @@ pub(crate) fn workers(wanted: usize) -> usize {
 }
 
 /// A number that differs from start to start: where jitter and draws begin.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
-}
-
-//----------- Running --------------------------------------------------------
-
-/// A server with all that keeps its views up to date.
-pub(crate) struct Running {
-    pub(crate) probes: Arc<Handle>,
-    pub(crate) publisher: Arc<Publisher>,
-    requester: Requester,
-    supply: JoinHandle<()>,
-    notifier: JoinHandle<()>,
-    server: Server,
-    admin: Option<Admin>,
-}
-
-impl Running {
-    /// Resolves hostnames and starts the probes, waits for the first round of both (capped), then
-    /// answers. `file`: what a reload reads. `kept`: where overrides are from before, and go to.
-    pub(crate) async fn start(
-        loaded: Loaded,
-        file: Option<&Path>,
-        bound: Bound,
-        kept: Option<Folder>,
-    ) -> anyhow::Result<Self> {
-        let first_round = loaded.settings.server.first_round;
-        let kept = kept.map(Arc::new);
-        let serials = Serials::open(kept.as_ref(), wall);
-        let supply = Supply::start(loaded, file.map(Path::to_path_buf), seed()).await?;
-        let ground = supply.ground().clone();
-        let settings = health_probe::Settings { first_round, seed: seed() };
-        let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, NetworkChecker));
-        // Before the first round ends: what is forced is so from the first answer on.
-        let counters = Arc::new(Counters::default());
-        let admin = kept.and_then(|folder| admin(folder, &probes, &counters));
-        let publisher = Publisher::first(ground, probes.snapshots(), serials)
-            .await
-            .context("the probes ended before their first round")?;
-        let publisher = Arc::new(publisher);
-        // Ends with the probes, whose snapshots it waits for.
-        tokio::spawn({
-            let publisher = Arc::clone(&publisher);
-            async move { publisher.run().await }
-        });
-        let (requester, requests) = requests();
-        let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
-        let mut server =
-            Server::start(bound, publisher.live().clone(), counters, seed(), wall).context("cannot serve")?;
-        server.start_quic().context("cannot serve")?;
-        let notifier = Notifier::new(publisher.live().clone(), wall, seed());
-        let notifier = tokio::spawn(notifier.run());
-        for Listening { service, address } in server.listening() {
-            tracing::info!(%address, service = service.as_str(), "listening");
-        }
-        tracing::info!("ready");
-        Ok(Self { probes, publisher, requester, supply, notifier, server, admin })
-    }
-
-    /// Stops answering when what has arrived is answered, then stops what kept the views up to date.
-    pub(crate) async fn stop(self) {
-        let Self { probes, requester, supply, notifier, server, admin, .. } = self;
-        let counters = server.counters().clone();
-        let drained = server.stop(DRAIN).await;
-        drop(requester);
-        // A load that is under way is not waited for.
-        supply.abort();
-        notifier.abort();
-        let _ended = supply.await;
-        if let Some(admin) = admin {
-            admin.stop().await;
-        }
-        if let Some(probes) = Arc::into_inner(probes) {
-            probes.stop().await;
-        }
-        tracing::info!(drained, totals = ?counters.totals(), "stopped");
-    }
 }

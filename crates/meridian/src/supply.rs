@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use meridian_admin::wire::Reloaded;
 use meridian_config::{Issues, Server, Settings, Tls};
 use meridian_discovery::hostnames::{self, HickoryLookup, Resolved};
 use meridian_dns::Ground;
 use meridian_health_probe::Handle as Probes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
 use crate::certificate;
@@ -86,7 +87,11 @@ impl Supply {
         loop {
             tokio::select! {
                 request = requests.0.recv() => match request {
-                    Some(()) => self.reload().await,
+                    Some(reply) => {
+                        let reloaded = self.reload().await;
+                        // Who asked may be gone, or nobody.
+                        let _gone = reply.map(|reply| reply.send(reloaded));
+                    }
                     None => break,
                 },
                 _ = look.tick() => if self.files_changed().await {
@@ -133,31 +138,33 @@ impl Supply {
     //--- Loading
 
     /// The file anew.
-    async fn reload(&mut self) {
-        let Some(file) = self.file.clone() else { return };
+    async fn reload(&mut self) -> Result<Reloaded, String> {
+        let Some(file) = self.file.clone() else { return Err("nothing to read again".to_owned()) };
         let before = "the configuration before it stays in force";
-        if let Some(loaded) = loading(before, move || load(&file)).await {
-            // How queries are met comes with the ground; the sockets and the like do not.
-            if sockets(&loaded.settings.server) != sockets(&self.settings.server) {
-                tracing::warn!("[server] has changed: that takes effect at the next start");
+        let loaded = loading(before, move || load(&file)).await?;
+        // How queries are met comes with the ground; the sockets and the like do not.
+        let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let mut at_restart = |differs: bool, table: &str| {
+            if differs {
+                let warning = format!("{table} has changed: that takes effect with `meridian restart`");
+                tracing::warn!("{warning}");
+                warnings.push(warning);
             }
-            if loaded.settings.resolver != self.settings.resolver {
-                tracing::warn!("[resolver] has changed: that takes effect at the next start");
-            }
-            tracing::info!(
-                gateways = loaded.ground.catalog().gateways().len(),
-                targets = loaded.ground.catalog().targets().len(),
-                "reloaded: in force after the first round of new targets"
-            );
-            self.accept(loaded);
-        }
+        };
+        at_restart(sockets(&loaded.settings.server) != sockets(&self.settings.server), "[server]");
+        at_restart(loaded.settings.resolver != self.settings.resolver, "[resolver]");
+        let catalog = loaded.ground.catalog();
+        let (gateways, targets) = (catalog.gateways().len(), catalog.targets().len());
+        tracing::info!(gateways, targets, "reloaded: in force after the first round of new targets");
+        self.accept(loaded);
+        Ok(Reloaded { gateways, targets, warnings })
     }
 
     /// Databases and tables anew, for the configuration as it was accepted.
     async fn reload_data(&mut self) {
         let (text, file) = (self.text.clone(), self.file.clone().unwrap_or_default());
         let before = "the data before it stay in force until the files change again";
-        if let Some(loaded) = loading(before, move || load_text(&text, &file)).await {
+        if let Ok(loaded) = loading(before, move || load_text(&text, &file)).await {
             tracing::info!(places = loaded.ground.locality().places().len(), "databases and tables reloaded");
             self.accept(loaded);
         }
@@ -223,31 +230,34 @@ async fn on(base: &Arc<Ground>, resolved: Resolved) -> anyhow::Result<Arc<Ground
 async fn loading(
     before: &str,
     load: impl FnOnce() -> Result<Loaded, Issues> + Send + 'static,
-) -> Option<Loaded> {
+) -> Result<Loaded, String> {
     match spawn_blocking(load).await {
-        Ok(Ok(loaded)) => Some(loaded),
+        Ok(Ok(loaded)) => Ok(loaded),
         Ok(Err(issues)) => {
             for issue in &issues {
                 tracing::error!("{issue}");
             }
             tracing::error!("reload refused: {before}");
-            None
+            Err(issues.to_string())
         }
         Err(error) => {
             tracing::error!(%error, "reload failed: {before}");
-            None
+            Err(error.to_string())
         }
     }
 }
 
 //----------- Requests -------------------------------------------------------
 
+/// Where the outcome of a reload goes: how it was accepted, or every issue.
+type Reply = oneshot::Sender<Result<Reloaded, String>>;
+
 /// Asks a [`Supply`] to read its file again; it ends when all of these are gone.
 #[derive(Clone)]
-pub(crate) struct Requester(mpsc::Sender<()>);
+pub(crate) struct Requester(mpsc::Sender<Option<Reply>>);
 
 /// What a [`Supply`] is asked.
-pub(crate) struct Requests(mpsc::Receiver<()>);
+pub(crate) struct Requests(mpsc::Receiver<Option<Reply>>);
 
 /// Both ends.
 pub(crate) fn requests() -> (Requester, Requests) {
@@ -258,6 +268,13 @@ pub(crate) fn requests() -> (Requester, Requests) {
 impl Requester {
     /// Asks for a reload; one that waits already will read the file as it is then.
     pub(crate) fn reload(&self) {
-        let _already_asked = self.0.try_send(());
+        let _already_asked = self.0.try_send(None);
+    }
+
+    /// The same for somebody who wants to know what comes of it.
+    pub(crate) fn ask(&self, reply: Reply) {
+        let sender = self.0.clone();
+        // Its turn comes after those that are under way; as many as the API has connections can wait.
+        tokio::spawn(async move { sender.send(Some(reply)).await });
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -51,8 +52,8 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreE
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Locked; the kernel lets go of it when the process ends, however it ends.
-    _lock: File,
+    /// Locked; the kernel lets go of it when the last process that has it ends, however it ends.
+    lock: File,
 }
 
 /// What was read of a file.
@@ -84,10 +85,34 @@ impl Folder {
             .open(&file)
             .map_err(failed("write", &file))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Taken(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(failed("lock", &file)(error)),
         }
+    }
+
+    /// Takes the folder together with the process that has it, by that one's lock.
+    ///
+    /// # Errors
+    /// When the lock is not that folder's.
+    pub fn join(path: &Path, lock: OwnedFd) -> Result<Self, StoreError> {
+        let (lock, file) = (File::from(lock), path.join(LOCK));
+        let same = lock.metadata().and_then(|its| {
+            let wanted = fs::metadata(&file)?;
+            Ok((its.dev(), its.ino()) == (wanted.dev(), wanted.ino()))
+        });
+        match same.map_err(failed("read", &file))? {
+            true => Ok(Self { path: path.to_owned(), lock }),
+            false => Err(StoreError::Taken(path.to_owned())),
+        }
+    }
+
+    /// Its lock, for a process that takes over.
+    ///
+    /// # Errors
+    /// When descriptors are short.
+    pub fn lock(&self) -> Result<OwnedFd, StoreError> {
+        Ok(self.lock.try_clone().map_err(failed("share", &self.path.join(LOCK)))?.into())
     }
 
     /// Where it is.
@@ -229,6 +254,21 @@ mod tests {
         let second = Folder::open(root.path()).unwrap_err();
         assert!(second.to_string().ends_with("each needs a data_dir of its own"), "{second}");
         drop(first);
+        Folder::open(root.path()).unwrap();
+    }
+
+    #[test]
+    fn two_processes_have_it_while_one_takes_over() {
+        let root = TempDir::new().unwrap();
+        let first = Folder::open(root.path()).unwrap();
+        let second = Folder::join(root.path(), first.lock().unwrap()).unwrap();
+        drop(first);
+        assert!(matches!(Folder::open(root.path()), Err(StoreError::Taken(_))));
+        // The lock of another folder is none of this one.
+        let other = TempDir::new().unwrap();
+        let lock = Folder::open(other.path()).unwrap().lock().unwrap();
+        assert!(matches!(Folder::join(root.path(), lock), Err(StoreError::Taken(_))));
+        drop(second);
         Folder::open(root.path()).unwrap();
     }
 

@@ -156,7 +156,7 @@ impl Server {
     pub fn leave(self) -> Leaving {
         let (successor, passed) = mpsc::channel(PASSED_WAITING);
         let Ending { ended, quic_ended } = self.end(Phase::Leaving(successor));
-        Leaving { passed, ended, quic_ended }
+        Leaving { passed, ended, quic_ended: Some(quic_ended) }
     }
 
     fn end(self, phase: Phase) -> Ending {
@@ -180,22 +180,36 @@ struct Ending {
 pub struct Leaving {
     passed: mpsc::Receiver<Passed>,
     ended: mpsc::Receiver<()>,
-    quic_ended: mpsc::Receiver<()>,
+    /// `None`: that has been told.
+    quic_ended: Option<mpsc::Receiver<()>>,
+}
+
+/// What a server that leaves has given up.
+#[derive(Debug)]
+pub enum Departed {
+    /// A connection that the other server takes on.
+    Connection(Passed),
+    /// The sockets of QUIC: nothing reads them.
+    Quic,
 }
 
 impl Leaving {
-    /// Waits until nothing reads the sockets of QUIC; whether that was by the deadline.
-    pub async fn quic_ended(&mut self, deadline: Duration) -> bool {
-        tokio::time::timeout(deadline, self.quic_ended.recv()).await.is_ok()
-    }
-
-    /// The next connection for the other server; `None`: all has ended.
-    pub async fn passed(&mut self) -> Option<Passed> {
+    /// What is given up next; `None`: all has ended.
+    pub async fn next(&mut self) -> Option<Departed> {
+        let quic_ended = async {
+            match &mut self.quic_ended {
+                Some(ended) => ended.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
-            passed = self.passed.recv() => passed,
-            _ = self.ended.recv() => self.passed.try_recv().ok(),
+            _ = quic_ended => {}
+            Some(passed) = self.passed.recv() => return Some(Departed::Connection(passed)),
+            _ = self.ended.recv() => return self.passed.try_recv().ok().map(Departed::Connection),
         }
+        self.quic_ended = None;
+        Some(Departed::Quic)
     }
 }
 

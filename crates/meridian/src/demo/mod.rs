@@ -17,7 +17,8 @@ use tokio::sync::mpsc;
 
 use crate::exit;
 use crate::load::load_text;
-use crate::serve::{Running, workers};
+use crate::running::Running;
+use crate::serve::workers;
 use clusters::Clusters;
 use keys::Key;
 use story::Story;
@@ -43,7 +44,8 @@ async fn demo(listen: SocketAddr, http_port: u16) -> anyhow::Result<()> {
         CONFIG.replace("{listen}", &listen.to_string()).replace("{http_port}", &clusters.port().to_string());
     let loaded = load_text(&text, Path::new("demo.toml"))
         .map_err(|issues| anyhow!("the demo's own configuration: {issues}"))?;
-    let running = Running::start(loaded, None, bound, None).await?;
+    let mut running = Running::start(loaded, None, bound, None).await?;
+    running.start_quic()?;
     let mut transitions = running.probes.transitions();
 
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();

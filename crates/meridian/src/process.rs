@@ -1,0 +1,93 @@
+//! `meridian reload` and `meridian restart`: what operators ask of a running process.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use hyper::{Method, StatusCode};
+use meridian_admin::wire::{Process, Reloaded, Successor};
+use tokio::time::{Instant, sleep};
+
+use crate::client::{ANSWER_WAIT_MAX, Refused, Server, runtime};
+use crate::exit;
+use crate::page::print;
+
+/// How long a file may take to be loaded: as long as the API keeps a connection.
+const RELOAD_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Between two looks at what becomes of a new process.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Which server.
+#[derive(Debug, Args)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Which server.
+#[derive(Debug, Args)]
+pub(crate) struct Restart {
+    #[command(flatten)]
+    server: Server,
+}
+
+pub(crate) fn reload(asked: &Reload) -> anyhow::Result<u8> {
+    let answer = asked.server.ask_within(RELOAD_WAIT_MAX, Method::POST, "/v1/reload", Vec::new());
+    let octets = match runtime()?.block_on(answer) {
+        Ok(octets) => octets,
+        Err(error) => match error.downcast::<Refused>() {
+            Ok(refused) if refused.status == StatusCode::UNPROCESSABLE_ENTITY => {
+                eprintln!("{refused}\nmeridian: the configuration before it stays in force");
+                return Ok(exit::CONFIG);
+            }
+            Ok(refused) => return Err(refused.into()),
+            Err(error) => return Err(error),
+        },
+    };
+    let Reloaded { gateways, targets, warnings } =
+        serde_json::from_slice(&octets).context("not the JSON of a reload")?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    print(&format!(
+        "reloaded: {gateways} gateways, {targets} addresses to probe; in force after the first round of new ones\n"
+    ));
+    Ok(exit::OK)
+}
+
+pub(crate) fn restart(asked: &Restart) -> anyhow::Result<u8> {
+    runtime()?.block_on(async {
+        let octets = asked.server.ask(Method::POST, "/v1/restart", Vec::new()).await?;
+        let before = process(&octets)?;
+        let new = before.successor.context("the server did not say which process it has started")?.pid;
+        print(&format!("process {new} gets ready, process {} serves\n", before.pid));
+        let began = Instant::now();
+        // While the new one gets ready the old one waits for it, and says when it gives up.
+        let mut heard = began;
+        loop {
+            sleep(LOOK).await;
+            let now = match asked.server.ask(Method::GET, "/v1/process", Vec::new()).await {
+                Ok(octets) => process(&octets)?,
+                // In between, nobody may be at the socket.
+                Err(error) if heard.elapsed() > ANSWER_WAIT_MAX => return Err(error),
+                Err(_) => continue,
+            };
+            heard = Instant::now();
+            if now.pid == new {
+                print(&format!("process {new} serves, after {:.1} s\n", began.elapsed().as_secs_f64()));
+                return Ok(exit::OK);
+            }
+            match now.successor {
+                Some(Successor { pid, failed: Some(why) }) if pid == new => {
+                    bail!("process {} serves on, the new one failed: {why}", now.pid)
+                }
+                Some(Successor { pid, .. }) if pid == new => {}
+                _ => bail!("process {new} is gone, and process {} serves", now.pid),
+            }
+        }
+    })
+}
+
+fn process(octets: &[u8]) -> anyhow::Result<Process> {
+    serde_json::from_slice(octets).context("not the JSON of a process")
+}

@@ -1,0 +1,191 @@
+//! A server with all that keeps its views up to date.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use meridian_admin::{About, Admin, Book, Commands, SOCKET};
+use meridian_dns::{Bound, Counters, Handle, Listening, Notifier, Passed, Server};
+use meridian_health_probe::{self as health_probe, NetworkChecker};
+use meridian_store::Folder;
+use tokio::task::JoinHandle;
+
+use crate::handover::{Offer, Successor};
+use crate::load::Loaded;
+use crate::publish::Publisher;
+use crate::serials::Serials;
+use crate::serve::{seed, wall};
+use crate::supply::{Requester, Supply, requests};
+
+/// How long connections may take to end.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// All of it.
+pub(crate) struct Running {
+    pub(crate) probes: Arc<health_probe::Handle>,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) requester: Requester,
+    supply: JoinHandle<()>,
+    notifier: JoinHandle<()>,
+    server: Server,
+    sockets: Arc<[Handle]>,
+    folder: Option<Arc<Folder>>,
+    book: Option<Arc<Book>>,
+    admin: Option<Admin>,
+}
+
+impl Running {
+    /// Resolves hostnames and starts the probes, waits for the first round of both (capped), then
+    /// answers, but not over QUIC. `file`: what a reload reads. `folder`: where overrides are from before, and go to.
+    pub(crate) async fn start(
+        loaded: Loaded,
+        file: Option<&Path>,
+        mut bound: Bound,
+        folder: Option<Folder>,
+    ) -> anyhow::Result<Self> {
+        let first_round = loaded.settings.server.first_round;
+        let folder = folder.map(Arc::new);
+        let serials = Serials::open(folder.as_ref(), wall);
+        let supply = Supply::start(loaded, file.map(Path::to_path_buf), seed()).await?;
+        let ground = supply.ground().clone();
+        let settings = health_probe::Settings { first_round, seed: seed() };
+        let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, NetworkChecker));
+        // Before the first round ends: what is forced is so from the first answer on.
+        let book = folder.as_ref().and_then(|folder| book(folder, &probes));
+        let publisher = Publisher::first(ground, probes.snapshots(), serials)
+            .await
+            .context("the probes ended before their first round")?;
+        let publisher = Arc::new(publisher);
+        // Ends with the probes, whose snapshots it waits for.
+        tokio::spawn({
+            let publisher = Arc::clone(&publisher);
+            async move { publisher.run().await }
+        });
+        let (requester, requests) = requests();
+        let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
+        let sockets = bound.take_handles().into();
+        let live = publisher.live();
+        let server =
+            Server::start(bound, live.clone(), Arc::default(), seed(), wall).context("cannot serve")?;
+        let notifier = tokio::spawn(Notifier::new(live.clone(), wall, seed()).run());
+        for Listening { service, address } in server.listening() {
+            tracing::info!(%address, service = service.as_str(), "listening");
+        }
+        tracing::info!("ready");
+        let admin = None;
+        Ok(Self { probes, publisher, requester, supply, notifier, server, sockets, folder, book, admin })
+    }
+
+    //--- What two processes cannot have at once
+
+    /// Starts the API, if there is a folder for it. Whatever is wrong with it, answers are given.
+    ///
+    /// `inherited`: its socket, from the process that had it.
+    pub(crate) fn open(&mut self, commands: Commands, inherited: Option<OwnedFd>) {
+        let (Some(folder), Some(book), None) = (&self.folder, &self.book, &self.admin) else { return };
+        let socket = folder.path().join(SOCKET);
+        let (book, probes) = (Arc::clone(book), Arc::clone(&self.probes));
+        let about = About { book, probes, queries: self.counters().clone(), wall, commands };
+        match Admin::start(about, inherited) {
+            Ok(admin) => {
+                tracing::info!(socket = %socket.display(), "the API listens");
+                self.admin = Some(admin);
+            }
+            Err(error) => tracing::error!("no status, no metrics: {}: {error}", socket.display()),
+        }
+    }
+
+    /// Starts answering over QUIC.
+    pub(crate) fn start_quic(&mut self) -> anyhow::Result<()> {
+        self.server.start_quic().context("cannot serve")
+    }
+
+    /// Takes up what the process before has kept until now.
+    pub(crate) fn reread(&self) {
+        let Some(folder) = &self.folder else { return };
+        if let Some(Err(error)) = self.book.as_ref().map(|book| book.reread(wall())) {
+            tracing::error!("overrides of the last moment are lost: {error}");
+        }
+        self.publisher.reread_serials(folder);
+    }
+
+    /// Serves a connection on that another process has begun.
+    pub(crate) fn resume(&mut self, passed: Passed) {
+        self.server.resume(passed);
+    }
+
+    fn counters(&self) -> &Arc<Counters> {
+        self.server.counters()
+    }
+
+    //--- The end
+
+    /// What another process needs to take over.
+    pub(crate) fn offer(&self) -> anyhow::Result<Offer> {
+        let folder = match &self.folder {
+            Some(folder) => {
+                let api = self.admin.as_ref().map(Admin::handle).transpose()?;
+                Some((folder.path().to_owned(), folder.lock()?, api))
+            }
+            None => None,
+        };
+        Ok(Offer { sockets: self.sockets.clone(), folder })
+    }
+
+    /// Leaves everything to another process, which answers already.
+    pub(crate) async fn leave(self, successor: &Successor) {
+        let Self { probes, publisher, requester, supply, notifier, server, admin, .. } = self;
+        let counters = server.counters().clone();
+        let passing = successor.take(server.leave());
+        let freeing = async {
+            drop(requester);
+            supply.abort();
+            notifier.abort();
+            let _ended = supply.await;
+            if let Some(admin) = admin {
+                admin.leave().await;
+            }
+            publisher.close().await;
+            successor.free_folder().await;
+        };
+        let both = async { tokio::join!(passing, freeing) };
+        let drained = tokio::time::timeout(DRAIN, both).await.is_ok();
+        drop(probes);
+        tracing::info!(drained, totals = ?counters.totals(), "left");
+    }
+
+    /// Stops answering when what has arrived is answered, then stops what kept the views up to date.
+    pub(crate) async fn stop(self) {
+        let Self { probes, requester, supply, notifier, server, admin, sockets, book, .. } = self;
+        // Else none would close.
+        drop(sockets);
+        let counters = server.counters().clone();
+        let drained = server.stop(DRAIN).await;
+        drop(requester);
+        // A load that is under way is not waited for.
+        supply.abort();
+        notifier.abort();
+        let _ended = supply.await;
+        if let Some(admin) = admin {
+            admin.stop().await;
+        }
+        drop(book);
+        if let Some(probes) = Arc::into_inner(probes) {
+            probes.stop().await;
+        }
+        tracing::info!(drained, totals = ?counters.totals(), "stopped");
+    }
+}
+
+/// Takes up the overrides of a folder. Whatever is wrong with it, answers are given.
+fn book(folder: &Arc<Folder>, probes: &Arc<health_probe::Handle>) -> Option<Arc<Book>> {
+    match Book::open(folder.clone(), probes.clone(), wall()) {
+        Ok(book) => Some(Arc::new(book)),
+        Err(error) => {
+            tracing::error!("no status, no overrides, no metrics: data_dir: {error}");
+            None
+        }
+    }
+}
