@@ -36,6 +36,7 @@ mod serials;
 mod serve;
 mod status;
 mod supply;
+mod systemd;
 mod unreached;
 mod watch;
 

@@ -122,6 +122,11 @@ impl Running {
 
     //--- The end
 
+    /// All sockets, which any process can have as well.
+    pub(crate) fn sockets(&self) -> &[Handle] {
+        &self.sockets
+    }
+
     /// What another process needs to take over.
     pub(crate) fn offer(&self) -> anyhow::Result<Offer> {
         let folder = match &self.folder {

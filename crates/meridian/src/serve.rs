@@ -19,15 +19,20 @@ use tokio::task::JoinHandle;
 use crate::handover::{Event, Gift, Predecessor, Program, Successor};
 use crate::load::load;
 use crate::running::Running;
-use crate::{descriptors, exit};
+use crate::{descriptors, exit, systemd};
 
 pub(crate) fn run(config: &Path) -> anyhow::Result<u8> {
     descriptors::raise();
     let program = Program::of_this_process()?;
+    let given = systemd::sockets();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
         let predecessor = Predecessor::of_this_process()?;
-        let served = serve(config, program, predecessor.as_ref()).await;
+        let gift = match &predecessor {
+            Some(predecessor) => predecessor.gift().await?,
+            None => Gift::of(given),
+        };
+        let served = serve(config, program, gift, predecessor.as_ref()).await;
         if let (Some(predecessor), Err(error)) = (&predecessor, &served) {
             predecessor.failed(&format!("{error:#}")).await;
         }
@@ -44,12 +49,13 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<u8> {
     })
 }
 
-async fn serve(config: &Path, program: Program, predecessor: Option<&Predecessor>) -> anyhow::Result<()> {
+async fn serve(
+    config: &Path,
+    program: Program,
+    gift: Gift,
+    predecessor: Option<&Predecessor>,
+) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let gift = match predecessor {
-        Some(predecessor) => predecessor.gift().await?,
-        None => Gift::none(),
-    };
     let loaded = tokio::task::block_in_place(|| load(config))?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -59,6 +65,7 @@ async fn serve(config: &Path, program: Program, predecessor: Option<&Predecessor
     let Gift { mut sockets, folder: held, api } = gift;
     let bound = Bound::bind(&listen(settings), workers(settings.workers), &mut sockets)
         .with_context(|| format!("cannot listen; [server] in {} says where", config.display()))?;
+    systemd::forget(&sockets);
     let (folder, api) = folder(settings, held, api);
     let mut running = tokio::select! {
         running = Running::start(loaded, Some(config), bound, folder) => running?,
@@ -67,12 +74,14 @@ async fn serve(config: &Path, program: Program, predecessor: Option<&Predecessor
             return Ok(());
         }
     };
+    systemd::keep(running.sockets());
     let (commands, received, successors) = Commands::new();
     match predecessor {
         Some(predecessor) => predecessor.ready().await?,
         None => {
             running.open(commands.clone(), None);
             running.start_quic()?;
+            systemd::ready();
         }
     }
     let before = predecessor.map(|process| Before { process, api, commands });
@@ -110,6 +119,7 @@ impl Serving<'_> {
                 signal = signals.next() => match signal {
                     Asked::Stop(signal) => {
                         tracing::info!(signal, "stopping");
+                        systemd::stopping();
                         if let Some((_, starting)) = self.starting.take() {
                             // It ends with its task.
                             starting.abort();
@@ -127,6 +137,7 @@ impl Serving<'_> {
                 ended = next(&mut self.starting) => match ended {
                     Ok(successor) => {
                         tracing::info!(pid = successor.pid(), "another process answers: leaving");
+                        systemd::succeeded_by(successor.pid());
                         self.running.leave(&successor).await;
                         return Ok(());
                     }
@@ -190,6 +201,8 @@ impl Serving<'_> {
                 self.running.reread();
                 self.running.open(before.commands.clone(), before.api.take());
                 self.before = None;
+                // Before, this process was not the service.
+                systemd::ready();
                 tracing::info!("the process before this one has ended");
             }
         }

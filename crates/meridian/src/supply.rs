@@ -22,6 +22,7 @@ use crate::certificate;
 use crate::load::{Loaded, load, load_text};
 use crate::publish::Publisher;
 use crate::serve::wall;
+use crate::systemd;
 use crate::watch::Watch;
 
 /// How often a certificate that soon expires is warned of.
@@ -88,7 +89,9 @@ impl Supply {
             tokio::select! {
                 request = requests.0.recv() => match request {
                     Some(reply) => {
+                        systemd::reloading();
                         let reloaded = self.reload().await;
+                        systemd::ready();
                         // Who asked may be gone, or nobody.
                         let _gone = reply.map(|reply| reply.send(reloaded));
                     }

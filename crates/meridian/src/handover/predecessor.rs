@@ -27,9 +27,9 @@ pub(crate) struct Gift {
 }
 
 impl Gift {
-    /// Of nobody.
-    pub(crate) fn none() -> Self {
-        Self { sockets: Inherited::default(), folder: None, api: None }
+    /// Sockets alone.
+    pub(crate) fn of(sockets: Inherited) -> Self {
+        Self { sockets, folder: None, api: None }
     }
 }
 
