@@ -7,7 +7,7 @@ use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
-use crate::limits::EPHEMERAL_TRIES;
+use crate::limits::{EPHEMERAL_TRIES, RECEIVE_BUFFER};
 
 /// Datagrams and connections that the kernel keeps while nobody reads.
 const BACKLOG: i32 = 1024;
@@ -181,6 +181,7 @@ fn udp_socket(address: SocketAddr, join: bool) -> io::Result<Socket> {
     }
     common(&socket, address)?;
     no_fragments(&socket, address)?;
+    keep_bursts(&socket);
     if address.ip().is_unspecified() {
         // A reply must come from the address that was asked: the kernel tells us which.
         if address.is_ipv4() {
@@ -202,6 +203,17 @@ fn no_fragments(socket: &Socket, address: SocketAddr) -> io::Result<()> {
         sockopt::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::INTERFACE)?;
     }
     Ok(())
+}
+
+/// A worker that waits for a processor must not lose what comes meanwhile. Beyond `net.core.rmem_max` only with
+/// `CAP_NET_ADMIN`; without it the kernel gives as much as that says, and if it gives nothing more, queries are answered
+/// all the same.
+fn keep_bursts(socket: &Socket) {
+    let forced =
+        nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::RcvBufForce, &RECEIVE_BUFFER);
+    if forced.is_err() {
+        let _as_much_as_it_gives = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
 }
 
 fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
