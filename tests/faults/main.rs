@@ -1,6 +1,7 @@
 //! What breaks name servers, a class a test: each prints its figure, and asserts what holds on every machine.
 
 mod connections;
+mod crowd;
 mod floods;
 mod forged;
 mod raw;
