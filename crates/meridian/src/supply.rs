@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
 use crate::certificate;
-use crate::load::{Loaded, load, load_text};
+use crate::load::{Loaded, load_again, load_text};
 use crate::publish::Publisher;
 use crate::serve::wall;
 use crate::watch::Watch;
@@ -136,7 +136,7 @@ impl Supply {
     async fn reload(&mut self) {
         let Some(file) = self.file.clone() else { return };
         let before = "the configuration before it stays in force";
-        if let Some(loaded) = loading(before, move || load(&file)).await {
+        if let Some(loaded) = loading(before, move || load_again(&file)).await {
             // How queries are met comes with the ground; the sockets and the like do not.
             if sockets(&loaded.settings.server) != sockets(&self.settings.server) {
                 tracing::warn!("[server] has changed: that takes effect at the next start");
