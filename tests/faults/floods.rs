@@ -1,170 +1,194 @@
 //! More than there is capacity for.
 
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::stream::connect_from;
-use meridian_tests::{Ask, Wire, ask_tcp, exchange_tcp, exchange_udp, now};
+use meridian_tests::stream::{connect_from, framed};
+use meridian_tests::{Ask, apart, ask_tcp, exchange_tcp, exchange_udp, ip};
 
+use crate::crowd::{Flood, Honest, TIME, withstands};
+use crate::raw::Forger;
 use crate::{good, serve};
 
-/// Sends as fast as the kernel takes it, never reading, until it is dropped.
-struct Flood {
-    stop: Arc<AtomicBool>,
-    sent: Arc<AtomicU64>,
-}
+/// What memory may grow by in a flood of datagrams: they are answered in buffers that are there from the start, so
+/// that only code that is used for the first time is new, and what connections of the honest take.
+const NOTHING_KIB: u64 = 8 << 10;
 
-impl Flood {
-    fn start(
-        from: &str,
-        to: SocketAddr,
-        mut query: impl FnMut(&mut fastrand::Rng) -> Vec<u8> + Send + 'static,
-    ) -> Self {
-        let socket = UdpSocket::bind((from, 0)).unwrap();
-        socket.connect(to).unwrap();
-        // Replies that nobody reads are dropped by the kernel.
-        socket.set_nonblocking(true).unwrap();
-        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (stopped, count) = (stop.clone(), sent.clone());
-        std::thread::spawn(move || {
-            let mut random = fastrand::Rng::with_seed(1);
-            while !stopped.load(Ordering::Relaxed) {
-                if socket.send(&query(&mut random)).is_ok() {
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        Self { stop, sent }
-    }
-}
+/// How many connections there are at once.
+const CONNECTIONS: u8 = 200;
+/// What memory may grow by with that many: each keeps at most half a query, and a batch of replies with the largest at
+/// its end.
+const CONNECTIONS_KIB: u64 = NOTHING_KIB + CONNECTIONS as u64 * (4 + 32 + 64);
 
-impl Drop for Flood {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Honest clients that wait for each answer, and ask once more as resolvers do: successes, questions, and how long
-/// all but one in a hundred took at most.
-fn honest(server: SocketAddr, from: &str, time: Duration, ask: &Ask) -> (usize, usize, Duration) {
-    let (mut good, mut all, mut times) = (0, 0, Vec::new());
-    let until = now() + time;
-    let query = ask.octets();
-    let mut reply = [0; 2048];
-    while now() < until {
-        let socket = UdpSocket::bind((from, 0)).unwrap();
-        socket.connect(server).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(800))).unwrap();
-        let began = now();
-        let answered = (0..3).any(|_| {
-            socket.send(&query).unwrap();
-            socket.recv(&mut reply).is_ok_and(|length| !Wire::read(&reply[..length]).unwrap().truncated())
-        });
-        all += 1;
-        good += usize::from(answered);
-        times.push(began.elapsed());
-        // At most 40 a second: less than any limit here.
-        std::thread::sleep(Duration::from_millis(25));
-    }
-    times.sort();
-    (good, all, times[(times.len() * 99 / 100).min(times.len() - 1)])
-}
-
-const TIME: Duration = Duration::from_secs(4);
+/// Of one flood: so many that every worker has its share.
+const SOCKETS: usize = 32;
 
 #[test]
 fn rate_limiting_hurts_no_neighbour() {
     let meridian = serve("[server.rate_limit]\nper_client = 100\nper_name = 50\n");
     let server = meridian.address();
     let cookie = ask_tcp(server, &good().option(10, b"12345678")).unwrap().wire.option(10).unwrap();
-    let flood = Flood::start("127.0.66.1", server, |_| {
+    let flood = Flood::udp("127.0.66.1", 1, server, |_| {
         // A thousand a second.
         std::thread::sleep(Duration::from_millis(1));
         good().octets()
     });
-    let neighbour = std::thread::spawn(move || honest(server, "127.0.67.1", TIME, &good()));
+    let neighbour =
+        std::thread::spawn(move || Honest::over_udp(server, [127, 0, 67, 1].into(), TIME, &good()));
     // From the very address of the flood's machine: the cookie was made for 127.0.0.1.
-    let with_cookie = honest(server, "127.0.0.1", TIME, &good().option(10, &cookie));
+    let with_cookie = Honest::over_udp(server, [127, 0, 0, 1].into(), TIME, &good().option(10, &cookie));
     let neighbour = neighbour.join().unwrap();
-    let sent = flood.sent.load(Ordering::Relaxed);
+    let sent = flood.sent();
     drop(flood);
     let totals = meridian.totals();
     println!(
-        "rate limit: {sent} queries in {TIME:?} from one /24: {} dropped, {} slipped; neighbour {}/{} within {:?}, with a cookie {}/{}",
-        totals["rate_dropped"],
-        totals["rate_slipped"],
-        neighbour.0,
-        neighbour.1,
-        neighbour.2,
-        with_cookie.0,
-        with_cookie.1
+        "rate limit: {sent} queries in {TIME:?} from one /24: {} dropped, {} slipped; neighbour {neighbour}, with a cookie {with_cookie}",
+        totals["rate_dropped"], totals["rate_slipped"],
     );
-    assert_eq!((neighbour.0, with_cookie.0), (neighbour.1, with_cookie.1));
+    assert_eq!((neighbour.answered, with_cookie.answered), (neighbour.asked, with_cookie.asked));
     assert!(totals["rate_dropped"] > 100 && totals["rate_slipped"] > 100);
 }
 
-/// Random names below the zone, as fast as they can be sent, beside honest clients.
+/// Random names below the zone, as fast as one thread can send them, and two: then they take as much of the processors
+/// as the server's two workers.
 #[test]
 fn water_torture() {
     let meridian = serve("");
-    let server = meridian.address();
-    let flood = Flood::start("127.0.0.1", server, |random| {
-        Ask::new(&format!("{:x}.gslb.example.", random.u64(..)), RecordType::A).edns(1232).octets()
-    });
-    let (answered, asked, p99) = honest(server, "127.0.0.1", TIME, &good());
-    let sent = flood.sent.load(Ordering::Relaxed);
-    drop(flood);
-    println!(
-        "water torture: {sent} random names in {TIME:?}; honest {answered}/{asked}, 99 % within {p99:?}"
-    );
-    // Above capacity some are lost, honest ones among them; what must hold is that it passes.
-    let (good, all, _) = honest(server, "127.0.0.1", Duration::from_secs(1), &crate::good());
-    assert_eq!(good, all);
-    assert_eq!(meridian.totals()["panics"], 0);
+    for senders in [1, 2] {
+        withstands(&meridian, &format!("water torture by {senders}"), NOTHING_KIB, |server| {
+            let query = Ask::new("0123456789abcdef.gslb.example.", RecordType::A).edns(1232).octets();
+            let random_name = move |random: &mut fastrand::Rng| {
+                let mut query = query.clone();
+                let label = format!("{:016x}", random.u64(..));
+                query[13..29].copy_from_slice(label.as_bytes());
+                query
+            };
+            (0..senders).map(|_| Flood::udp("127.0.0.1", SOCKETS, server, random_name.clone())).collect()
+        });
+    }
+    let totals = meridian.totals();
+    assert!(totals["nxdomain"] > 100_000, "{totals:?}");
+    assert_eq!(totals["panics"], 0);
 }
 
-/// Floods and clients that never read must not fill the memory.
+/// Octets that mean nothing, over UDP and over connections.
 #[test]
-fn memory() {
-    let meridian = serve("");
-    let server = meridian.address();
-    for _ in 0..100 {
-        exchange_udp(server, None, &good().octets()).unwrap();
+fn random_bytes() {
+    let meridian = serve(&format!("[server.tcp]\nconnections = {CONNECTIONS}\n"));
+    withstands(&meridian, "random octets", CONNECTIONS_KIB, |server| {
+        let octets = |random: &mut fastrand::Rng| {
+            let mut octets = vec![0; random.usize(..=1472)];
+            random.fill(&mut octets);
+            octets
+        };
+        let connections = Flood::of(move |random| {
+            let stream = connect_from(Ipv4Addr::new(127, 0, 69, random.u8(1..)).into(), server);
+            // What does not fit the server's buffers, or comes after it has closed, is lost: as intended.
+            stream.and_then(|mut stream| stream.write_all(&octets(random).repeat(4))).is_ok()
+        });
+        vec![Flood::udp("127.0.0.1", SOCKETS, server, octets), connections]
+    });
+    let totals = meridian.totals();
+    assert!(totals["formerr"] > 1000 && totals["tcp_accepted"] > 1000, "{totals:?}");
+    assert_eq!(totals["panics"], 0);
+}
+
+/// A random address of the internet, where nobody answers: the namespace has a route there and no way.
+fn anybody(random: &mut fastrand::Rng) -> SocketAddrV4 {
+    let mut address = Ipv4Addr::LOCALHOST;
+    while address.is_loopback() || address.is_multicast() || address.octets()[0] == 0 {
+        address = Ipv4Addr::from(random.u32(..0xe000_0000));
     }
-    let (before, _) = meridian.memory_kib();
-    let floods = [1, 2].map(|_| Flood::start("127.0.0.1", server, |_| good().octets()));
-    // Each asks for far more than it would ever have to keep, and reads nothing.
-    let large = Ask::new("large.gslb.example.", RecordType::TXT).octets();
-    let framed = [&u16::try_from(large.len()).unwrap().to_be_bytes()[..], &large].concat().repeat(200);
-    let silent: Vec<TcpStream> = (0..200)
-        .map(|number| {
-            let stream = connect_from(IpAddr::from([127, 0, 5, number]), server).unwrap();
-            stream.set_nonblocking(true).unwrap();
-            for _ in 0..50 {
-                // What the server does not take in stays with us.
-                if std::io::Write::write(&mut &stream, &framed).is_err() {
-                    break;
+    SocketAddrV4::new(address, random.u16(1024..))
+}
+
+/// A flood in the name of anybody, by `send` from a random address; in a network namespace alone.
+fn in_the_name_of_anybody(
+    server: SocketAddr,
+    send: impl Fn(&Forger, SocketAddrV4, SocketAddrV4, &mut fastrand::Rng) + Send + 'static,
+) -> Vec<Flood> {
+    let SocketAddr::V4(server) = server else { panic!("{server}") };
+    let forger = Forger::new();
+    vec![Flood::of(move |random| {
+        send(&forger, anybody(random), server, random);
+        true
+    })]
+}
+
+/// Queries from addresses that are nobody's, another each: of more networks than the rate limit's table has room for.
+#[test]
+fn spoofed_sources() {
+    apart("floods::spoofed_sources", || {
+        ip("route add default dev lo");
+        for (what, limit) in
+            [("without", ""), ("with", "[server.rate_limit]\nper_client = 100\nper_name = 50\n")]
+        {
+            let meridian = serve(limit);
+            let query = good().octets();
+            withstands(&meridian, &format!("spoofed sources {what} a rate limit"), NOTHING_KIB, |server| {
+                in_the_name_of_anybody(server, move |forger, from, to, _| forger.udp(from, to, &query))
+            });
+            let totals = meridian.totals();
+            assert!(totals["noerror"] > 100_000, "{totals:?}");
+            assert_eq!(totals["panics"], 0);
+        }
+    });
+}
+
+/// Connections that are begun by addresses that never answer: far more than the kernel keeps for a listener.
+#[test]
+fn half_open_connections() {
+    apart("floods::half_open_connections", || {
+        ip("route add default dev lo");
+        let meridian = serve("");
+        withstands(&meridian, "half-open connections", NOTHING_KIB, |server| {
+            in_the_name_of_anybody(server, |forger, from, to, random| forger.syn(from, to, random.u32(..)))
+        });
+        // Each that found no room was answered with a cookie: the flood did fill the queue.
+        let cookies = counted("SyncookiesSent");
+        assert!(cookies > 10_000, "{cookies}");
+    });
+}
+
+/// What the kernel has counted of TCP in this namespace (`/proc/net/netstat`: a line of names, a line of numbers).
+fn counted(name: &str) -> u64 {
+    let text = std::fs::read_to_string("/proc/net/netstat").unwrap();
+    let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:")).map(str::split_whitespace);
+    let (names, numbers) = (lines.next().unwrap(), lines.next().unwrap());
+    let (_, number) = names.zip(numbers).find(|(of, _)| *of == name).unwrap();
+    number.parse().unwrap()
+}
+
+/// Clients that ask for far more than they would ever have to keep, and read nothing.
+#[test]
+fn slow_readers() {
+    let meridian = serve("");
+    let large = framed(&Ask::new("large.gslb.example.", RecordType::TXT).octets()).repeat(200);
+    // What the first has had is there for the second.
+    for (round, bound) in [("slow readers", CONNECTIONS_KIB), ("slow readers again", NOTHING_KIB)] {
+        let large = large.clone();
+        withstands(&meridian, round, bound, move |server| {
+            let open = move |number| {
+                let stream = connect_from(IpAddr::from([127, 0, 5, number]), server).unwrap();
+                stream.set_nonblocking(true).unwrap();
+                stream
+            };
+            let mut readers: Vec<TcpStream> = (0..CONNECTIONS).map(open).collect();
+            vec![Flood::of(move |random| {
+                // What the server does not take in stays with us; whom it has closed comes back.
+                let reader = random.u8(..CONNECTIONS);
+                let stream = &mut readers[usize::from(reader)];
+                match stream.write(&large) {
+                    Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => *stream = open(reader),
+                    _ => {}
                 }
-            }
-            stream
-        })
-        .collect();
-    std::thread::sleep(TIME);
-    let (_, peak) = meridian.memory_kib();
-    let sent: u64 = floods.iter().map(|flood| flood.sent.load(Ordering::Relaxed)).sum();
-    drop(floods);
-    drop(silent);
-    let (good, all, _) = honest(server, "127.0.0.1", Duration::from_secs(1), &good());
-    let (after, _) = meridian.memory_kib();
-    println!(
-        "memory: {before} KiB before, {peak} KiB at most, {after} KiB after {sent} queries over UDP and 200 connections that read nothing"
-    );
-    assert_eq!(good, all);
-    // Buffers of 200 connections, and nothing that grows with the flood.
-    assert!(peak - before < 64 << 10, "{before} {peak}");
+                std::thread::sleep(Duration::from_micros(100));
+                true
+            })]
+        });
+    }
 }
 
 /// Messages that are made to be dear: processor time each.

@@ -1,9 +1,12 @@
 //! What breaks name servers, a class a test: each prints its figure, and asserts what holds on every machine.
 
 mod connections;
+mod control;
+mod crowd;
 mod floods;
 mod forged;
 mod raw;
+mod steady;
 
 use hickory_proto::rr::RecordType;
 use meridian_tests::{Ask, Config, Meridian};

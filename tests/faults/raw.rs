@@ -22,6 +22,15 @@ impl Forger {
         self.send(*from.ip(), *to.ip(), 17, &udp(from, to, data));
     }
 
+    /// Begins a connection (RFC 9293 §3.1).
+    pub(crate) fn syn(&self, from: SocketAddrV4, to: SocketAddrV4, sequence: u32) {
+        let (ports, size) = ([from.port().to_be_bytes(), to.port().to_be_bytes()].concat(), [0xff, 0xff]);
+        let head = [&ports[..], &sequence.to_be_bytes(), &[0; 4], &[0x50, 2], &size, &[0; 4]].concat();
+        let pseudo = [&from.ip().octets()[..], &to.ip().octets(), &[0, 6, 0, 20]].concat();
+        let sum = checksum(&[pseudo, head.clone()].concat()).to_be_bytes();
+        self.send(*from.ip(), *to.ip(), 6, &[&head[..16], &sum, &[0; 2]].concat());
+    }
+
     /// Says that a datagram between the two was too large for a path of this MTU (RFC 1191 §4).
     pub(crate) fn too_large(&self, from: SocketAddrV4, to: SocketAddrV4, mtu: u16) {
         let its = udp(from, to, &[0; 1200]);

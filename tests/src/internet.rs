@@ -180,7 +180,11 @@ impl Drop for Internet {
     }
 }
 
-fn ip(words: &str) {
+/// Changes the network, in a namespace of [`apart`].
+///
+/// # Panics
+/// When `ip` does not do it.
+pub fn ip(words: &str) {
     let output = run(Command::new("ip").args(words.split(' ')), "iproute2");
     assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -49,7 +49,7 @@ pub use cluster::{Cluster, Site};
 pub use config::{Config, FIRST_UNLESS_DOWN, WORLD};
 pub use daemon::Daemon;
 pub use gdnsd::{Chosen, Gdnsd};
-pub use internet::{Internet, LAB, SERVERS, apart};
+pub use internet::{Internet, LAB, SERVERS, apart, ip};
 pub use nix::sys::signal::Signal;
 pub use prometheus::Prometheus;
 pub use random_map::RandomMap;

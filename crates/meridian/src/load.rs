@@ -34,6 +34,18 @@ pub fn load(file: &Path) -> Result<Loaded, Issues> {
     finish(file, meridian_config::load(file))
 }
 
+/// As [`load`], while a server runs, of a file alone: to open a pipe would wait for a writer, perhaps for ever, and
+/// meanwhile no other change would come into force.
+pub(crate) fn load_again(file: &Path) -> Result<Loaded, Issues> {
+    match std::fs::metadata(file) {
+        Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
+            Err(Issues::from(Issue::unreadable(file, "a pipe, socket or device".to_owned())))
+        }
+        // What is wrong with it, the loader says.
+        Ok(_) | Err(_) => load(file),
+    }
+}
+
 /// Loads a text as though it stood in `file`.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
 use crate::certificate;
-use crate::load::{Loaded, load, load_text};
+use crate::load::{Loaded, load_again, load_text};
 use crate::publish::Publisher;
 use crate::serve::wall;
 use crate::systemd;
@@ -144,7 +144,7 @@ impl Supply {
     async fn reload(&mut self) -> Result<Reloaded, String> {
         let Some(file) = self.file.clone() else { return Err("nothing to read again".to_owned()) };
         let before = "the configuration before it stays in force";
-        let loaded = loading(before, move || load(&file)).await?;
+        let loaded = loading(before, move || load_again(&file)).await?;
         // How queries are met comes with the ground; the sockets and the like do not.
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let mut at_restart = |differs: bool, table: &str| {

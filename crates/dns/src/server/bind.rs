@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
 use super::inherited::{Inherited, Protocol};
-use crate::limits::EPHEMERAL_TRIES;
+use crate::limits::{EPHEMERAL_TRIES, RECEIVE_BUFFER};
 
 /// Datagrams and connections that the kernel keeps while nobody reads.
 const BACKLOG: i32 = 1024;
@@ -265,6 +265,7 @@ fn udp_socket(address: SocketAddr, join: bool) -> io::Result<Socket> {
 fn prepared(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     common(socket)?;
     no_fragments(socket, address)?;
+    keep_bursts(socket);
     if address.ip().is_unspecified() {
         // A reply must come from the address that was asked: the kernel tells us which.
         if address.is_ipv4() {
@@ -285,6 +286,21 @@ fn no_fragments(socket: &Socket, address: SocketAddr) -> io::Result<()> {
         sockopt::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::INTERFACE)?;
     }
     Ok(())
+}
+
+/// A worker that waits for a processor must not lose what comes meanwhile. Beyond `net.core.rmem_max` only with
+/// `CAP_NET_ADMIN`; without it the kernel gives as much as that says, and if it gives nothing more, queries are answered
+/// all the same.
+fn keep_bursts(socket: &Socket) {
+    // The kernel counts its own account of it as well. Who has bound it for us may have asked for more.
+    if socket.recv_buffer_size().is_ok_and(|size| size >= 2 * RECEIVE_BUFFER) {
+        return;
+    }
+    let forced =
+        nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::RcvBufForce, &RECEIVE_BUFFER);
+    if forced.is_err() {
+        let _as_much_as_it_gives = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
 }
 
 fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
