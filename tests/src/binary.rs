@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -11,6 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use serde_json::Value;
 
@@ -107,6 +109,8 @@ pub fn signal(process: &Child, wanted: Signal) {
 /// A running `meridian` with its log lines.
 pub struct Meridian {
     child: Child,
+    /// The process that has taken over from it, or from another such.
+    successor: Option<Pid>,
     logs: Receiver<String>,
     /// Log lines that were read so far.
     pub seen: Vec<Value>,
@@ -180,7 +184,7 @@ impl Meridian {
             .expect("the binary starts");
         let stderr = child.stderr.take().expect("piped");
         let logs = lines_of(stderr);
-        Self { child, logs, seen: Vec::new(), addresses: Vec::new(), folder }
+        Self { child, successor: None, logs, seen: Vec::new(), addresses: Vec::new(), folder }
     }
 
     /// The first address.
@@ -252,10 +256,40 @@ impl Meridian {
         transition
     }
 
-    /// Its process.
+    /// Its process; after a restart the one that has taken over.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.child.id()
+        match self.successor {
+            Some(pid) => pid.as_raw().unsigned_abs(),
+            None => self.child.id(),
+        }
+    }
+
+    /// Has a process take over from it (SIGUSR2), and waits until the one before has ended.
+    ///
+    /// # Panics
+    /// When that does not come to pass, or the one before does not end well.
+    pub fn restart(&mut self) {
+        adopt_orphans();
+        self.signal(Signal::SIGUSR2);
+        self.wait_for_successor();
+    }
+
+    /// Waits until the process that was started to take over has done so, and the one before has ended.
+    ///
+    /// # Panics
+    /// As [`Meridian::restart`].
+    pub fn wait_for_successor(&mut self) {
+        adopt_orphans();
+        let started =
+            self.wait_for("a successor", |line| line["message"] == "a process is started to take over");
+        self.wait_for("the end of the process before", |line| {
+            line["message"] == "the process before this one has ended"
+        });
+        let pid = started["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("an id");
+        let before = self.successor.replace(Pid::from_raw(pid));
+        let ended = before.map_or_else(|| self.child.wait().expect("ours"), status_of);
+        assert!(ended.success(), "{ended}");
     }
 
     /// Stops it and says what it has counted under a name.
@@ -296,7 +330,7 @@ impl Meridian {
     /// When the process is gone.
     #[must_use]
     pub fn memory_kib(&self) -> (u64, u64) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
             line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
@@ -327,15 +361,21 @@ impl Meridian {
     /// When the process is gone.
     #[must_use]
     pub fn processor_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("it runs");
         let (_, fields) = stat.rsplit_once(')').expect("its name");
         let fields: Vec<u64> = fields.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
         Duration::from_millis((fields[11] + fields[12]) * 10)
     }
 
     /// Sends a signal.
+    ///
+    /// # Panics
+    /// When the process is gone.
     pub fn signal(&self, wanted: Signal) {
-        signal(&self.child, wanted);
+        match self.successor {
+            Some(pid) => nix::sys::signal::kill(pid, wanted).expect("the process is there"),
+            None => signal(&self.child, wanted),
+        }
     }
 
     /// Waits for the end of the process.
@@ -349,7 +389,24 @@ impl Meridian {
             self.seen.push(parsed(&line));
         }
         assert!(now() < until, "the process did not end in {DEADLINE:?}");
-        self.child.wait().expect("the process is ours")
+        match self.successor.take() {
+            Some(pid) => status_of(pid),
+            None => self.child.wait().expect("the process is ours"),
+        }
+    }
+}
+
+/// Whoever loses its parent becomes a child of this process, so that it can be waited for.
+fn adopt_orphans() {
+    nix::sys::prctl::set_child_subreaper(true).expect("a process may");
+}
+
+/// How a process ended that became our child.
+fn status_of(pid: Pid) -> ExitStatus {
+    match nix::sys::wait::waitpid(pid, None).expect("our child") {
+        WaitStatus::Exited(_, code) => ExitStatus::from_raw(code << 8),
+        WaitStatus::Signaled(_, signal, _) => ExitStatus::from_raw(signal as i32),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -363,6 +420,10 @@ impl Drop for Meridian {
         // It may have ended by itself.
         let _ended = self.child.kill();
         let _status = self.child.wait();
+        if let Some(pid) = self.successor {
+            let _ended = nix::sys::signal::kill(pid, Signal::SIGKILL);
+            let _status = nix::sys::wait::waitpid(pid, None);
+        }
         if let Some(stderr) = &mut self.child.stderr {
             let _rest = stderr.read_to_end(&mut Vec::new());
         }
