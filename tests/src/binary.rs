@@ -160,6 +160,21 @@ impl Meridian {
         Self::serve_by(command, config, &[])
     }
 
+    /// As [`Meridian::serve`], by a command that is given the arguments of `meridian`.
+    ///
+    /// # Panics
+    /// When it does not get ready; its log is in the message.
+    #[must_use]
+    pub fn serve_as(command: Command, config: &str) -> Self {
+        Self::serve_by(command, config, &[])
+    }
+
+    /// Starts any command; nothing is waited for.
+    #[must_use]
+    pub fn started(command: Command) -> Self {
+        Self::start(command, scratch())
+    }
+
     fn serve_by(mut command: Command, config: &str, files: &[(&str, &str)]) -> Self {
         let folder = scratch();
         for (name, content) in files {

@@ -65,7 +65,7 @@ async fn serve(
     let Gift { mut sockets, folder: held, api } = gift;
     let bound = Bound::bind(&listen(settings), workers(settings.workers), &mut sockets)
         .with_context(|| format!("cannot listen; [server] in {} says where", config.display()))?;
-    systemd::forget(&sockets);
+    systemd::forget(sockets);
     let (folder, api) = folder(settings, held, api);
     let mut running = tokio::select! {
         running = Running::start(loaded, Some(config), bound, folder) => running?,

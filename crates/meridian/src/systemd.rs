@@ -61,8 +61,8 @@ pub(crate) fn keep(sockets: &[Handle]) {
     }
 }
 
-/// Has sockets that nobody listens on any more kept no longer.
-pub(crate) fn forget(inherited: &Inherited) {
+/// Closes sockets that nobody listens on any more, and has them kept no longer.
+pub(crate) fn forget(inherited: Inherited) {
     for (protocol, address) in inherited.rest() {
         let name = name(protocol, address);
         tracing::warn!(%address, "a {} socket was handed over that [server] does not name: closed", protocol.as_str());
