@@ -29,7 +29,7 @@ fn config() -> String {
 }
 
 /// Asks for a reload; whether it was accepted.
-fn reload(meridian: &mut Meridian) -> bool {
+pub(crate) fn reload(meridian: &mut Meridian) -> bool {
     meridian.signal(Signal::SIGHUP);
     let said = |line: &serde_json::Value| line["message"].as_str().unwrap_or_default().to_owned();
     let line = meridian.wait_for("the end of a reload", |line| {
@@ -39,7 +39,7 @@ fn reload(meridian: &mut Meridian) -> bool {
 }
 
 /// Waits until the answer is this address.
-fn until(server: SocketAddr, ask: &Ask, wanted: &str) {
+pub(crate) fn until(server: SocketAddr, ask: &Ask, wanted: &str) {
     let deadline = now() + PATIENCE;
     loop {
         let answer = ask_udp(server, ask).map(|asked| asked.addresses());
@@ -116,8 +116,11 @@ const MUTATIONS: [(&str, Mutation); 12] = [
     }),
 ];
 
+/// What something is, and what puts it there.
+type Placed<'p> = (&'static str, Box<dyn Fn() + 'p>);
+
 /// What is in the file's place that is no file of TOML.
-fn misplaced(file: &Path) -> Vec<(&'static str, Box<dyn Fn() + '_>)> {
+fn misplaced(file: &Path) -> Vec<Placed<'_>> {
     let gone = move || {
         let _not_there = fs::remove_file(file);
     };
@@ -212,17 +215,21 @@ fn bad_configurations() {
 
 //----------- Files that change ----------------------------------------------
 
-/// A server that places 10.0.0.0/8 by a file, in one of three clusters; in the third what the file says nothing of.
-fn by_file() -> Meridian {
+/// A configuration that places 10.0.0.0/8 by data, in one of three clusters; in the third what the data say nothing of.
+pub(crate) fn by_data(key: &str) -> String {
     let policy = "policy = { type = \"geo\", rules = [{ countries = [\"IE\"], clusters = [\"eu-west\"] }, { countries = [\"US\"], clusters = [\"us-east\"] }], default = { clusters = [\"ap-northeast\"] } }\n";
     let endpoints = [("eu-west", "192.0.2.1"), ("us-east", "192.0.2.2"), ("ap-northeast", "192.0.2.3")];
-    let config = Config::new()
-        .with(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n[geoip]\nnetworks_file = \"networks.csv\"\n",
-        )
+    Config::new()
+        .with(&format!("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n[geoip]\n{key}\n"))
         .clusters(&WORLD)
-        .gateway("shop", &["shop.gslb.example"], policy, &endpoints);
-    Meridian::serve_with_files(config.text(), &[("networks.csv", &networks("IE"))])
+        .gateway("shop", &["shop.gslb.example"], policy, &endpoints)
+        .text()
+        .to_owned()
+}
+
+fn by_file() -> Meridian {
+    let config = by_data("networks_file = \"networks.csv\"");
+    Meridian::serve_with_files(&config, &[("networks.csv", &networks("IE"))])
 }
 
 /// A file in which the client comes last: without its end it says nothing of it.
@@ -231,7 +238,7 @@ fn networks(country: &str) -> String {
     format!("prefix,country\n{others}10.0.0.0/8,{country}\n")
 }
 
-fn shop() -> Ask {
+pub(crate) fn shop() -> Ask {
     Ask::new("shop.gslb.example.", RecordType::A).subnet("10.1.2.0", 24)
 }
 
@@ -246,7 +253,7 @@ fn in_steps(file: &Path, text: &str, mut each: impl FnMut(usize)) {
 }
 
 /// Puts a file in another's place.
-fn renamed(file: &Path, text: &str) {
+pub(crate) fn renamed(file: &Path, text: &str) {
     let next = file.with_extension("next");
     fs::write(&next, text).unwrap();
     fs::rename(&next, file).unwrap();

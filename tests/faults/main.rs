@@ -6,6 +6,7 @@ mod crowd;
 mod floods;
 mod forged;
 mod raw;
+mod reloads;
 mod steady;
 
 use hickory_proto::rr::RecordType;

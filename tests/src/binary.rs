@@ -115,6 +115,8 @@ pub struct Meridian {
     folder: PathBuf,
 }
 
+const NO_FILES: &[(&str, &str)] = &[];
+
 impl Meridian {
     /// Starts `meridian serve` on a configuration and waits until it is ready.
     ///
@@ -133,7 +135,7 @@ impl Meridian {
     pub fn serve_in(config: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
         command.envs(environment.iter().copied());
-        Self::serve_by(command, config, &[])
+        Self::serve_by(command, config, NO_FILES)
     }
 
     /// As [`Meridian::serve`], with files beside the configuration: name and content.
@@ -141,7 +143,7 @@ impl Meridian {
     /// # Panics
     /// When it does not get ready; its log is in the message.
     #[must_use]
-    pub fn serve_with_files(config: &str, files: &[(&str, &str)]) -> Self {
+    pub fn serve_with_files(config: &str, files: &[(&str, impl AsRef<[u8]>)]) -> Self {
         Self::serve_by(Command::new(binary()), config, files)
     }
 
@@ -153,10 +155,10 @@ impl Meridian {
     pub fn serve_with_descriptors(config: &str, most: u32) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]).arg(binary());
-        Self::serve_by(command, config, &[])
+        Self::serve_by(command, config, NO_FILES)
     }
 
-    fn serve_by(mut command: Command, config: &str, files: &[(&str, &str)]) -> Self {
+    fn serve_by(mut command: Command, config: &str, files: &[(&str, impl AsRef<[u8]>)]) -> Self {
         let folder = scratch();
         for (name, content) in files {
             std::fs::write(folder.join(name), content).expect("the file is written");
