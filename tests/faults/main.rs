@@ -5,6 +5,7 @@ mod control;
 mod crowd;
 mod floods;
 mod forged;
+mod host;
 mod raw;
 mod reloads;
 mod steady;

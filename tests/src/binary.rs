@@ -158,7 +158,12 @@ impl Meridian {
         Self::serve_by(command, config, NO_FILES)
     }
 
-    fn serve_by(mut command: Command, config: &str, files: &[(&str, impl AsRef<[u8]>)]) -> Self {
+    /// As [`Meridian::serve_with_files`], by a command that runs the binary with the arguments behind its own.
+    ///
+    /// # Panics
+    /// When it does not get ready; its log is in the message.
+    #[must_use]
+    pub fn serve_by(mut command: Command, config: &str, files: &[(&str, impl AsRef<[u8]>)]) -> Self {
         let folder = scratch();
         for (name, content) in files {
             std::fs::write(folder.join(name), content).expect("the file is written");
