@@ -1,16 +1,41 @@
-//! The wall clock jumps by an hour, forward and back, while the server probes: nothing comes of it.
+//! The wall clock jumps by an hour and by a day, forward and back, and stands still, while the server probes: nothing
+//! comes of it.
 //!
 //! With libfaketime, which `./tests/run` installs, in front of the real binary. The monotonic clock goes on.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
-use meridian_tests::{Config, Meridian, Site, WORLD};
+use hickory_proto::rr::RecordType;
+use meridian_tests::{Ask, Config, Meridian, Site, WORLD, ask_tcp, ask_udp, now};
 use nix::sys::signal::Signal;
 
-/// The hour of the clock that a line was logged at.
-fn hour(line: &serde_json::Value) -> u32 {
-    let at = line["timestamp"].as_str().and_then(|stamp| stamp.split_once('T')).expect("a timestamp").1;
-    at[..2].parse().expect("an hour")
+/// The day and the hour of the clock that a line was logged at.
+fn hour(line: &serde_json::Value) -> String {
+    line["timestamp"].as_str().and_then(|stamp| stamp.get(..13)).expect("a timestamp").to_owned()
+}
+
+/// The option that holds cookies (RFC 7873 §4), and what says that one is not good (RFC 7873 §8).
+const COOKIE: u16 = 10;
+const BADCOOKIE: u16 = 23;
+
+fn with_cookie(cookie: &[u8]) -> Ask {
+    Ask::new("ns1.gslb.example.", RecordType::A).option(COOKIE, cookie)
+}
+
+/// A new cookie holds whatever the clock says, beyond the rate for others; with an old one a client is told so, and
+/// given another. Returns the new one, and whether the old one held.
+fn cookies(server: SocketAddr, old: &[u8]) -> (Vec<u8>, bool) {
+    let by_old: Vec<_> = (0..20).map(|_| ask_udp(server, &with_cookie(old)).unwrap().wire).collect();
+    let holds = by_old.iter().all(|wire| wire.rcode() == 0 && !wire.truncated());
+    let told = by_old.iter().any(|wire| wire.rcode() == BADCOOKIE);
+    assert!(holds || told, "neither an answer nor a reason");
+    let new = ask_tcp(server, &with_cookie(&old[..8])).unwrap().wire.option(COOKIE).expect("a cookie");
+    for _ in 0..20 {
+        let wire = ask_udp(server, &with_cookie(&new)).unwrap().wire;
+        assert!(wire.rcode() == 0 && !wire.truncated(), "{wire:?}");
+    }
+    (new, holds)
 }
 
 fn jump(file: &Path, by: &str) {
@@ -33,7 +58,7 @@ fn a_wall_clock_that_jumps_changes_nothing() {
     let endpoints: Vec<(&str, &str)> =
         WORLD.iter().map(|(name, ..)| *name).zip(ips.iter().map(String::as_str)).collect();
     let config = Config::new()
-        .with("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n")
+        .with("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n[server.rate_limit]\nper_client = 1\nslip = 1\n")
         .with(&probe)
         .clusters(&WORLD)
         .gateway("shop", &["shop.gslb.example"], "probe = \"web\"\n", &endpoints);
@@ -48,7 +73,11 @@ fn a_wall_clock_that_jumps_changes_nothing() {
     ];
     let mut meridian = Meridian::serve_in(config.text(), &environment);
     let mut before = hour(meridian.seen.last().unwrap());
-    for by in ["+1h", "+0", "-1h", "+0"] {
+    let server = meridian.address();
+    let mut is_up = true;
+    let mut cookie = cookies(server, b"12345678").0;
+    // An absolute time stands still.
+    for by in ["+1h", "+0", "-1h", "+0", "+1d", "-1d", "+0", "2026-02-28 23:59:59", "+0"] {
         jump(&clock, by);
         // A reload and one verdict that really changes show that probes go on, and what clock the log has.
         meridian.signal(Signal::SIGHUP);
@@ -57,10 +86,23 @@ fn a_wall_clock_that_jumps_changes_nothing() {
         let after = hour(&reloaded);
         assert_ne!(after, before, "{by}: the clock did not jump");
         before = after;
-        clusters[0].kill();
-        meridian.wait_for_verdict(&ips[0], "unhealthy");
-        clusters[0].mend();
-        meridian.wait_for_verdict(&ips[0], "healthy");
+        // In turns: an endpoint that comes and goes too often is held.
+        let began = now();
+        match is_up {
+            true => clusters[0].kill(),
+            false => clusters[0].mend(),
+        }
+        is_up = !is_up;
+        meridian.wait_for_verdict(&ips[0], if is_up { "healthy" } else { "unhealthy" });
+        let moved = began.elapsed();
+        let (new, held) = cookies(server, &cookie);
+        cookie = new;
+        println!(
+            "the clock at {by}: a verdict after {moved:.1?}, the cookie from before {}, a new one holds",
+            if held { "holds" } else { "is told to be old" }
+        );
+        // Two or three probes, one every 100 ms, and the time of one: as ever.
+        assert!(moved < std::time::Duration::from_secs(2), "{moved:?}");
     }
     let transitions = meridian.seen.iter().filter(|line| line["message"] == "transition");
     let others: Vec<_> = transitions

@@ -175,8 +175,8 @@ fn descriptors_run_out() {
     assert!(is_answered(&mut newcomer), "the longest idle make room");
     assert!(ask_udp(server, &ask()).is_ok());
     let (took, spent) = (began.elapsed(), processor_time(meridian.id()) - busy);
-    assert!(took > Duration::from_secs(1), "there were descriptors for all: {took:?}");
-    assert!(spent < took / 4, "{spent:?} of {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(spent < Duration::from_millis(250), "{spent:?} of {took:?}");
     drop(held);
     let mut after = connect_from(client(3), server).unwrap();
     assert!(is_answered(&mut after));

@@ -14,7 +14,7 @@ use std::time::Duration;
 use command_fds::{CommandFdExt, FdMapping};
 use hickory_proto::rr::RecordType;
 use meridian_tests::stream::{connect_from, framed, read_framed};
-use meridian_tests::{Ask, Config, Meridian, Signal, Wire, ask_udp, binary, free_port, scratch};
+use meridian_tests::{Ask, Config, Meridian, NO_FILES, Signal, Wire, ask_udp, binary, free_port, scratch};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// A zone alone.
@@ -140,7 +140,7 @@ fn what_arrives_while_nobody_is_there_is_answered_after() {
     stream.write_all(&framed(&question(7))).unwrap();
     let kept = std::mem::take(&mut manager.kept).into_iter().map(|(_, socket)| socket);
     let command = with_sockets(named(), kept);
-    let mut meridian = Meridian::serve_as(command, &file);
+    let mut meridian = Meridian::serve_by(command, &file, NO_FILES);
     assert_eq!(meridian.address(), address);
     let mut reply = [0; 512];
     for (client, id) in clients.iter().zip(0_u16..) {
@@ -239,13 +239,8 @@ fn low_ports_take_one_capability() {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs"]);
     command.args(["--inh-caps", capability, "--ambient-caps", capability, "--bounding-set", capability]);
-    let mut meridian = Meridian::serve_as(
-        {
-            command.arg(&program);
-            command
-        },
-        &config("127.0.83.53:53"),
-    );
+    command.arg(&program);
+    let mut meridian = Meridian::serve_by(command, &config("127.0.83.53:53"), NO_FILES);
     let ask = Ask::new("ns1.gslb.example.", RecordType::A);
     assert!(is_good(&ask_udp(meridian.address(), &ask).unwrap().octets));
     let status = |id: u32| std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();

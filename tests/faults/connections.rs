@@ -1,10 +1,11 @@
-//! What connections cost whom.
+//! What connections cost whom, and what clients can do with one.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
+use meridian_tests::quic;
 use meridian_tests::stream::exchange;
 use meridian_tests::tls::{Identity, connect_tls, every_transport};
 use meridian_tests::{Ask, Meridian, exchange_tcp, exchange_udp};
@@ -107,4 +108,54 @@ fn http2_abuse() {
         exchange_udp(meridian.address(), None, &Ask::new("ns1.gslb.example.", RecordType::A).octets())
             .is_ok()
     );
+}
+
+//----------- QUIC -----------------------------------------------------------
+
+const RESETS: u32 = 20_000;
+
+/// A client that opens streams, begins a query and resets it: it costs what its packets cost, leaves nothing behind, and
+/// others are answered meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quic_abuse() {
+    let identity = Identity::new();
+    let meridian = Meridian::serve_with_files(&every_transport(""), &identity.files());
+    let doq = meridian.address_of("doq");
+    let query = Ask::new("ns1.gslb.example.", RecordType::A).octets();
+    let connect = async |from: [u8; 4]| {
+        let endpoint = quic::endpoint(IpAddr::from(from)).expect("a socket");
+        let connection = quic::connect(&endpoint, doq, identity.client(&["doq"])).await;
+        (connection.expect("a handshake"), endpoint)
+    };
+    let (honest, _socket) = connect([127, 0, 0, 2]).await;
+    quic::exchange(&honest, &query).await.expect("an answer");
+    let (hostile, _socket) = connect([127, 0, 0, 3]).await;
+    meridian.forget_peak();
+    let (before, began) = (meridian.memory_kib().0, meridian.processor_time());
+    let resets = tokio::spawn(async move {
+        for _ in 0..RESETS {
+            // It waits while as many are open as may be.
+            let (mut stream, _reply) = hostile.open_bi().await.expect("it stays open");
+            stream.write_all(&[0]).await.expect("it is taken");
+            stream.reset(3_u32.into()).expect("it is open");
+        }
+    });
+    let (mut asked, mut answered) = (0, 0);
+    while !resets.is_finished() {
+        asked += 1;
+        let answer = tokio::time::timeout(Duration::from_secs(5), quic::exchange(&honest, &query)).await;
+        answered += usize::from(answer.is_ok_and(|answer| answer.is_ok()));
+    }
+    resets.await.expect("all are sent");
+    let each = (meridian.processor_time() - began) / RESETS;
+    let (after, peak) = meridian.memory_kib();
+    println!(
+        "QUIC: {RESETS} streams reset, {each:?} of a core each with the honest; honest {answered} of {asked}; memory {} MiB before, {} at most, {} after",
+        before >> 10,
+        peak >> 10,
+        after >> 10,
+    );
+    assert_eq!(answered, asked);
+    // As many streams as may be open, and none of those that are over.
+    assert!(peak.saturating_sub(before) < 8 << 10, "{before} KiB before, {peak} KiB at most");
 }

@@ -1,6 +1,8 @@
 //! What the server is told, and what it is told it by: files that are bad, half written, swapped or gone.
 
 use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ fn config() -> String {
 }
 
 /// Asks for a reload; whether it was accepted.
-fn reload(meridian: &mut Meridian) -> bool {
+pub(crate) fn reload(meridian: &mut Meridian) -> bool {
     meridian.signal(Signal::SIGHUP);
     let said = |line: &serde_json::Value| line["message"].as_str().unwrap_or_default().to_owned();
     let line = meridian.wait_for("the end of a reload", |line| {
@@ -37,11 +39,10 @@ fn reload(meridian: &mut Meridian) -> bool {
 }
 
 /// Waits until the answer is this address.
-fn until(meridian: &Meridian, wanted: &str) {
+pub(crate) fn until(server: SocketAddr, ask: &Ask, wanted: &str) {
     let deadline = now() + PATIENCE;
-    let ask = Ask::new("shop.gslb.example.", RecordType::A);
     loop {
-        let answer = ask_udp(meridian.address(), &ask).map(|asked| asked.addresses());
+        let answer = ask_udp(server, ask).map(|asked| asked.addresses());
         if answer.as_ref().is_ok_and(|addresses| addresses == &[wanted]) {
             return;
         }
@@ -115,8 +116,11 @@ const MUTATIONS: [(&str, Mutation); 12] = [
     }),
 ];
 
+/// What something is, and what puts it there.
+type Placed<'p> = (&'static str, Box<dyn Fn() + 'p>);
+
 /// What is in the file's place that is no file of TOML.
-fn misplaced(file: &Path) -> Vec<(&'static str, Box<dyn Fn() + '_>)> {
+fn misplaced(file: &Path) -> Vec<Placed<'_>> {
     let gone = move || {
         let _not_there = fs::remove_file(file);
     };
@@ -205,6 +209,132 @@ fn bad_configurations() {
     // And then a good one does.
     fs::write(&file, good.replace("192.0.2.1\"", "192.0.2.7\"")).unwrap();
     assert!(reload(&mut meridian));
-    until(&meridian, "192.0.2.7");
+    until(meridian.address(), &shop(), "192.0.2.7");
     assert_eq!(meridian.totals()["panics"], 0);
+}
+
+//----------- Files that change ----------------------------------------------
+
+/// A configuration that places 10.0.0.0/8 by data, in one of three clusters; in the third what the data say nothing of.
+pub(crate) fn by_data(key: &str) -> String {
+    let policy = "policy = { type = \"geo\", rules = [{ countries = [\"IE\"], clusters = [\"eu-west\"] }, { countries = [\"US\"], clusters = [\"us-east\"] }], default = { clusters = [\"ap-northeast\"] } }\n";
+    let endpoints = [("eu-west", "192.0.2.1"), ("us-east", "192.0.2.2"), ("ap-northeast", "192.0.2.3")];
+    Config::new()
+        .with(&format!("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n[geoip]\n{key}\n"))
+        .clusters(&WORLD)
+        .gateway("shop", &["shop.gslb.example"], policy, &endpoints)
+        .text()
+        .to_owned()
+}
+
+fn by_file() -> Meridian {
+    let config = by_data("networks_file = \"networks.csv\"");
+    Meridian::serve_with_files(&config, &[("networks.csv", &networks("IE"))])
+}
+
+/// A file in which the client comes last: without its end it says nothing of it.
+fn networks(country: &str) -> String {
+    let others: String = (16..32).map(|number| format!("172.{number}.0.0/16,JP\n")).collect();
+    format!("prefix,country\n{others}10.0.0.0/8,{country}\n")
+}
+
+pub(crate) fn shop() -> Ask {
+    Ask::new("shop.gslb.example.", RecordType::A).subnet("10.1.2.0", 24)
+}
+
+/// Writes a file in place, octet by octet.
+fn in_steps(file: &Path, text: &str, mut each: impl FnMut(usize)) {
+    let mut open = fs::File::create(file).unwrap();
+    for (at, octet) in text.bytes().enumerate() {
+        open.write_all(&[octet]).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        each(at);
+    }
+}
+
+/// Puts a file in another's place.
+pub(crate) fn renamed(file: &Path, text: &str) {
+    let next = file.with_extension("next");
+    fs::write(&next, text).unwrap();
+    fs::rename(&next, file).unwrap();
+}
+
+/// A file that is written bit by bit, renamed over and over, or gone: what is answered is by the old one or by the new one.
+#[test]
+fn data_files_that_are_half_written() {
+    let mut meridian = by_file();
+    let file = meridian.config().with_file_name("networks.csv");
+    let server = meridian.address();
+    let steady = Steady::start_as(server, &shop());
+    in_steps(&file, &networks("US"), |_| {});
+    until(server, &shop(), "192.0.2.2");
+    for number in 0..500 {
+        renamed(&file, &networks(["IE", "US"][number % 2]));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    renamed(&file, &networks("IE"));
+    until(server, &shop(), "192.0.2.1");
+    fs::remove_file(&file).unwrap();
+    meridian.wait_for("the refusal", |line| {
+        line["message"]
+            .as_str()
+            .is_some_and(|said| said.starts_with("reload refused: the data before it stay"))
+    });
+    let link = file.with_extension("link");
+    fs::write(&link, networks("US")).unwrap();
+    std::os::unix::fs::symlink(&link, &file).unwrap();
+    until(server, &shop(), "192.0.2.2");
+    let noted = steady.stop();
+    println!(
+        "half-written data: {} of {} queries lost, 99 % within {:.1?}, {} answers by half a file",
+        noted.lost,
+        noted.asked,
+        noted.within(),
+        noted.answers.iter().filter(|answer| **answer == ["192.0.2.3"]).count(),
+    );
+    let by_whole_files = [["192.0.2.1".to_owned()], ["192.0.2.2".to_owned()]];
+    assert!(
+        noted.answers.iter().all(|answer| by_whole_files.iter().any(|whole| answer == whole)),
+        "{noted:?}"
+    );
+    assert_eq!(noted.lost, 0);
+    assert_eq!(meridian.totals()["panics"], 0);
+}
+
+/// The same of the configuration, where somebody asks for a reload all the while: the end of a section is no end of the file.
+#[test]
+fn configurations_that_are_half_written() {
+    let mut meridian = by_file();
+    let (file, server) = (meridian.config(), meridian.address());
+    let before = fs::read_to_string(&file).unwrap();
+    let steady = Steady::start_as(server, &shop());
+    // A gateway of the new file comes behind all of the old one: without its end it is a good file.
+    let after = before.replace("192.0.2.1\"", "192.0.2.9\"")
+        + "[[gateways]]\nname = \"new\"\nhostnames = [\"new.gslb.example\"]\nendpoints = [{ cluster = \"eu-west\", addresses = [\"192.0.2.8\"] }]\n";
+    let mut asked = 0;
+    in_steps(&file, &after, |at| {
+        if at % 10 == 0 {
+            meridian.signal(Signal::SIGHUP);
+            asked += 1;
+        }
+    });
+    let gateways = |line: &serde_json::Value| {
+        line["message"]
+            .as_str()
+            .is_some_and(|said| said.starts_with("reloaded"))
+            .then(|| line["gateways"].clone())
+    };
+    meridian.signal(Signal::SIGHUP);
+    meridian.wait_for("the whole file", |line| gateways(line).is_some_and(|gateways| gateways == 2));
+    until(server, &shop(), "192.0.2.9");
+    let noted = steady.stop();
+    let halves = meridian.seen.iter().filter_map(gateways).filter(|gateways| *gateways != 2).count();
+    println!(
+        "half-written configuration: {asked} reloads asked for meanwhile, {halves} halves accepted; {} of {} queries lost, 99 % within {:.1?}",
+        noted.lost,
+        noted.asked,
+        noted.within(),
+    );
+    assert_eq!((halves, noted.lost), (0, 0));
+    assert_eq!(noted.answers, [["192.0.2.1"], ["192.0.2.9"]]);
 }

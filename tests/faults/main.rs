@@ -5,7 +5,9 @@ mod control;
 mod crowd;
 mod floods;
 mod forged;
+mod host;
 mod raw;
+mod reloads;
 mod steady;
 
 use hickory_proto::rr::RecordType;

@@ -42,7 +42,9 @@ impl Steady {
         let stopped = stop.clone();
         let client = std::thread::spawn(move || {
             let mut noted = Noted::default();
-            while !stopped.load(Ordering::Relaxed) {
+            loop {
+                // One more after the end was asked for: what came before that is noted.
+                let last = stopped.load(Ordering::Relaxed);
                 let began = now();
                 let answer = match noted.asked.is_multiple_of(OVER_TCP) {
                     true => ask_tcp(server, &ask),
@@ -59,9 +61,11 @@ impl Steady {
                     }
                     Ok(_) | Err(_) => noted.lost += 1,
                 }
+                if last {
+                    return noted;
+                }
                 std::thread::sleep(PAUSE);
             }
-            noted
         });
         Self { stop, client }
     }

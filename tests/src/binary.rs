@@ -119,6 +119,9 @@ pub struct Meridian {
     folder: PathBuf,
 }
 
+/// For [`Meridian::serve_by`]: nothing beside the configuration.
+pub const NO_FILES: &[(&str, &str)] = &[];
+
 impl Meridian {
     /// Starts `meridian serve` on a configuration and waits until it is ready.
     ///
@@ -137,7 +140,7 @@ impl Meridian {
     pub fn serve_in(config: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
         command.envs(environment.iter().copied());
-        Self::serve_by(command, config, &[])
+        Self::serve_by(command, config, NO_FILES)
     }
 
     /// As [`Meridian::serve`], with files beside the configuration: name and content.
@@ -145,7 +148,7 @@ impl Meridian {
     /// # Panics
     /// When it does not get ready; its log is in the message.
     #[must_use]
-    pub fn serve_with_files(config: &str, files: &[(&str, &str)]) -> Self {
+    pub fn serve_with_files(config: &str, files: &[(&str, impl AsRef<[u8]>)]) -> Self {
         Self::serve_by(Command::new(binary()), config, files)
     }
 
@@ -157,16 +160,7 @@ impl Meridian {
     pub fn serve_with_descriptors(config: &str, most: u32) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]).arg(binary());
-        Self::serve_by(command, config, &[])
-    }
-
-    /// As [`Meridian::serve`], by a command that is given the arguments of `meridian`.
-    ///
-    /// # Panics
-    /// When it does not get ready; its log is in the message.
-    #[must_use]
-    pub fn serve_as(command: Command, config: &str) -> Self {
-        Self::serve_by(command, config, &[])
+        Self::serve_by(command, config, NO_FILES)
     }
 
     /// Starts any command; nothing is waited for.
@@ -175,7 +169,12 @@ impl Meridian {
         Self::start(command, scratch())
     }
 
-    fn serve_by(mut command: Command, config: &str, files: &[(&str, &str)]) -> Self {
+    /// As [`Meridian::serve_with_files`], by a command that runs the binary with the arguments behind its own.
+    ///
+    /// # Panics
+    /// When it does not get ready; its log is in the message.
+    #[must_use]
+    pub fn serve_by(mut command: Command, config: &str, files: &[(&str, impl AsRef<[u8]>)]) -> Self {
         let folder = scratch();
         for (name, content) in files {
             std::fs::write(folder.join(name), content).expect("the file is written");

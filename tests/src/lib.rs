@@ -10,7 +10,7 @@
 //! independent calculation), `resolver.rs` (random maps through Unbound's cache), `compare.rs` (Knot and NSD
 //! on the same zone files), `secondary.rs` (Knot and dig take zones from us), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and
 //! the fuzzers' packets), `internet.rs` (resolvers and Zonemaster below a root), `faults/` (what breaks
-//! name servers, with figures). Those that need what `./tests/run` installs, or root, it runs by name.
+//! name servers and their control, with figures). Those that need what `./tests/run` installs, or root, it runs by name.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.
@@ -43,7 +43,7 @@ mod wire;
 
 pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
 pub use authority::Authority;
-pub use binary::{Meridian, Process, binary, now, scratch, signal};
+pub use binary::{Meridian, NO_FILES, Process, binary, now, scratch, signal};
 pub use city::City;
 pub use clients::{Shown, delv, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};

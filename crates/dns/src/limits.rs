@@ -114,6 +114,9 @@ pub(crate) const NOTIFY_WAIT: Duration = Duration::from_secs(2);
 /// A pause after `accept` or `recvmsg` fails, so that a lack of descriptors or memory costs no spin.
 pub(crate) const FAILURE_PAUSE: Duration = Duration::from_millis(50);
 
+/// The pause where a connection was told to make room: it is gone within it, and with it the lack.
+pub(crate) const SHED_PAUSE: Duration = Duration::from_millis(1);
+
 /// Ports tried when port 0 was asked for and TCP cannot have the one that UDP was given.
 pub(crate) const EPHEMERAL_TRIES: usize = 16;
 

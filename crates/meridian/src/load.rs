@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use meridian_config::{Issue, Issues, Located, Settings};
 use meridian_dns::Ground;
@@ -11,6 +12,11 @@ use meridian_model::Network;
 use crate::serve::wall;
 use crate::watch::Watch;
 use crate::{certificate, manners, probes, unreached};
+
+/// How long files must stay as they were read, and how often that is tried: who writes a file waits less between two
+/// parts of it, and is done sooner.
+const MOMENT: Duration = Duration::from_millis(50);
+const MOMENTS: usize = 100;
 
 /// A configuration that can be served.
 pub struct Loaded {
@@ -34,16 +40,24 @@ pub fn load(file: &Path) -> Result<Loaded, Issues> {
     finish(file, meridian_config::load(file))
 }
 
-/// As [`load`], while a server runs, of a file alone: to open a pipe would wait for a writer, perhaps for ever, and
-/// meanwhile no other change would come into force.
+/// As [`load`], while a server runs: of a file alone, and of one that nobody is writing. To open a pipe would wait for
+/// a writer, perhaps for ever, and meanwhile no other change would come into force. Half of a file can be a good one, and
+/// leave out half of what is served.
 pub(crate) fn load_again(file: &Path) -> Result<Loaded, Issues> {
-    match std::fs::metadata(file) {
-        Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
-            Err(Issues::from(Issue::unreadable(file, "a pipe, socket or device".to_owned())))
+    let refused = |why: &str| Err(Issues::from(Issue::unreadable(file, why.to_owned())));
+    for _ in 0..MOMENTS {
+        if std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+            return refused("a pipe, socket or device");
         }
-        // What is wrong with it, the loader says.
-        Ok(_) | Err(_) => load(file),
+        let of_file = Watch::new(vec![file.to_owned()]);
+        let loaded = load(file);
+        std::thread::sleep(MOMENT);
+        let of_data = loaded.as_ref().map(|loaded| loaded.watch.is_as_read());
+        if of_file.is_as_read() && of_data.unwrap_or(true) {
+            return loaded;
+        }
     }
+    refused("it, or what it names, is being written all the time")
 }
 
 /// Loads a text as though it stood in `file`.

@@ -25,6 +25,11 @@ impl Watch {
         Self { files, seen: read.clone(), read }
     }
 
+    /// Whether all are as they were when they were read.
+    pub(crate) fn is_as_read(&self) -> bool {
+        prints(&self.files) == self.read
+    }
+
     /// Whether a file differs from what was read and has not changed since the last look: one that is
     /// being written is left alone. Asks only once for each change.
     pub(crate) fn changed(&mut self) -> bool {

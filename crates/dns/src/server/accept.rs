@@ -16,7 +16,7 @@ use super::table::Place;
 use super::{Passed, Service, Shared, http, proxy, tls};
 use crate::answer::{Peer, Transport};
 use crate::counters::add;
-use crate::limits::{FAILURE_PAUSE, HANDSHAKE};
+use crate::limits::{FAILURE_PAUSE, HANDSHAKE, SHED_PAUSE};
 
 /// Starts accepting on every listener.
 pub(super) fn start(listeners: Vec<(Service, TcpListener)>, shared: &Shared, seed: u64) -> io::Result<()> {
@@ -64,10 +64,10 @@ async fn accept(
             // No error of accept ends the listener: the client is gone, or descriptors are short.
             Err(error) => {
                 add(&shared.counters.accept_failed);
-                if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
-                    shared.table.shed_for_descriptors();
-                }
-                sleep(FAILURE_PAUSE).await;
+                let short = matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+                // Who waits behind as many as there are descriptors is not to wait as often as long.
+                let made_room = short && shared.table.shed_for_descriptors();
+                sleep(if made_room { SHED_PAUSE } else { FAILURE_PAUSE }).await;
             }
         }
     }

@@ -75,11 +75,13 @@ impl Table {
         Place { id, seat, table: Arc::clone(self) }
     }
 
-    /// Closes the connection that is idle for longest: descriptors are short.
-    pub(super) fn shed_for_descriptors(&self) {
-        if self.lock().shed(None) {
+    /// Closes the connection that is idle for longest: descriptors are short. Whether there was one.
+    pub(super) fn shed_for_descriptors(&self) -> bool {
+        let shed = self.lock().shed(None);
+        if shed {
             add(&self.counters.shed_descriptors);
         }
+        shed
     }
 
     fn make_room(&self, inner: &mut Inner, client: Option<IpAddr>, bounds: &Streams) {
