@@ -70,6 +70,31 @@ fn no_query_is_lost_by_reloads_and_restarts() {
     }
 }
 
+/// Where the file says so, its change is enough; one with a mistake changes nothing, once.
+#[test]
+fn a_change_of_the_file_is_a_reload_where_it_says_so() {
+    let good = server("reload_on_change = true\n");
+    let mut meridian = Meridian::serve(&good);
+    let address = meridian.address();
+    let answer = || ask_udp(address, &shop()).unwrap().addresses();
+    assert_eq!(answer(), ["192.0.2.10"]);
+    std::fs::write(meridian.config(), good.replace("192.0.2.10", "192.0.2.11")).unwrap();
+    meridian.wait_for("the new file", |line| line["message"] == "view published");
+    assert_eq!(answer(), ["192.0.2.11"]);
+    std::fs::write(meridian.config(), "nonsense").unwrap();
+    let refused = |line: &serde_json::Value| {
+        line["message"].as_str().is_some_and(|text| text.starts_with("reload refused: "))
+    };
+    meridian.wait_for("a refusal", refused);
+    // Replaced as a whole, by a rename.
+    let next = meridian.config().with_extension("next");
+    std::fs::write(&next, good.replace("192.0.2.10", "192.0.2.12")).unwrap();
+    std::fs::rename(&next, meridian.config()).unwrap();
+    meridian.wait_for("the next file", |line| line["message"] == "view published");
+    assert_eq!(answer(), ["192.0.2.12"]);
+    assert_eq!(meridian.seen.iter().filter(|line| refused(line)).count(), 1);
+}
+
 /// Each connection goes on where it was: also with half a query sent, and with none.
 #[test]
 fn plain_connections_go_on() {

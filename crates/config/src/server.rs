@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::findings::{Findings, Spotted};
-use crate::kinds::{At, FilePath, List, Parsed, Section, Span, Whole};
+use crate::kinds::{At, FilePath, Flag, List, Parsed, Section, Span, Whole};
 use crate::limits;
 use crate::manners::{self, MannersSpec};
 use crate::reader::Table;
@@ -22,6 +22,8 @@ const LISTEN_DEFAULT: [SocketAddr; 2] = [
 const WORKERS_DEFAULT: usize = 0;
 /// Longer than a check of the default probe takes to fail.
 const FIRST_ROUND_DEFAULT: Duration = Duration::from_secs(5);
+/// Who edits a file is not always done when it is saved.
+const RELOAD_ON_CHANGE_DEFAULT: bool = false;
 
 pub(crate) const SOCKET: Parsed<SocketAddr> = Parsed {
     what: "an address with a port, such as \"192.0.2.53:53\" or \"[2001:db8::53]:53\"",
@@ -35,6 +37,7 @@ pub(crate) struct ServerSpec {
     data_dir: Option<PathBuf>,
     workers: Option<usize>,
     first_round: Option<Duration>,
+    reload_on_change: bool,
     tls: Option<TlsSpec>,
     manners: MannersSpec,
 }
@@ -55,6 +58,7 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> ServerSpec {
         workers: table.optional("workers", &Whole { min: 0, max: limits::WORKERS, unit: "" }),
         first_round: table
             .optional("first_round", &Span { min: Duration::ZERO, max: limits::FIRST_ROUND_MAX }),
+        reload_on_change: table.or("reload_on_change", RELOAD_ON_CHANGE_DEFAULT, &Flag),
         tls: tls::read(table, file),
         manners: manners::read(table, file),
     };
@@ -69,7 +73,7 @@ pub(crate) fn read_admin(root: &mut Table<'_>) -> Option<Spotted<SocketAddr>> {
 
 /// Builds the section, checks that no socket stands twice, and warns of keys without effect.
 pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findings: &Findings<'_>) -> Server {
-    let ServerSpec { listen, data_dir, workers, first_round, tls, manners } = spec;
+    let ServerSpec { listen, data_dir, workers, first_round, reload_on_change, tls, manners } = spec;
     // One address and port is two sockets: one of TCP, one of UDP.
     let plain = || listen.iter().flatten();
     once(std::iter::empty(), plain(), findings);
@@ -84,6 +88,7 @@ pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findin
         data_dir,
         workers: workers.unwrap_or(WORKERS_DEFAULT),
         first_round: first_round.unwrap_or(FIRST_ROUND_DEFAULT),
+        reload_on_change,
         tls: tls.map(|tls| tls.build(findings)),
         manners: manners.build(findings),
     }

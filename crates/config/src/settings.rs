@@ -42,6 +42,8 @@ pub struct Server {
     pub workers: usize,
     /// How long the first answers wait for the first round of probes, at most.
     pub first_round: Duration,
+    /// Whether the file is read again when it changes, without being asked.
+    pub reload_on_change: bool,
     /// `[server.tls]`; `None`: no encrypted transport.
     pub tls: Option<Tls>,
     /// How queries are met, whatever they ask for.

@@ -370,6 +370,7 @@ fn a_server_by_its_defaults() {
     let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:5300", "[::1]:5300"]);
     assert_eq!((server.workers, server.first_round), (0, Duration::from_secs(5)));
+    assert!(!server.reload_on_change);
     assert_eq!(server.data_dir, None);
 }
 

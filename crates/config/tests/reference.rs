@@ -64,6 +64,7 @@ fn commented_defaults_are_the_defaults() {
         "# data_dir = ",
         "# workers = ",
         "# first_round = ",
+        "# reload_on_change = ",
         "# enabled = ",
         "# slip = ",
         "# ipv4_prefix = ",

@@ -28,6 +28,8 @@ pub struct Loaded {
     pub warnings: Vec<Issue>,
     /// The databases and tables that were read.
     pub(crate) watch: Watch,
+    /// The file itself; `None` for a text.
+    pub(crate) of_file: Option<Watch>,
     /// The file's own text.
     pub(crate) text: Arc<str>,
 }
@@ -37,7 +39,10 @@ pub struct Loaded {
 /// # Errors
 /// Every issue of the file and of what it names, in the file's order.
 pub fn load(file: &Path) -> Result<Loaded, Issues> {
-    finish(file, meridian_config::load(file))
+    // Before it is read, so that no change is missed.
+    let of_file = Watch::new(vec![file.to_owned()]);
+    let loaded = finish(file, meridian_config::load(file))?;
+    Ok(Loaded { of_file: Some(of_file), ..loaded })
 }
 
 /// As [`load`], while a server runs: of a file alone, and of one that nobody is writing. To open a pipe would wait for
@@ -107,7 +112,7 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     let meridian_config::Loaded { settings, mut warnings, text, .. } = loaded;
     warnings.extend(expiry.flatten());
     warnings.extend(unreached::warnings(file, ground.catalog(), ground.locality()));
-    Ok(Loaded { ground: Arc::new(ground), settings, warnings, watch, text })
+    Ok(Loaded { ground: Arc::new(ground), settings, warnings, watch, of_file: None, text })
 }
 
 /// What was found after the loader, of which there is something.

@@ -44,6 +44,7 @@ pub(crate) struct Supply {
     text: Arc<str>,
     settings: Settings,
     watch: Watch,
+    of_file: Watch,
     names: hostnames::Handle,
     catalogs: watch::Receiver<Option<Resolved>>,
     /// Grounds of catalogs as they were loaded, oldest first.
@@ -55,7 +56,8 @@ pub(crate) struct Supply {
 impl Supply {
     /// Resolves the hostnames of what was loaded, and waits for their first round (capped).
     pub(crate) async fn start(loaded: Loaded, file: Option<PathBuf>, seed: u64) -> anyhow::Result<Self> {
-        let Loaded { ground, settings, watch, text, .. } = loaded;
+        let Loaded { ground, settings, watch, of_file, text, .. } = loaded;
+        let of_file = of_file.unwrap_or_default();
         let resolver = &settings.resolver;
         let lookup = HickoryLookup::new(&resolver.servers, resolver.timeout).context("no resolver")?;
         let first_round = settings.server.first_round;
@@ -66,7 +68,7 @@ impl Supply {
         let first = catalogs.wait_for(Option::is_some).await.ok().and_then(|first| first.clone());
         let first = first.context("the resolution of hostnames ended before its first round")?;
         let last = on(&ground, first).await.context("cannot serve what the hostnames resolve to")?;
-        Ok(Self { file, text, settings, watch, names, catalogs, loaded: vec![ground], last })
+        Ok(Self { file, text, settings, watch, of_file, names, catalogs, loaded: vec![ground], last })
     }
 
     /// The ground to begin with.
@@ -89,16 +91,17 @@ impl Supply {
             tokio::select! {
                 request = requests.0.recv() => match request {
                     Some(reply) => {
-                        systemd::reloading();
                         let reloaded = self.reload().await;
-                        systemd::ready();
                         // Who asked may be gone, or nobody.
                         let _gone = reply.map(|reply| reply.send(reloaded));
                     }
                     None => break,
                 },
-                _ = look.tick() => if self.files_changed().await {
-                    self.reload_data().await;
+                _ = look.tick() => match self.changed().await {
+                    Changed::Nothing => {}
+                    Changed::Data => self.reload_data().await,
+                    // What came of it is logged.
+                    Changed::File => drop(self.reload().await),
                 },
                 _ = daily.tick() => self.warn_of_the_certificate(),
                 changed = self.catalogs.changed() => match changed {
@@ -118,22 +121,27 @@ impl Supply {
         }
     }
 
-    /// Whether a file that was read has changed.
-    async fn files_changed(&mut self) -> bool {
+    /// Which of the files that were read have changed.
+    async fn changed(&mut self) -> Changed {
         // Ten thousand zone files take milliseconds, which nothing else on this thread is to wait for.
-        let mut watch = std::mem::replace(&mut self.watch, Watch::new(Vec::new()));
+        let (mut data, mut of_file) = (std::mem::take(&mut self.watch), std::mem::take(&mut self.of_file));
+        let reload_on_change = self.settings.server.reload_on_change;
         let looked = spawn_blocking(move || {
-            let changed = watch.changed();
-            (watch, changed)
+            let changed = match (reload_on_change && of_file.changed(), data.changed()) {
+                (true, _) => Changed::File,
+                (false, true) => Changed::Data,
+                (false, false) => Changed::Nothing,
+            };
+            (data, of_file, changed)
         });
         match looked.await {
-            Ok((watch, changed)) => {
-                self.watch = watch;
+            Ok((data, of_file, changed)) => {
+                (self.watch, self.of_file) = (data, of_file);
                 changed
             }
             Err(error) => {
                 tracing::error!(%error, "files are not looked at any more until the next reload");
-                false
+                Changed::Nothing
             }
         }
     }
@@ -142,6 +150,13 @@ impl Supply {
 
     /// The file anew.
     async fn reload(&mut self) -> Result<Reloaded, String> {
+        systemd::reloading();
+        let reloaded = self.read_again().await;
+        systemd::ready();
+        reloaded
+    }
+
+    async fn read_again(&mut self) -> Result<Reloaded, String> {
         let Some(file) = self.file.clone() else { return Err("nothing to read again".to_owned()) };
         let before = "the configuration before it stays in force";
         let loaded = loading(before, move || load_again(&file)).await?;
@@ -177,8 +192,11 @@ impl Supply {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        let Loaded { ground, settings, watch, text, .. } = loaded;
+        let Loaded { ground, settings, watch, of_file, text, .. } = loaded;
         (self.settings, self.watch, self.text) = (settings, watch, text);
+        if let Some(of_file) = of_file {
+            self.of_file = of_file;
+        }
         self.names.replace(ground.catalog().clone());
         self.loaded.push(ground);
         if self.loaded.len() > WAITING {
@@ -206,9 +224,17 @@ impl Supply {
     }
 }
 
+/// What a look at the files finds.
+enum Changed {
+    Nothing,
+    Data,
+    /// The configuration, which names the data.
+    File,
+}
+
 /// What of `[server]` does not come with the ground.
 fn sockets(server: &Server) -> impl PartialEq {
-    let Server { listen, data_dir, workers, first_round, tls, manners: _ } = server;
+    let Server { listen, data_dir, workers, first_round, reload_on_change: _, tls, manners: _ } = server;
     let tls = tls.as_ref().map(|Tls { dot, doh, doh3, doq, cert_file: _, key_file: _, path: _ }| {
         [dot.clone(), doh.clone(), doh3.clone(), doq.clone()]
     });

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 /// Some files, and how they were when they were last read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Watch {
     files: Vec<PathBuf>,
     read: Vec<Print>,
