@@ -12,6 +12,7 @@ use meridian_steering::{Addresses, Family};
 
 use crate::answer::{Moment, Peer, Transport};
 use crate::limits::UDP_BATCH;
+use crate::name::QueryName;
 use crate::plain::Asked;
 use crate::select::Asker;
 use crate::view::View;
@@ -19,11 +20,12 @@ use crate::view::View;
 /// Reads what answers to these packets will most likely read.
 pub(crate) fn read_ahead(view: &View, packets: &mut dyn Iterator<Item = (IpAddr, &[u8])>) {
     let zones = view.zones();
+    let mut name = QueryName::empty();
     let mut wanted = [None; UDP_BATCH];
     let mut count = 0;
     for (place, (address, packet)) in wanted.iter_mut().zip(packets) {
         count += 1;
-        let Some(asked) = Asked::read(packet) else { continue };
+        let Some(asked) = Asked::read(packet, &mut name) else { continue };
         let family = if asked.question_type == RecordType::AAAA { Family::V6 } else { Family::V4 };
         let peer = Peer { address, transport: Transport::Udp };
         let asker = Asker::new(asked.edns.as_ref(), peer, Moment::default().random);

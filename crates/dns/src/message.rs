@@ -120,9 +120,10 @@ pub(crate) fn receive(packet: &[u8]) -> Received {
             _ => Received::HeaderOnly(header, Rcode::FormErr),
         };
     }
-    let asked =
-        Question::read(body).and_then(|(asked, records)| Some((asked.name_as_asked()?, asked, records)));
-    let Some((name_as_asked, Question { name, question_type, class, .. }, records)) = asked else {
+    let mut name = QueryName::empty();
+    let asked = Question::read(body, &mut name)
+        .and_then(|(asked, records)| Some((asked.name_as_asked()?, asked, records)));
+    let Some((name_as_asked, Question { question_type, class, .. }, records)) = asked else {
         return Received::HeaderOnly(header, Rcode::FormErr);
     };
     let mut tail = Tail::default();
@@ -139,7 +140,6 @@ pub(crate) fn receive(packet: &[u8]) -> Received {
 
 /// A question as it stands in a packet.
 pub(crate) struct Question<'p> {
-    pub(crate) name: QueryName,
     /// The name as it was written, in wire form.
     pub(crate) written: &'p [u8],
     pub(crate) question_type: u16,
@@ -147,13 +147,13 @@ pub(crate) struct Question<'p> {
 }
 
 impl<'p> Question<'p> {
-    /// Reads one from the front of `body`; returns it with what stands behind.
-    pub(crate) fn read(body: &'p [u8]) -> Option<(Self, &'p [u8])> {
-        let (name, read) = QueryName::read(body)?;
+    /// Reads one from the front of `body`, its name into `name`; returns it with what stands behind.
+    pub(crate) fn read(body: &'p [u8], name: &mut QueryName) -> Option<(Self, &'p [u8])> {
+        let read = name.fill(body)?;
         let (written, rest) = body.split_at_checked(read)?;
         let (&[t0, t1, c0, c1], rest) = rest.split_first_chunk::<4>()?;
         let (question_type, class) = (u16::from_be_bytes([t0, t1]), u16::from_be_bytes([c0, c1]));
-        Some((Self { name, written, question_type, class }, rest))
+        Some((Self { written, question_type, class }, rest))
     }
 
     fn name_as_asked(&self) -> Option<Name> {

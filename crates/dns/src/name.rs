@@ -21,31 +21,43 @@ pub(crate) struct QueryName {
 }
 
 impl QueryName {
-    /// Reads a name from the start of `from`; returns it with the number of octets read.
+    /// No name yet: what [`QueryName::fill`] fills. It is large, and so is not moved about.
+    pub(crate) fn empty() -> Self {
+        Self { octets: [0; NAME_OCTETS], length: 1, starts: [0; LABELS], labels: 0 }
+    }
+
+    /// Reads a name from the start of `from`, in place of what was there; returns the number of octets read.
     ///
     /// `None` for what no question may hold: a compression pointer (nothing stands before it), a
     /// label type 01 or 10 (RFC 6891 §5), a name over 255 octets, an end too early.
-    pub(crate) fn read(from: &[u8]) -> Option<(Self, usize)> {
-        let mut name = Self { octets: [0; NAME_OCTETS], length: 0, starts: [0; LABELS], labels: 0 };
+    pub(crate) fn fill(&mut self, from: &[u8]) -> Option<usize> {
+        let (mut at, mut labels) = (0, 0);
         loop {
-            let label = usize::from(*from.get(name.length)?);
-            if label > 63 || name.length + 1 + label > NAME_OCTETS {
+            let label = usize::from(*from.get(at)?);
+            if label > 63 || at + 1 + label > NAME_OCTETS {
                 return None;
             }
-            let end = name.length + 1 + label;
-            let source = from.get(name.length..end)?;
-            let target = &mut name.octets[name.length..end];
-            target.copy_from_slice(source);
-            // The length octet is at most 63 and so never taken for a letter.
-            target.make_ascii_lowercase();
             if label == 0 {
-                name.length = end;
-                return Some((name, end));
+                break;
             }
-            *name.starts.get_mut(name.labels)? = u8::try_from(name.length).ok()?;
-            name.labels += 1;
-            name.length = end;
+            *self.starts.get_mut(labels)? = u8::try_from(at).ok()?;
+            labels += 1;
+            at += 1 + label;
         }
+        let length = at + 1;
+        let own = self.octets.get_mut(..length)?;
+        own.copy_from_slice(from.get(..length)?);
+        // The length octets are at most 63 and so never taken for letters.
+        own.make_ascii_lowercase();
+        (self.length, self.labels) = (length, labels);
+        Some(length)
+    }
+
+    /// As [`QueryName::fill`], for a name of its own.
+    pub(crate) fn read(from: &[u8]) -> Option<(Self, usize)> {
+        let mut name = Self::empty();
+        let read = name.fill(from)?;
+        Some((name, read))
     }
 
     /// The look-up form of a name from our own records.

@@ -15,20 +15,33 @@ pub(crate) struct Names {
     octets: Vec<u8>,
     /// Where each name ends in `octets`; it begins where the one before ends.
     ends: Vec<u32>,
-    table: HashTable<u32>,
+    table: HashTable<Entry>,
     hasher: RandomState,
+}
+
+/// A name of the table.
+#[derive(Clone, Copy)]
+struct Entry {
+    number: u32,
+    /// Where it begins in the arena: so that what is compared can be read without a look at `ends`. A name ends with its
+    /// root, so none begins another.
+    start: u32,
 }
 
 impl Names {
     /// The number of a name, if it is there.
     pub(crate) fn get(&self, wire: &[u8]) -> Option<u32> {
         let hash = self.hasher.hash_one(wire);
-        self.table.find(hash, |&number| self.wire(number) == wire).copied()
+        let is_it = |entry: &Entry| {
+            let start = entry.start as usize;
+            self.octets.get(start..start + wire.len()) == Some(wire)
+        };
+        self.table.find(hash, is_it).map(|entry| entry.number)
     }
 
     /// The number that a name will most likely have, if it is there, from a look at the table alone.
     pub(crate) fn guess(&self, wire: &[u8]) -> Option<u32> {
-        self.table.find(self.hasher.hash_one(wire), |_| true).copied()
+        self.table.find(self.hasher.hash_one(wire), |_| true).map(|entry| entry.number)
     }
 
     /// The number of a name; the next one, if it was not there. `None` when the arena is full (4 GiB).
@@ -37,12 +50,14 @@ impl Names {
             return Some(number);
         }
         let number = u32::try_from(self.ends.len()).ok()?;
+        let start = u32::try_from(self.octets.len()).ok()?;
         let end = u32::try_from(self.octets.len() + wire.len()).ok()?;
         self.octets.extend_from_slice(wire);
         self.ends.push(end);
         let hash = self.hasher.hash_one(wire);
         let Self { octets, ends, table, hasher } = self;
-        table.insert_unique(hash, number, |&other| hasher.hash_one(slice(octets, ends, other)));
+        let hash_of = |other: &Entry| hasher.hash_one(slice(octets, ends, other.number));
+        table.insert_unique(hash, Entry { number, start }, hash_of);
         Some(number)
     }
 

@@ -38,13 +38,14 @@ pub(crate) fn plain(
     moment: Moment,
     out: &mut Vec<u8>,
 ) -> Result<Reply, Option<Limited>> {
-    let mut asked = Asked::read(packet).ok_or(None)?;
-    let found = view.zones().find(&asked.name, asked.question_type);
+    let mut name = QueryName::empty();
+    let mut asked = Asked::read(packet, &mut name).ok_or(None)?;
+    let found = view.zones().find(asked.name, asked.question_type);
     if !is_plain(&found) {
         return Err(None);
     }
     let extras = meet(view, asked.edns.as_mut(), peer, moment);
-    let kind = || view.zones().encloser(&asked.name).map_or(Kind::Error, Kind::About);
+    let kind = || view.zones().encloser(asked.name).map_or(Kind::Error, Kind::About);
     match limited(view, peer, moment, extras.checked, kind) {
         Limited::Dropped => {
             out.clear();
@@ -75,22 +76,21 @@ pub(crate) struct Asked<'p> {
     header: Header,
     /// The header and the question, as they came.
     begin: &'p [u8],
-    pub(crate) name: QueryName,
+    pub(crate) name: &'p QueryName,
     pub(crate) question_type: RecordType,
     pub(crate) edns: Option<Edns>,
 }
 
 impl<'p> Asked<'p> {
-    /// `None` for any other packet.
-    pub(crate) fn read(packet: &'p [u8]) -> Option<Self> {
+    /// `None` for any other packet. Its name is read into `name`.
+    pub(crate) fn read(packet: &'p [u8], name: &'p mut QueryName) -> Option<Self> {
         let (head, body) = packet.split_first_chunk::<HEADER_SIZE>()?;
         // A query (RFC 1035 §4.1.1), of one question, with one more record at most.
         let [id_high, id_low, flags, _, 0, 1, 0, 0, 0, 0, 0, additional @ 0..=1] = *head else { return None };
         if flags & 0xf8 != 0 {
             return None;
         }
-        let (question, records) = Question::read(body)?;
-        let Question { name, question_type, class, .. } = question;
+        let (Question { question_type, class, .. }, records) = Question::read(body, name)?;
         let is_transfer = matches!(question_type, TYPE_AXFR | TYPE_IXFR);
         // The root cannot be pointed to.
         if is_transfer || class != CLASS_IN || name.label_count() == 0 {
@@ -188,7 +188,7 @@ impl Answering<'_> {
 
     /// RFC 2308 §3.
     fn denied(&mut self, rcode: Rcode, zone: &Apex) -> Option<Written> {
-        let name = &self.asked.name;
+        let name = self.asked.name;
         let below = name.label_count().checked_sub(zone.labels)?;
         let longer = name.ancestor(0).len() - name.ancestor(below).len();
         zone.denial.write(longer, zone.negative_ttl, self.view.serial(zone)?, self.out);

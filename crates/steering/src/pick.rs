@@ -56,9 +56,14 @@ struct Picking<'p, A> {
 
 impl<A: Number> Picking<'_, A> {
     fn pick(&self, draw: Draw, into: &mut Given) -> Picked {
-        let cname = match draw {
-            Draw::Random(random) => self.at_random(random, into),
-            Draw::Client(hash) => self.for_client(hash, into),
+        let cname = match (draw, &self.decision.candidates[..]) {
+            // What most decisions are: each address is looked at once.
+            (Draw::Random(random), [only]) if !only.as_cname => {
+                let usable = self.give(only, &mut Draws::new(random), into);
+                return Picked { cname: None, drawn: usable > into.len() };
+            }
+            (Draw::Random(random), _) => self.at_random(random, into),
+            (Draw::Client(hash), _) => self.for_client(hash, into),
         };
         Picked { cname, drawn: self.is_drawn(into.len()) }
     }
@@ -77,13 +82,6 @@ impl<A: Number> Picking<'_, A> {
 
     fn at_random(&self, random: u64, into: &mut Given) -> Option<u16> {
         let mut draws = Draws::new(random);
-        if let [only] = &self.decision.candidates[..] {
-            if only.as_cname {
-                return Some(only.endpoint);
-            }
-            self.give(only, &mut draws, into);
-            return None;
-        }
         let mut left: SmallVec<[Candidate; 8]> = self.decision.candidates.iter().copied().collect();
         while !left.is_empty() {
             let is_first = left.len() == self.decision.candidates.len();
@@ -94,7 +92,8 @@ impl<A: Number> Picking<'_, A> {
                 (true, false) => continue,
                 (false, _) => {}
             }
-            if self.give(&chosen, &mut draws, into) {
+            self.give(&chosen, &mut draws, into);
+            if into.len() >= self.most() {
                 break;
             }
         }
@@ -131,15 +130,26 @@ impl<A: Number> Picking<'_, A> {
         None
     }
 
-    /// Adds the addresses of a candidate; says whether the answer is full.
-    fn give(&self, candidate: &Candidate, draws: &mut Draws, into: &mut Given) -> bool {
-        let most = self.most();
-        let count = self.usable(candidate).count();
+    /// Adds the addresses of a candidate, as many as there is room for; says how many it has.
+    fn give(&self, candidate: &Candidate, draws: &mut Draws, into: &mut Given) -> usize {
+        let (most, before) = (self.most(), into.len());
+        let has_room = before + usize::from(candidate.count) <= into.inline_size();
+        let count = if has_room {
+            into.extend(self.usable(candidate).map(|listed| listed.address.into()));
+            into.len() - before
+        } else {
+            self.usable(candidate).count()
+        };
         // Start anywhere, so that the addresses of one endpoint share its clients.
         let start = draws.below(count as u64).try_into().unwrap_or(0);
-        let rotated = self.usable(candidate).cycle().skip(start).take(count);
-        into.extend(rotated.map(|listed| listed.address.into()).take(most - into.len()));
-        into.len() >= most
+        if has_room {
+            into.get_mut(before..).unwrap_or_default().rotate_left(start);
+            into.truncate(most);
+        } else {
+            let rotated = self.usable(candidate).cycle().skip(start).take(count);
+            into.extend(rotated.map(|listed| listed.address.into()).take(most - before));
+        }
+        count
     }
 
     fn most(&self) -> usize {
