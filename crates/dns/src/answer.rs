@@ -1,6 +1,5 @@
 //! From octets to octets: the one way that every query is answered.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use hickory_proto::rr::rdata::{CNAME, HINFO, TXT};
@@ -13,7 +12,8 @@ use crate::limits::CNAME_DEPTH;
 use crate::message::{Query, Rcode, Received, receive};
 use crate::name::QueryName;
 use crate::opt::Extras;
-use crate::plain::plain;
+use crate::peer::{Moment, Peer, Transport};
+use crate::plain::{self, plain};
 use crate::rate::{Kind, Limited};
 use crate::reply::{CLASS_IN, Ending, NOT_AUTHORITATIVE, Section, Writer, header_only};
 use crate::transfer::{self, Asked, TYPE_AXFR, TYPE_IXFR};
@@ -22,49 +22,6 @@ use crate::view::View;
 use crate::zone::{Apex, Found, RrSet};
 
 //----------- answer ---------------------------------------------------------
-
-/// Who asks, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer {
-    /// The other end's address: a resolver as a rule.
-    pub address: IpAddr,
-    /// What carries the message, which decides the size limit.
-    pub transport: Transport,
-}
-
-/// What carries a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Replies of at most 1232 octets; where the sender really is is not known.
-    Udp,
-    /// Replies of at most 65,535 octets, as over all that follow.
-    Tcp,
-    /// DNS over TLS (RFC 7858).
-    Tls,
-    /// DNS over HTTPS (RFC 8484), whatever carries HTTP.
-    Https,
-    /// DNS over dedicated QUIC connections (RFC 9250).
-    Quic,
-}
-
-impl Transport {
-    /// Whether nobody on the way reads the message, so that its length is worth hiding (RFC 7830 §4).
-    #[must_use]
-    pub fn is_encrypted(self) -> bool {
-        matches!(self, Self::Tls | Self::Https | Self::Quic)
-    }
-}
-
-/// What of a moment enters an answer.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Moment {
-    /// Decides between candidates that the policy holds for equal.
-    pub random: u64,
-    /// Seconds since 1970, for the age of cookies and signatures.
-    pub unix_s: u64,
-    /// Microseconds of a clock that never goes back, for the rate of replies.
-    pub uptime_us: u64,
-}
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +62,20 @@ pub enum Denied {
 /// Total: every input gives a result. The same view, packet, peer and moment give the same octets; over UDP
 /// there may be a limit of replies, which counts.
 pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
-    match plain(view, packet, peer, moment, out) {
+    let mut name = QueryName::empty();
+    answer_asked(view, plain::Asked::read(packet, &mut name), packet, peer, moment, out)
+}
+
+/// The same for a packet that was read, where it is plain.
+pub(crate) fn answer_asked(
+    view: &View,
+    asked: Option<plain::Asked<'_>>,
+    packet: &[u8],
+    peer: Peer,
+    moment: Moment,
+    out: &mut Vec<u8>,
+) -> Reply {
+    match asked.map_or(Err(None), |asked| plain(view, asked, peer, moment, out)) {
         Ok(reply) => reply,
         Err(known) => general(view, packet, peer, moment, known, out),
     }
@@ -352,7 +322,7 @@ impl<'a> Answering<'a> {
         let mut passed: Vec<Name> = Vec::new();
         let mut redirecting: Vec<Name> = Vec::new();
         while passed.len() <= CNAME_DEPTH && !passed.contains(&owner) {
-            let found = self.view.zones().find(&name, question_type);
+            let found = self.view.zones().find(&name, None, question_type);
             let fits = match found {
                 Found::Alias { set } => self.answer(&owner, set),
                 Found::Redirected { owner_labels, set } => {

@@ -14,7 +14,6 @@
 //! - Two clients inside one returned ECS scope get the same candidates.
 //! - Between receive and send there is no await, lock, log line or clock.
 
-mod ahead;
 mod answer;
 mod certificate;
 mod compile;
@@ -32,6 +31,7 @@ mod names;
 mod notify;
 mod opt;
 mod outlooks;
+mod peer;
 mod plain;
 mod plan;
 mod rate;
@@ -42,13 +42,14 @@ mod select;
 mod server;
 mod shares;
 mod steered;
+mod together;
 mod transfer;
 mod tsig;
 mod view;
 mod walk;
 mod zone;
 
-pub use answer::{Denied, Moment, Peer, Reply, Transport, answer, answer_generally};
+pub use answer::{Denied, Reply, answer, answer_generally};
 pub use certificate::{Certificate, CertificateError};
 pub use compile::CompileError;
 pub use cookie::CookieSecrets;
@@ -57,6 +58,7 @@ pub use explain::{Asked, Choice, Explanation, Located, Steering, explain};
 pub use manners::{Manners, Streams};
 pub use message::Rcode;
 pub use notify::Notifier;
+pub use peer::{Moment, Peer, Transport};
 pub use rate::RateLimit;
 pub use reach::Reach;
 pub use server::{

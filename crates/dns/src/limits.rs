@@ -20,10 +20,13 @@ pub(crate) const QUERY_SIZE: usize = 4096;
 /// How many datagrams one worker answers from one load of the view.
 pub(crate) const UDP_BATCH: usize = 64;
 
-/// From how many queries in a batch, and names in all, on it is read ahead for them: fewer names are in a near cache,
-/// and so the reading would be for nothing (with 1,000 it cost 5 % of all answers, with 100,000 it brought 3 to 12 %).
-pub(crate) const AHEAD_QUERIES: usize = 4;
-pub(crate) const AHEAD_NAMES: usize = 1 << 15;
+/// How many queries are read before the first of them is answered: about as many waits for memory as a core has under
+/// way at once, and few enough that what was read is still in its nearest cache.
+pub(crate) const TOGETHER: usize = 16;
+
+/// From how many names on it is worth while to read, for queries that are answered together, what they will need: fewer
+/// are in a near cache (with 1,000 it cost more than it brought).
+pub(crate) const TOUCHED_NAMES: usize = 1 << 15;
 
 /// How many such batches of one socket, before the worker's other sockets get their turn; and at the end.
 pub(crate) const UDP_TURNS: usize = 256;

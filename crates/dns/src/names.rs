@@ -1,6 +1,7 @@
 //! The table of names: from a name in wire form to a number.
 
 use std::hash::BuildHasher;
+use std::hint::black_box;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -28,20 +29,38 @@ struct Entry {
     start: u32,
 }
 
+/// What a name may be.
+#[derive(Clone, Copy)]
+pub(crate) struct Guess(Entry);
+
+impl Guess {
+    /// The number that the name has then.
+    pub(crate) fn number(self) -> u32 {
+        self.0.number
+    }
+}
+
 impl Names {
     /// The number of a name, if it is there.
     pub(crate) fn get(&self, wire: &[u8]) -> Option<u32> {
         let hash = self.hasher.hash_one(wire);
-        let is_it = |entry: &Entry| {
-            let start = entry.start as usize;
-            self.octets.get(start..start + wire.len()) == Some(wire)
-        };
-        self.table.find(hash, is_it).map(|entry| entry.number)
+        self.table.find(hash, |&entry| self.is(Guess(entry), wire)).map(|entry| entry.number)
     }
 
-    /// The number that a name will most likely have, if it is there, from a look at the table alone.
-    pub(crate) fn guess(&self, wire: &[u8]) -> Option<u32> {
-        self.table.find(self.hasher.hash_one(wire), |_| true).map(|entry| entry.number)
+    /// What a name will most likely be, if it is there, from a look at the table alone.
+    pub(crate) fn guess(&self, wire: &[u8]) -> Option<Guess> {
+        self.table.find(self.hasher.hash_one(wire), |_| true).copied().map(Guess)
+    }
+
+    /// Whether a guess was right.
+    pub(crate) fn is(&self, guess: Guess, wire: &[u8]) -> bool {
+        let start = guess.0.start as usize;
+        self.octets.get(start..start + wire.len()) == Some(wire)
+    }
+
+    /// Reads what [`Names::is`] will.
+    pub(crate) fn touch(&self, guess: Guess) {
+        black_box(self.octets.get(guess.0.start as usize));
     }
 
     /// The number of a name; the next one, if it was not there. `None` when the arena is full (4 GiB).

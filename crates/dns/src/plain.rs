@@ -12,11 +12,13 @@ use hickory_proto::rr::RecordType;
 use meridian_model::{GatewayId, Https};
 use meridian_steering::{Family, Given};
 
-use crate::answer::{Moment, Peer, Reply, Transport, limited, meet};
+use crate::answer::{Reply, limited, meet};
 use crate::edns::Edns;
 use crate::message::{HEADER_SIZE, Header, Question, Rcode, Tail};
 use crate::name::QueryName;
+use crate::names::Guess;
 use crate::opt::{self, Extras, Space};
+use crate::peer::{Moment, Peer, Transport};
 use crate::rate::{Kind, Limited};
 use crate::reply::{CLASS_IN, Ending, NOT_AUTHORITATIVE, header_octets, size_limit};
 use crate::select::{Asker, select};
@@ -27,20 +29,18 @@ use crate::zone::{Apex, Found};
 
 //----------- plain ----------------------------------------------------------
 
-/// Answers a packet, where both it and its answer are plain.
+/// Answers a plain query, where its answer is plain too.
 ///
 /// # Errors
-/// Where they are not; with what the limit of replies said, if it was asked.
+/// Where that is not; with what the limit of replies said, if it was asked.
 pub(crate) fn plain(
     view: &View,
-    packet: &[u8],
+    mut asked: Asked<'_>,
     peer: Peer,
     moment: Moment,
     out: &mut Vec<u8>,
 ) -> Result<Reply, Option<Limited>> {
-    let mut name = QueryName::empty();
-    let mut asked = Asked::read(packet, &mut name).ok_or(None)?;
-    let found = view.zones().find(asked.name, asked.question_type);
+    let found = view.zones().find(asked.name, asked.guess, asked.question_type);
     if !is_plain(&found) {
         return Err(None);
     }
@@ -79,6 +79,8 @@ pub(crate) struct Asked<'p> {
     pub(crate) name: &'p QueryName,
     pub(crate) question_type: RecordType,
     pub(crate) edns: Option<Edns>,
+    /// Which name of the table it most likely is.
+    pub(crate) guess: Option<Guess>,
 }
 
 impl<'p> Asked<'p> {
@@ -109,7 +111,8 @@ impl<'p> Asked<'p> {
             recursion_desired: flags & 1 != 0,
         };
         let begin = packet.get(..packet.len() - records.len())?;
-        Some(Self { header, begin, name, question_type: RecordType::from(question_type), edns })
+        let question_type = RecordType::from(question_type);
+        Some(Self { header, begin, name, question_type, edns, guess: None })
     }
 }
 

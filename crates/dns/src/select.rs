@@ -11,8 +11,8 @@ use meridian_steering::{
     in_trial, pick, standings,
 };
 
-use crate::answer::Peer;
 use crate::edns::Edns;
+use crate::peer::Peer;
 use crate::view::{Offered, View};
 
 //----------- Asker ----------------------------------------------------------

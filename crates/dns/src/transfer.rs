@@ -14,10 +14,10 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable};
 use meridian_model::{DomainName, GatewayId, Zone, is_newer_serial};
 use siphasher::sip::SipHasher24;
 
-use crate::answer::{Moment, Peer, Transport};
 use crate::limits::TRANSFER_MESSAGE;
 use crate::message::{Header, Query, Rcode, Received, receive};
 use crate::opt::Extras;
+use crate::peer::{Moment, Peer, Transport};
 use crate::reply::{Ending, ExtendedError, NOT_AUTHORITATIVE, Section, Writer};
 use crate::select::Asker;
 use crate::steered::{Outcome, of_gateway, of_site};

@@ -16,7 +16,7 @@ use meridian_model::{ClusterId, GatewayId};
 use crate::denial::Denial;
 use crate::limits::CNAME_DEPTH;
 use crate::name::QueryName;
-use crate::names::Names;
+use crate::names::{Guess, Names};
 use crate::plain::push_record;
 use crate::transfer::Transferred;
 
@@ -114,9 +114,17 @@ pub(crate) enum Found<'t> {
 }
 
 impl ZoneTable {
-    /// Looks a question up. Its cost grows with the labels of the name and with nothing else.
-    pub(crate) fn find(&self, name: &QueryName, question_type: RecordType) -> Found<'_> {
-        let Some((skipped, node)) = self.closest(name) else {
+    /// Looks a question up. Its cost grows with the labels of the name and with nothing else. `guess`: what the name
+    /// may be, where somebody has looked already.
+    pub(crate) fn find(
+        &self,
+        name: &QueryName,
+        guess: Option<Guess>,
+        question_type: RecordType,
+    ) -> Found<'_> {
+        let guessed = guess.filter(|&guess| self.names.is(guess, name.ancestor(0)));
+        let guessed = guessed.and_then(|guess| Some((0, self.nodes.get(guess.number() as usize)?)));
+        let Some((skipped, node)) = guessed.or_else(|| self.closest(name)) else {
             return Found::NotOurs;
         };
         let Some(zone) = self.zones.get(node.zone as usize) else {
@@ -138,7 +146,7 @@ impl ZoneTable {
     /// What stands at the end of a chain of aliases, and the names that it goes through (RFC 1034 §4.3.2).
     /// The end of one that is too long, or a loop, is an alias.
     pub(crate) fn follow(&self, name: &QueryName, question_type: RecordType) -> (Found<'_>, Vec<Name>) {
-        let mut found = self.find(name, question_type);
+        let mut found = self.find(name, None, question_type);
         let mut passed: Vec<Name> = Vec::new();
         let mut owner = name.to_name();
         while let Some(target) = owner.and_then(|owner| found.target(&owner))
@@ -148,7 +156,7 @@ impl ZoneTable {
         {
             passed.push(target.clone());
             owner = Some(target);
-            found = self.find(&next, question_type);
+            found = self.find(&next, None, question_type);
         }
         (found, passed)
     }

@@ -14,9 +14,9 @@ use tokio_rustls::server::TlsStream;
 use super::framed::Framed;
 use super::table::Place;
 use super::{Passed, Service, Shared, http, proxy, tls};
-use crate::answer::{Peer, Transport};
 use crate::counters::add;
 use crate::limits::{FAILURE_PAUSE, HANDSHAKE, SHED_PAUSE};
+use crate::peer::{Peer, Transport};
 
 /// Starts accepting on every listener.
 pub(super) fn start(listeners: Vec<(Service, TcpListener)>, shared: &Shared, seed: u64) -> io::Result<()> {

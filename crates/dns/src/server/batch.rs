@@ -12,7 +12,7 @@ use nix::sys::socket::{
 };
 use smallvec::SmallVec;
 
-use crate::limits::{AHEAD_QUERIES, UDP_BATCH, UDP_PAYLOAD_SIZE, UDP_QUERY_SIZE};
+use crate::limits::{UDP_BATCH, UDP_PAYLOAD_SIZE, UDP_QUERY_SIZE};
 
 /// Between the starts of two queries in their buffer: not a power of two, or all of them would share a few lines of
 /// the cache.
@@ -51,6 +51,38 @@ impl Tally {
     }
 }
 
+/// The datagrams of a batch, and the replies to them.
+pub(super) struct Arrivals<'b, 'd, F: Family> {
+    arrived: &'b [Arrived<'d, F>],
+    replies: &'b mut [Vec<u8>],
+    to: &'b mut Vec<Option<F::Address>>,
+    from: &'b mut Vec<Option<F::Local>>,
+}
+
+impl<'d, F: Family> Arrivals<'_, 'd, F> {
+    pub(super) fn len(&self) -> usize {
+        self.arrived.len()
+    }
+
+    /// From which address one came, and its octets.
+    pub(super) fn datagram(&self, index: usize) -> Option<(IpAddr, &'d [u8])> {
+        self.arrived.get(index).map(|(from, _, octets)| (F::ip(from), *octets))
+    }
+
+    /// Replies to one what `write` makes of the room for it, which says whether that is to be sent.
+    pub(super) fn reply(&mut self, index: usize, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+        let (Some((to, from, _)), Some(reply)) =
+            (self.arrived.get(index), self.replies.get_mut(self.to.len()))
+        else {
+            return;
+        };
+        if write(reply) {
+            self.to.push(Some(*to));
+            self.from.push(*from);
+        }
+    }
+}
+
 /// A datagram: from where it came, to which of our addresses on a wildcard socket, and its octets.
 type Arrived<'d, F> = (<F as Family>::Address, Option<<F as Family>::Local>, &'d [u8]);
 
@@ -71,50 +103,40 @@ impl<F: Family> Batch<F> {
         MultiHeaders::preallocate(UDP_BATCH, wildcard.then(F::control_space))
     }
 
-    /// Receives what has arrived, up to a batch, without waiting, and sends what `answer` makes of each datagram
-    /// from an address: it says whether there is a reply. `ahead` sees all of them before.
+    /// Receives what has arrived, up to a batch, without waiting, and sends what `answer` makes of it.
     ///
     /// # Errors
     /// Of receiving. Nothing was there: [`io::ErrorKind::WouldBlock`].
     pub(super) fn turn(
         &mut self,
         socket: &UdpSocket,
-        ahead: impl FnOnce(&mut dyn Iterator<Item = (IpAddr, &[u8])>),
-        mut answer: impl FnMut(IpAddr, &[u8], &mut Vec<u8>) -> bool,
+        answer: impl FnOnce(&mut Arrivals<'_, '_, F>),
     ) -> io::Result<Tally> {
         let descriptor = socket.as_raw_fd();
-        self.to.clear();
-        self.from.clear();
-        let mut chunks = self.queries.chunks_exact_mut(QUERY_STRIDE);
+        let Self { wildcard, queries, received, replies, to, from, .. } = self;
+        to.clear();
+        from.clear();
+        let mut chunks = queries.chunks_exact_mut(QUERY_STRIDE);
         let mut parts: [[IoSliceMut<'_>; 1]; UDP_BATCH] = std::array::from_fn(|_| {
             let buffer = chunks.next().and_then(|chunk| chunk.get_mut(..UDP_QUERY_SIZE));
             [IoSliceMut::new(buffer.unwrap_or_default())]
         });
         let mut tally = Tally::default();
         let mut told = true;
-        let messages =
-            recvmmsg(descriptor, &mut self.received, parts.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+        let messages = recvmmsg(descriptor, received, parts.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
         let mut arrived: SmallVec<[Arrived<'_, F>; UDP_BATCH]> = SmallVec::new();
         for message in messages {
             tally.received += 1;
             // A datagram from port 0 wants no reply (RFC 768), and can have none.
             let Some(to) = message.address.filter(|address| F::port(address) != 0) else { continue };
             // What is cut off is as good as not told: the other datagrams are not lost for it.
-            let controls = message.cmsgs().ok().filter(|_| self.wildcard);
+            let controls = message.cmsgs().ok().filter(|_| *wildcard);
             let from = controls.and_then(|mut all| all.find_map(|control| F::local(&control)));
-            told &= !self.wildcard || from.is_some();
+            told &= !*wildcard || from.is_some();
             arrived.push((to, from, message.iovs().next().unwrap_or_default()));
         }
-        if arrived.len() >= AHEAD_QUERIES {
-            ahead(&mut arrived.iter().map(|(to, _, query)| (F::ip(to), *query)));
-        }
-        for (to, from, query) in arrived {
-            let Some(reply) = self.replies.get_mut(self.to.len()) else { continue };
-            if answer(F::ip(&to), query, reply) {
-                self.to.push(Some(to));
-                self.from.push(from);
-            }
-        }
+        answer(&mut Arrivals { arrived: &arrived, replies, to, from });
+        drop(arrived);
         tally.unsent = self.send(descriptor);
         if !told {
             // The kernel writes into the headers how long what it told is, and would not tell more the next time.

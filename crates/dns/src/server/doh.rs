@@ -10,10 +10,11 @@ use hyper::{Method, Response, StatusCode, Uri};
 
 use super::Shared;
 use super::table::Place;
-use crate::answer::{Peer, Reply};
+use crate::answer::Reply;
 use crate::counters::add;
 use crate::limits::QUERY_SIZE;
 use crate::message::least_ttl;
+use crate::peer::Peer;
 
 /// RFC 8484 §6.
 const MESSAGE: &str = "application/dns-message";

@@ -14,9 +14,9 @@ use super::doh::{Asked, Doh};
 use super::metered::{Metered, MeteredConnection};
 use super::quic::{Clock, close};
 use super::table::Place;
-use crate::answer::Peer;
 use crate::counters::add;
 use crate::limits::{HTTP_BUFFER, QUERY_SIZE, REPLY_READ};
+use crate::peer::Peer;
 
 /// Error codes of RFC 9114 §8.1.
 const NO_ERROR: u32 = 0x100;

@@ -9,10 +9,11 @@ use tokio::time::timeout;
 use super::Shared;
 use super::quic::{Clock, close};
 use super::table::Place;
-use crate::answer::{Peer, Reply};
+use crate::answer::Reply;
 use crate::counters::add;
 use crate::limits::{CLOSING, QUERY_SIZE, REPLY_READ};
 use crate::message::asks_for_keepalive;
+use crate::peer::Peer;
 
 /// Error codes of RFC 9250 §4.3.
 const NO_ERROR: u32 = 0;

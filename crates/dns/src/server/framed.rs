@@ -19,9 +19,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::table::Place;
 use super::{Passed, Shared};
-use crate::answer::{Moment, Peer, Reply};
+use crate::answer::Reply;
 use crate::counters::add;
 use crate::limits::{CLOSING, LEAVING_IDLE, QUERY_SIZE, REPLY_BATCH, REPLY_READ};
+use crate::peer::{Moment, Peer};
 use crate::transfer::Transfer;
 
 /// The octets of a length.

@@ -18,11 +18,11 @@ use tokio_rustls::server::TlsStream;
 use super::Shared;
 use super::doh::{Asked, Doh};
 use super::table::Place;
-use crate::answer::Peer;
 use crate::counters::add;
 use crate::limits::{
     CLOSING, HTTP_BUFFER, HTTP_HEADERS, HTTP_RESETS, HTTP_STREAM_WINDOW, HTTP_STREAMS, QUERY_SIZE,
 };
+use crate::peer::Peer;
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(

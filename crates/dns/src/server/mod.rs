@@ -37,11 +37,12 @@ pub use passed::Passed;
 use phase::{Phase, Phases};
 use table::Table;
 
-use crate::answer::{Moment, Peer, Reply, Transport, answer};
+use crate::answer::{Reply, answer};
 use crate::counters::{Counters, add};
 use crate::limits::{PASSED_WAITING, TRANSFERS};
 use crate::manners::Streams;
 use crate::message::{Rcode, Received, receive};
+use crate::peer::{Moment, Peer, Transport};
 use crate::reply::header_only;
 use crate::view::{Live, View};
 

@@ -13,12 +13,12 @@ use tokio::time::{Instant, timeout};
 
 use super::table::Place;
 use super::{Service, Shared, doh3, doq, tls};
-use crate::answer::{Peer, Transport};
 use crate::counters::add;
 use crate::limits::{
     CLOSING, HANDSHAKE, QUIC_HANDSHAKES, QUIC_SEND_WINDOW, QUIC_STREAM_WINDOW, QUIC_STREAMS,
     QUIC_UNI_STREAMS, QUIC_WINDOW,
 };
+use crate::peer::{Peer, Transport};
 
 /// Names of protocols for the handshake (RFC 9250 §4.1.1, RFC 9114 §3.1).
 const DOQ: [&[u8]; 1] = [b"doq"];

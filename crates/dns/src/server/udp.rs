@@ -10,13 +10,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use smallvec::SmallVec;
 
-use super::batch::{Batch, Tally, V4, V6};
-use super::{Shared, proxy};
-use crate::ahead::read_ahead;
-use crate::answer::{Moment, Peer, Reply, Transport};
-use crate::counters::{add, add_many};
-use crate::limits::{AHEAD_NAMES, FAILURE_PAUSE, SEND_WAIT, UDP_TURNS};
+use super::batch::{Arrivals, Batch, Family, Tally, V4, V6};
+use super::{Shared, guarded, proxy};
+use crate::answer::{Reply, answer_asked};
+use crate::counters::{Counters, add, add_many};
+use crate::limits::{FAILURE_PAUSE, SEND_WAIT, TOGETHER, UDP_TURNS};
+use crate::message::Rcode;
+use crate::peer::{Moment, Peer, Transport};
+use crate::together::Room;
 use crate::view::View;
 
 /// Starts a worker: one thread that serves one socket of every address, until the other end of `stop` is gone.
@@ -35,7 +38,7 @@ pub(super) fn start(
         addresses.push(socket.local_addr()?.ip());
     }
     let random = fastrand::Rng::with_seed(seed);
-    let worker = Worker { shared, random, stop };
+    let worker = Worker { shared, random, stop, room: Room::default() };
     let run = move || worker.run(sockets.into_iter().zip(addresses).map(Port::new).collect());
     std::thread::Builder::new().name(format!("dns-udp-{index}")).spawn(run)?;
     Ok(())
@@ -67,6 +70,7 @@ struct Worker {
     shared: Shared,
     random: fastrand::Rng,
     stop: PipeReader,
+    room: Room,
 }
 
 impl Worker {
@@ -129,46 +133,101 @@ impl Worker {
 
     /// Answers a batch from one load of the view.
     fn turn(&mut self, Port { socket, batch }: &mut Port) -> io::Result<Tally> {
-        let Self { shared, random, .. } = self;
+        let Self { shared, random, room, .. } = self;
         let view = shared.live.load();
         let moment = shared.moment(random);
-        let ahead = |packets: &mut dyn Iterator<Item = (IpAddr, &[u8])>| {
-            if view.zones().nodes.len() < AHEAD_NAMES {
-                return;
-            }
-            // What goes wrong here goes wrong again where it counts.
-            let _guess = catch_unwind(AssertUnwindSafe(|| read_ahead(&view, packets)));
-        };
-        let answer = |from: IpAddr, datagram: &[u8], out: &mut Vec<u8>| {
-            let moment = Moment { random: random.u64(..), ..moment };
-            reply(shared, &view, from, datagram, moment, out)
-        };
+        let mut answering = Answering { shared, view: &view, moment, random, room };
         match batch {
-            Buffers::V4(batch) => batch.turn(socket, ahead, answer),
-            Buffers::V6(batch) => batch.turn(socket, ahead, answer),
+            Buffers::V4(batch) => batch.turn(socket, |arrivals| answering.all(arrivals)),
+            Buffers::V6(batch) => batch.turn(socket, |arrivals| answering.all(arrivals)),
         }
     }
 }
 
-/// Answers a datagram into `out`; says whether that is to be sent.
-fn reply(
-    shared: &Shared,
-    view: &View,
-    from: IpAddr,
-    datagram: &[u8],
+//----------- Answering ------------------------------------------------------
+
+/// The answers of one batch.
+struct Answering<'w> {
+    shared: &'w Shared,
+    view: &'w View,
     moment: Moment,
-    out: &mut Vec<u8>,
-) -> bool {
-    let (address, query) = match view.ground().manners().is_proxy(from) {
-        false => (from, datagram),
-        true => match proxy::of_datagram(datagram) {
-            Ok((client, query)) => (client.unwrap_or(from), query),
-            Err(_) => {
-                add(&shared.counters.proxy_malformed);
-                return false;
+    random: &'w mut fastrand::Rng,
+    room: &'w mut Room,
+}
+
+/// A query, by the number of its datagram.
+type Numbered<'d> = (usize, (Peer, &'d [u8]));
+
+impl Answering<'_> {
+    fn all<F: Family>(&mut self, arrivals: &mut Arrivals<'_, '_, F>) {
+        let mut counted = Counted::default();
+        for first in (0..arrivals.len()).step_by(TOGETHER) {
+            let numbered = |index| Some((index, self.query(arrivals.datagram(index)?)?));
+            let queries: SmallVec<[Numbered<'_>; TOGETHER]> =
+                (first..arrivals.len()).take(TOGETHER).filter_map(numbered).collect();
+            let (room, view, each) = (&mut *self.room, self.view, queries.iter().map(|(_, query)| *query));
+            let read = AssertUnwindSafe(|| {
+                let room = room;
+                room.read(view, each)
+            });
+            // What goes wrong here goes wrong again where it counts.
+            let asked = catch_unwind(read).unwrap_or_default();
+            for ((index, (peer, query)), asked) in queries.into_iter().zip(asked) {
+                let moment = Moment { random: self.random.u64(..), ..self.moment };
+                let answer = |out: &mut Vec<u8>| answer_asked(self.view, asked, query, peer, moment, out);
+                arrivals.reply(index, |out| {
+                    let reply = guarded(&self.shared.counters, query, out, answer);
+                    counted.count(&self.shared.counters, reply);
+                    matches!(reply, Reply::Sent { .. })
+                });
             }
-        },
-    };
-    let peer = Peer { address, transport: Transport::Udp };
-    matches!(shared.answer(view, query, peer, moment, out), Reply::Sent { .. })
+        }
+        counted.tell(&self.shared.counters);
+    }
+
+    /// Who asks, and the query: as a datagram says that comes from a load balancer.
+    fn query<'d>(&self, (from, datagram): (IpAddr, &'d [u8])) -> Option<(Peer, &'d [u8])> {
+        let peer = |address| Peer { address, transport: Transport::Udp };
+        if !self.view.ground().manners().is_proxy(from) {
+            return Some((peer(from), datagram));
+        }
+        match proxy::of_datagram(datagram) {
+            Ok((client, query)) => Some((peer(client.unwrap_or(from)), query)),
+            Err(_) => {
+                add(&self.shared.counters.proxy_malformed);
+                None
+            }
+        }
+    }
+}
+
+//----------- Counted --------------------------------------------------------
+
+/// What most replies of a batch are, counted here and told once: workers share the counters, and would take the line of
+/// memory from each other with each.
+#[derive(Default)]
+struct Counted {
+    received: usize,
+    noerror: usize,
+    nxdomain: usize,
+}
+
+impl Counted {
+    fn count(&mut self, counters: &Counters, reply: Reply) {
+        self.received += 1;
+        match reply {
+            Reply::Sent { rcode, truncated: false, slipped: false, denied: None, .. } => match rcode {
+                Rcode::NoError => self.noerror += 1,
+                Rcode::NxDomain => self.nxdomain += 1,
+                _ => counters.count(reply),
+            },
+            _ => counters.count(reply),
+        }
+    }
+
+    fn tell(self, counters: &Counters) {
+        add_many(&counters.udp_received, self.received);
+        add_many(&counters.noerror, self.noerror);
+        add_many(&counters.nxdomain, self.nxdomain);
+    }
 }

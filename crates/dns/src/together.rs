@@ -1,0 +1,93 @@
+//! Queries that are answered together: all are read before the first is answered.
+//!
+//! One query after the other, each waits for its own lines of memory: its name, its gateway, and its client's place in a
+//! map of a few hundred thousand ranges, which are in no near cache. In loops of a few steps the waits of many
+//! queries are one. Nothing is decided here; a wrong guess costs nothing but its time.
+
+use std::hint::black_box;
+
+use hickory_proto::rr::RecordType;
+use meridian_model::GatewayId;
+use meridian_steering::{Addresses, Family};
+
+use crate::limits::{TOGETHER, TOUCHED_NAMES};
+use crate::name::QueryName;
+use crate::peer::{Moment, Peer};
+use crate::plain::Asked;
+use crate::select::Asker;
+use crate::view::View;
+
+/// Room for the names of queries; made once.
+pub(crate) struct Room(Box<[QueryName]>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self((0..TOGETHER).map(|_| QueryName::empty()).collect())
+    }
+}
+
+impl Room {
+    /// Reads queries, those that are plain, and what the answers to them will most likely read of memory.
+    pub(crate) fn read<'p>(
+        &'p mut self,
+        view: &View,
+        queries: impl Iterator<Item = (Peer, &'p [u8])> + Clone,
+    ) -> [Option<Asked<'p>>; TOGETHER] {
+        let mut all = [const { None }; TOGETHER];
+        let names = &view.zones().names;
+        for ((place, name), (_, packet)) in all.iter_mut().zip(&mut self.0).zip(queries.clone()) {
+            *place = Asked::read(packet, name);
+            if let Some(asked) = place {
+                asked.guess = names.guess(asked.name.ancestor(0));
+            }
+        }
+        touch(view, &all, queries.map(|(peer, _)| peer));
+        all
+    }
+}
+
+/// Reads what answers to these will read.
+fn touch(view: &View, all: &[Option<Asked<'_>>], peers: impl Iterator<Item = Peer> + Clone) {
+    let zones = view.zones();
+    let has_many = zones.nodes.len() >= TOUCHED_NAMES;
+    let each = || all.iter().zip(peers.clone()).filter_map(|(asked, peer)| Some((asked.as_ref()?, peer)));
+    if has_many {
+        for guess in each().filter_map(|(asked, _)| asked.guess) {
+            zones.names.touch(guess);
+            black_box(zones.nodes.get(guess.number() as usize).map(|node| node.zone));
+        }
+    }
+    let gateways = || {
+        each().filter_map(|(asked, peer)| {
+            let node = zones.nodes.get(asked.guess?.number() as usize)?;
+            let family = if asked.question_type == RecordType::AAAA { Family::V6 } else { Family::V4 };
+            Some((asked, peer, node.gateway?, family))
+        })
+    };
+    for (asked, peer, gateway, family) in gateways() {
+        // Clients that speak for themselves are few.
+        if has_many || asked.edns.as_ref().is_some_and(|edns| edns.subnet.is_some()) {
+            let asker = Asker::new(asked.edns.as_ref(), peer, Moment::default().random);
+            let plan = view.plan(gateway, family);
+            black_box(
+                plan.and_then(|plan| plan.decide(asker.client, asker.resolver)).map(|(_, scope)| scope),
+            );
+        }
+        if has_many {
+            black_box(view.offered(gateway, family).map(|offered| offered.ttl));
+        }
+    }
+    if has_many {
+        for (_, _, gateway, family) in gateways() {
+            touch_roster(view, gateway, family);
+        }
+    }
+}
+
+fn touch_roster(view: &View, gateway: GatewayId, family: Family) {
+    let target = view.offered(gateway, family).and_then(|offered| match offered.roster.addresses {
+        Addresses::V4(listed) => listed.first()?.target,
+        Addresses::V6(listed) => listed.first()?.target,
+    });
+    black_box(target.map(|target| view.verdicts().get(target).verdict));
+}
