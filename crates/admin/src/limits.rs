@@ -21,3 +21,5 @@ pub const BODY_OCTETS_MAX: usize = 16 << 10;
 pub const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a connection lives: a client that reads nothing does not keep it for ever.
 pub const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60);
+/// How long an operator waits for the disk, before being told that what was said is in force and not kept.
+pub const KEEP_WAIT_MAX: Duration = Duration::from_secs(5);
