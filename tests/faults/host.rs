@@ -5,7 +5,7 @@ use std::io::{PipeReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
@@ -32,21 +32,21 @@ fn is_error(line: &serde_json::Value, what: &str) -> bool {
 
 //----------- Disk -----------------------------------------------------------
 
-/// A server whose folder is a disk of its own, of 64 KiB and 16 files, which only it has mounted.
+/// A server whose folder is a disk of its own, which only it has mounted.
 struct OnADisk {
     meridian: Meridian,
     folder: PathBuf,
 }
 
 impl OnADisk {
-    fn serve(config: &Config) -> Self {
+    /// On one that `mount` mounts, a script, on the folder `$0`.
+    fn serve(config: &Config, mount: &str) -> Self {
         let folder = scratch();
         let config = config
             .clone()
             .with(&format!("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\ndata_dir = {folder:?}\n"));
         let mut command = Command::new("unshare");
-        let mount = "mount -t tmpfs -o size=64k,nr_inodes=16 none \"$0\" && exec \"$@\"";
-        command.args(["--mount", "sh", "-c", mount]).arg(&folder).arg(binary());
+        command.args(["--mount", "sh", "-ec", &format!("{mount}\nexec \"$@\"")]).arg(&folder).arg(binary());
         let files: &[(&str, &str)] = &[];
         Self { meridian: Meridian::serve_by(command, config.text(), files), folder }
     }
@@ -66,10 +66,16 @@ impl OnADisk {
         assert!(command.arg(&self.folder).status().unwrap().success(), "{script}");
     }
 
+    /// A command about the server.
+    fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(binary());
+        command.args(arguments).arg("--data-dir").arg(self.seen());
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// What a command about the server says on its standard error, where it does not end well.
     fn command(&self, arguments: &[&str]) -> Result<(), String> {
-        let mut command = Command::new(binary());
-        let output = command.args(arguments).arg("--data-dir").arg(self.seen()).output().unwrap();
+        let output = self.spawn(arguments).wait_with_output().unwrap();
         match output.status.success() {
             true => Ok(()),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
@@ -115,7 +121,7 @@ fn disks() {
     let [first, second] = [1, 2].map(|host| site.address(host).to_string());
     let transfer = "[zones.transfer]\nallow = [\"127.0.0.0/8\"]\n";
     let config = Config::new().with(transfer).watched(&site, "0s", FIRST_UNLESS_DOWN);
-    let mut of = OnADisk::serve(&config);
+    let mut of = OnADisk::serve(&config, "mount -t tmpfs -o size=64k,nr_inodes=16 none \"$0\"");
     let server = of.meridian.address();
     let steady = Steady::start_as(server, &shop());
     let said = ["--reason", "a drill", "--by", "ann"];
@@ -155,6 +161,75 @@ fn disks() {
     );
     assert_eq!((told, noted.lost), (3, 0));
     assert_eq!(of.meridian.totals()["panics"], 0);
+    fs::remove_dir(&of.folder).unwrap();
+}
+
+/// A disk that hangs, until it is dropped: nothing ends that waits for it.
+struct Hanging<'d>(&'d OnADisk);
+
+impl<'d> Hanging<'d> {
+    fn new(of: &'d OnADisk) -> Self {
+        of.mount("fsfreeze --freeze \"$0\"");
+        Self(of)
+    }
+}
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        self.0.mount("fsfreeze --unfreeze \"$0\"");
+    }
+}
+
+/// A disk that does not answer at all: what operators say counts, they see that it does, and everything goes on.
+#[test]
+fn a_disk_that_hangs() {
+    let site = Site::new();
+    let mut clusters = two(&site);
+    let [first, second] = [1, 2].map(|host| site.address(host).to_string());
+    let image = scratch().join("image");
+    fs::File::create(&image).unwrap().set_len(8 << 20).unwrap();
+    let config = Config::new().watched(&site, "0s", FIRST_UNLESS_DOWN);
+    let mount = format!("mkfs.ext4 -q {image:?} && mount -o loop {image:?} \"$0\"");
+    let of = OnADisk::serve(&config, &mount);
+    let server = of.meridian.address();
+    let steady = Steady::start_as(server, &shop());
+    let began = now();
+    let hanging = Hanging::new(&of);
+    let said = ["--reason", "a drill", "--by", "ann"];
+    let over = of.spawn(&[&["override", "cluster/frankfurt", "down"], &said[..]].concat());
+    until(server, &shop(), &second);
+    let forced = began.elapsed();
+    // More of them than the server has threads for all that is not UDP.
+    let statuses: Vec<Child> = (0..4).map(|_| of.spawn(&["status", "--json"])).collect();
+    let lift = of.spawn(&["restore", "cluster/frankfurt"]);
+    until(server, &shop(), &first);
+    let began = now();
+    clusters[0].kill();
+    until(server, &shop(), &second);
+    let moved = began.elapsed();
+    let shown = statuses.into_iter().map(|status| status.wait_with_output().unwrap());
+    let shown = shown.filter(|status| status.status.success()).count();
+    let told = [over, lift].map(|command| {
+        let output = command.wait_with_output().unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    });
+    drop(hanging);
+    let noted = steady.stop();
+    println!(
+        "a disk that hangs: forced in {forced:.1?}, {shown} of 4 statuses, failover in {moved:.1?}; {} of {} queries lost, 99 % within {:.1?}; operators are told {told:?}",
+        noted.lost,
+        noted.asked,
+        noted.within()
+    );
+    assert_eq!((shown, noted.lost), (4, 0));
+    assert!(
+        told.iter().all(|told| told.contains("it counts now, but a restart will not know of it")),
+        "{told:?}"
+    );
+    // And then it is kept.
+    of.command(&[&["override", "cluster/tokyo", "up"], &said[..]].concat()).unwrap();
+    assert_eq!(of.meridian.totals()["panics"], 0);
+    fs::remove_dir_all(image.parent().unwrap()).unwrap();
     fs::remove_dir(&of.folder).unwrap();
 }
 

@@ -13,7 +13,6 @@ use axum::{Json, Router};
 use meridian_dns::Counters;
 use meridian_health_probe::{Handle as Probes, Report};
 use meridian_model::{Forced, Override, OverrideTarget};
-use tokio::task::spawn_blocking;
 
 use crate::limits::{BODY_OCTETS_MAX, BY_CHARS_MAX, DRAIN_MAX, HOLD_MAX, REASON_CHARS_MAX};
 use crate::{Book, BookError, Command, Commands, Said, metrics, status, wire};
@@ -138,25 +137,22 @@ async fn lift(State(sources): State<Sources>, query: Result<Query<wire::Lift>, Q
     }
 }
 
-/// Changes the book, which writes to the disk, and answers with what was changed.
+/// Changes the book, and answers with what was changed when the disk has it, or does not take it.
 async fn change(
     sources: Sources,
-    change: impl FnOnce(&Book, SystemTime) -> Result<Said, BookError> + Send + 'static,
+    change: impl FnOnce(&Book, SystemTime) -> Result<Said, BookError>,
 ) -> Response {
-    let wall = (sources.wall)();
-    let book = Arc::clone(&sources.book);
-    match spawn_blocking(move || change(&book, wall)).await {
-        Ok(Ok(Said { kept, not_kept })) => {
+    match change(&sources.book, (sources.wall)()) {
+        Ok(Said { kept, change }) => {
+            let not_kept = sources.book.not_kept(change).await;
             // The count of addresses is of after the change: the probes take what is said before they are asked.
             let report = sources.probes.report().await;
             let mut all = status::overrides(std::slice::from_ref(&kept), report.as_ref());
             let said = all.pop().unwrap_or_else(|| status::one_override(&kept));
-            let not_kept = not_kept.map(|error| error.to_string());
             Json(wire::Override { not_kept, ..said }).into_response()
         }
-        Ok(Err(error @ BookError::Full)) => refuse(StatusCode::CONFLICT, error),
-        Ok(Err(error @ BookError::Unknown(_))) => refuse(StatusCode::NOT_FOUND, error),
-        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error),
+        Err(error @ BookError::Full) => refuse(StatusCode::CONFLICT, error),
+        Err(error @ BookError::Unknown(_)) => refuse(StatusCode::NOT_FOUND, error),
     }
 }
 

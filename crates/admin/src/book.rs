@@ -7,11 +7,11 @@ use meridian_health_probe::{Handle as Probes, Timed};
 use meridian_model::{Override, OverrideTarget};
 use meridian_store::{Folder, KeptOverride, StoreError};
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::limits::OVERRIDES_MAX;
+use crate::limits::{KEEP_WAIT_MAX, OVERRIDES_MAX};
 
 /// Why an override is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -29,20 +29,32 @@ pub enum BookError {
 pub struct Said {
     /// As it is, or was, in force.
     pub kept: KeptOverride,
-    /// Why the disk does not know of it. It counts even so: who forces something needs it now.
-    pub not_kept: Option<StoreError>,
+    /// Which change of the book it is.
+    pub change: u64,
 }
 
 /// All overrides: in force in the probes, and in the folder for the next start.
 ///
 /// The wall clock is read when something is said and at the start. Between, only the monotonic clock counts:
 /// one that jumps neither lifts an override nor holds it.
+///
+/// What is said is in force at once, and written by [`Book::run`] alone: a disk that hangs holds up nobody.
 #[derive(Debug)]
 pub struct Book {
     folder: Arc<Folder>,
     probes: Arc<Probes>,
     entries: Mutex<Vec<Entry>>,
     changed: Notify,
+    changes: Changes,
+}
+
+/// Changes of a book, by number, on their way to the disk.
+#[derive(Debug, Default)]
+struct Changes {
+    /// The last that was made.
+    made: watch::Sender<u64>,
+    /// The last that was tried to write, and why it is not on the disk.
+    written: watch::Sender<(u64, Option<String>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +98,13 @@ impl Book {
         for Entry { kept: KeptOverride { said, .. }, .. } in &entries {
             log("override from before the start", said);
         }
-        let book = Self { folder, probes, entries: Mutex::new(entries), changed: Notify::new() };
+        let book = Self {
+            folder,
+            probes,
+            entries: Mutex::new(entries),
+            changed: Notify::new(),
+            changes: Changes::default(),
+        };
         book.hand_over(&book.lock(), Instant::now());
         Ok(book)
     }
@@ -127,8 +145,8 @@ impl Book {
         }
         entries.push(Entry::new(kept.clone(), wall, now));
         log("override", &kept.said);
-        let not_kept = self.put(&entries, now);
-        Ok(Said { kept, not_kept })
+        let change = self.put(&entries, now);
+        Ok(Said { kept, change })
     }
 
     /// Lifts the override of a target, which must be written as it was said.
@@ -141,8 +159,20 @@ impl Book {
         let index = index.ok_or_else(|| BookError::Unknown(target.to_string()))?;
         let kept = entries.remove(index).kept;
         log("override lifted", &kept.said);
-        let not_kept = self.put(&entries, Instant::now());
-        Ok(Said { kept, not_kept })
+        let change = self.put(&entries, Instant::now());
+        Ok(Said { kept, change })
+    }
+
+    /// Waits until a change is on the disk, or says why it is not; it counts even so: who forces something needs it now.
+    pub async fn not_kept(&self, change: u64) -> Option<String> {
+        let mut written = self.changes.written.subscribe();
+        let tried = timeout(KEEP_WAIT_MAX, written.wait_for(|(last, _)| *last >= change)).await;
+        match tried {
+            Ok(Ok(written)) => written.1.clone(),
+            Ok(Err(_)) | Err(_) => {
+                Some(format!("{}: not written in {KEEP_WAIT_MAX:?}", self.folder.path().display()))
+            }
+        }
     }
 
     /// Where it is kept.
@@ -159,9 +189,13 @@ impl Book {
         entries.iter().filter(|entry| !entry.is_over(now)).map(|entry| entry.kept.clone()).collect()
     }
 
-    /// Lifts overrides when their time is over. The probes know of it by themselves; this keeps the file and
-    /// the list short, and says it.
+    /// Writes what changes, and lifts overrides when their time is over: the probes know of it by themselves; this
+    /// keeps the file and the list short, and says it.
     pub async fn run(self: Arc<Self>) {
+        tokio::join!(self.write(), self.lift_what_is_over());
+    }
+
+    async fn lift_what_is_over(&self) {
         loop {
             let next = self.lock().iter().filter_map(|entry| entry.until).min();
             let over = async {
@@ -172,13 +206,40 @@ impl Book {
             };
             tokio::select! {
                 () = self.changed.notified() => {}
-                () = over => {
-                    let book = Arc::clone(&self);
-                    // It writes to the disk.
-                    let _ended = spawn_blocking(move || book.expire(Instant::now())).await;
-                }
+                () = over => self.expire(Instant::now()),
             }
         }
+    }
+
+    /// Writes each time something has changed; what changes while it writes comes together in the next.
+    async fn write(&self) {
+        let mut made = self.changes.made.subscribe();
+        loop {
+            let last = *made.borrow_and_update();
+            if last > self.changes.written.borrow().0 {
+                self.write_all(last).await;
+            }
+            if made.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Writes all that is in force, up to a change at least.
+    async fn write_all(&self, last: u64) {
+        let all: Vec<KeptOverride> = self.lock().iter().map(|entry| entry.kept.clone()).collect();
+        let folder = Arc::clone(&self.folder);
+        let error = match spawn_blocking(move || folder.keep_overrides(&all)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = &error {
+            tracing::error!(
+                "overrides are in force, and a restart will not know of the last change: {error}"
+            );
+        }
+        self.changes.written.send_replace((last, error));
     }
 
     fn expire(&self, now: Instant) {
@@ -192,18 +253,12 @@ impl Book {
         self.put(&entries, now);
     }
 
-    /// Into force first, then to the disk.
-    fn put(&self, entries: &[Entry], now: Instant) -> Option<StoreError> {
+    /// Into force; which change it is.
+    fn put(&self, entries: &[Entry], now: Instant) -> u64 {
         self.hand_over(entries, now);
         self.changed.notify_one();
-        let all: Vec<KeptOverride> = entries.iter().map(|entry| entry.kept.clone()).collect();
-        let error = self.folder.keep_overrides(&all).err();
-        if let Some(error) = &error {
-            tracing::error!(
-                "overrides are in force, and a restart will not know of the last change: {error}"
-            );
-        }
-        error
+        self.changes.made.send_modify(|made| *made += 1);
+        *self.changes.made.borrow()
     }
 
     fn hand_over(&self, entries: &[Entry], now: Instant) {
@@ -280,22 +335,27 @@ mod tests {
     #[tokio::test]
     async fn what_the_disk_does_not_take_is_in_force_and_said() {
         let root = tempfile::tempdir().unwrap();
-        let book = book(&root);
-        assert!(book.say(of("cluster/first"), None, WALL).unwrap().not_kept.is_none());
+        let book = Arc::new(book(&root));
+        let running = tokio::spawn(Arc::clone(&book).run());
+        let first = book.say(of("cluster/first"), None, WALL).unwrap();
+        assert_eq!(book.not_kept(first.change).await, None);
         // Nothing can be renamed over a folder that has something in it.
         let file = root.path().join("overrides.json");
         fs::remove_file(&file).unwrap();
         fs::create_dir_all(file.join("in the way")).unwrap();
-        let error = book.say(of("cluster/second"), None, WALL).unwrap().not_kept.unwrap();
-        assert!(error.to_string().contains("overrides.json"), "{error}");
+        let second = book.say(of("cluster/second"), None, WALL).unwrap();
+        let error = book.not_kept(second.change).await.unwrap();
+        assert!(error.contains("overrides.json"), "{error}");
         assert_eq!(targets(&book), ["cluster/first", "cluster/second"]);
         assert_eq!(book.probes.report().await.unwrap().overrides.len(), 2);
         fs::remove_dir_all(&file).unwrap();
         // The next change brings the disk up to date.
-        assert!(book.lift(&of("cluster/first").target).unwrap().not_kept.is_none());
+        let lifted = book.lift(&of("cluster/first").target).unwrap();
+        assert_eq!(book.not_kept(lifted.change).await, None);
         let kept = book.folder.overrides().unwrap().content;
         assert_eq!(kept.len(), 1);
         assert_eq!(kept[0].said, of("cluster/second"));
+        running.abort();
     }
 
     #[tokio::test]

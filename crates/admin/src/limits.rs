@@ -23,3 +23,5 @@ pub const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
 pub const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60);
 /// How long requests under way may take when the API ends.
 pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(1);
+/// How long an operator waits for the disk, before being told that what was said is in force and not kept.
+pub const KEEP_WAIT_MAX: Duration = Duration::from_secs(5);
