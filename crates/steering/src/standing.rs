@@ -100,31 +100,53 @@ pub struct Standing {
 /// The standing of each endpoint of a gateway, in the gateway's order.
 #[must_use]
 pub fn standings<'v>(gateway: &Gateway, family: Family, health: impl Into<Health<'v>>) -> Vec<Standing> {
-    let health = health.into();
-    // A CNAME that is seen for one type holds for all (RFC 1034 §3.6.2), so both families must choose alike:
-    // by all addresses of an endpoint.
-    let family = if gateway.has_cname() { None } else { Some(family) };
-    let mut all: Vec<Standing> = Vec::with_capacity(gateway.endpoints.len());
-    let mut lost = Vec::new();
-    for (index, endpoint) in gateway.endpoints.iter().enumerate() {
-        let standing = standing(index, endpoint, family, health);
-        let serves = standing.verdict.is_some_and(Verdict::serves);
-        let found = addresses(endpoint, family).map(|address| health.of(index, address).lost);
-        lost.push(if serves { 0 } else { found.max().unwrap_or(0) });
-        all.push(standing);
-    }
-    if lost.iter().any(|&when| when > 0) {
-        let mut times: Vec<u64> = lost.iter().copied().filter(|&when| when > 0).collect();
+    let mut room = StandingRoom::default();
+    room.standings(gateway, family, health);
+    room.all
+}
+
+/// Room for standings, used for one gateway after the other.
+#[derive(Debug, Default)]
+pub struct StandingRoom {
+    all: Vec<Standing>,
+    /// When each was lost; 0 for one that serves or never did.
+    lost: Vec<u64>,
+    times: Vec<u64>,
+}
+
+impl StandingRoom {
+    /// As [`standings`].
+    pub fn standings<'v>(
+        &mut self,
+        gateway: &Gateway,
+        family: Family,
+        health: impl Into<Health<'v>>,
+    ) -> &[Standing] {
+        let (health, Self { all, lost, times }) = (health.into(), self);
+        all.clear();
+        lost.clear();
+        // A CNAME that is seen for one type holds for all (RFC 1034 §3.6.2), so both families must choose alike:
+        // by all addresses of an endpoint.
+        let family = if gateway.has_cname() { None } else { Some(family) };
+        for (index, endpoint) in gateway.endpoints.iter().enumerate() {
+            let standing = standing(index, endpoint, family, health);
+            let serves = standing.verdict.is_some_and(Verdict::serves);
+            let found = addresses(endpoint, family).map(|address| health.of(index, address).lost);
+            lost.push(if serves { 0 } else { found.max().unwrap_or(0) });
+            all.push(standing);
+        }
+        times.clear();
+        times.extend(lost.iter().copied().filter(|&when| when > 0));
         times.sort_unstable();
         times.dedup();
-        for (standing, when) in all.iter_mut().zip(lost) {
+        for (standing, &when) in all.iter_mut().zip(&*lost) {
             if when > 0 {
                 let rank = times.partition_point(|&other| other <= when);
                 standing.lost_rank = u16::try_from(rank).unwrap_or(u16::MAX);
             }
         }
+        all
     }
-    all
 }
 
 /// The addresses that count; those of one family, or all.
