@@ -9,6 +9,9 @@ use crate::decide::{Looked, Outlook, Split, Stages};
 use crate::rank::Rank;
 use crate::{Family, Standing};
 
+/// How many of a rank's first clusters are at hand when outlooks are put in order.
+const FIRST: usize = 8;
+
 /// Outlooks in an order in which those that begin alike are neighbours.
 ///
 /// A decision looks at a rank only up to the tier that it takes, and all outlooks that share these steps,
@@ -37,18 +40,31 @@ impl Courses {
     /// Puts outlooks in order.
     #[must_use]
     pub fn new(outlooks: &[Outlook]) -> Self {
-        let mut numbers = HashMap::new();
-        let sets = outlooks.iter().map(|outlook| {
-            let next = numbers.len();
-            *numbers.entry(turns(&outlook.rank)).or_insert(next)
-        });
-        let sets: Vec<usize> = sets.collect();
+        let mut sets: HashMap<Box<[u64]>, usize> = HashMap::new();
+        let (mut clusters, mut bits) = (Vec::new(), Vec::new());
+        let begin = |outlook: &Outlook| {
+            clusters.clear();
+            outlook.rank.clusters(&mut clusters);
+            mark(&clusters, &mut bits);
+            let next = sets.len();
+            let set = match sets.get(&*bits) {
+                Some(&known) => known,
+                None => *sets.entry(bits.as_slice().into()).or_insert(next),
+            };
+            let mut first = [0; FIRST];
+            for (first, cluster) in first.iter_mut().zip(&clusters) {
+                *first = cluster.index();
+            }
+            (set, first)
+        };
+        let begins: Vec<(usize, [usize; FIRST])> = outlooks.iter().map(begin).collect();
         let mut order: Vec<u32> = (0..).take(outlooks.len()).collect();
-        let key = |&index: &u32| (sets[index as usize], &outlooks[index as usize]);
-        order.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
+        // Compared by how they begin before the rest, for that lies all over the memory.
+        let begin = |&index: &u32| (&begins[index as usize], &outlooks[index as usize]);
+        order.sort_unstable_by(|one, other| begin(one).cmp(&begin(other)));
         let mut shared = vec![0; order.len()];
         for (pair, shared) in order.windows(2).zip(shared.iter_mut().skip(1)) {
-            let ((set, outlook), (next_set, next)) = (key(&pair[0]), key(&pair[1]));
+            let (((set, _), outlook), ((next_set, _), next)) = (begin(&pair[0]), begin(&pair[1]));
             if set == next_set && outlook.permit == next.permit {
                 *shared = u32::try_from(next.rank.steps_shared(&outlook.rank)).unwrap_or(u32::MAX);
             }
@@ -112,13 +128,16 @@ fn in_order(mut found: Vec<Option<Split>>, mut of: Vec<u32>) -> Decided {
     Decided { splits, of }
 }
 
-/// The clusters that have a turn.
-fn turns(rank: &Rank) -> Vec<ClusterId> {
-    let mut clusters = Vec::new();
-    rank.clusters(&mut clusters);
-    clusters.sort_unstable();
-    clusters.dedup();
-    clusters
+/// Puts a bit for each cluster.
+fn mark(clusters: &[ClusterId], bits: &mut Vec<u64>) {
+    bits.clear();
+    for cluster in clusters {
+        let (word, bit) = (cluster.index() / 64, cluster.index() % 64);
+        if bits.len() <= word {
+            bits.resize(word + 1, 0);
+        }
+        bits[word] |= 1 << bit;
+    }
 }
 
 fn can_panic(rank: &Rank) -> bool {
