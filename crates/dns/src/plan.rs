@@ -105,6 +105,8 @@ pub(crate) struct Shapes {
     of_gateway: Vec<u32>,
     /// By shape.
     outlooks: Vec<Arc<Outlooks>>,
+    /// By shape: how many addresses each endpoint has in each family; `None` where one is a hostname.
+    counts: Vec<Option<[Box<[u16]>; 2]>>,
     by_key: HashMap<OutlookKey, Arc<Outlooks>>,
 }
 
@@ -112,7 +114,8 @@ impl Shapes {
     /// `before`: shapes of a catalog with the same clusters, jurisdictions, tables and prefixes, over
     /// the same places.
     pub(crate) fn new(catalog: &Catalog, locality: &Locality, before: Option<&Self>) -> Self {
-        let mut shapes = Self { of_gateway: Vec::new(), outlooks: Vec::new(), by_key: HashMap::new() };
+        let mut shapes =
+            Self { of_gateway: Vec::new(), outlooks: Vec::new(), counts: Vec::new(), by_key: HashMap::new() };
         let mut surveyor = Surveyor::new(catalog, locality);
         let mut known: HashMap<ShapeKey<'_>, u32> = HashMap::new();
         for gateway in catalog.gateways() {
@@ -128,6 +131,7 @@ impl Shapes {
                     }
                 };
                 shapes.outlooks.push(outlooks);
+                shapes.counts.push(counts(gateway));
                 index(shapes.outlooks.len() - 1)
             });
             shapes.of_gateway.push(shape);
@@ -140,6 +144,13 @@ impl Shapes {
         self.of_gateway.get(gateway).copied()
     }
 
+    /// How many addresses the endpoints of a gateway, by its index, have in a family; `None` where one is a
+    /// hostname.
+    pub(crate) fn counts(&self, gateway: usize, family: Family) -> Option<&[u16]> {
+        let counts = self.counts.get(self.of(gateway)? as usize)?.as_ref()?;
+        Some(&counts[family as usize])
+    }
+
     /// The outlooks of a shape.
     pub(crate) fn outlooks_of(&self, shape: u32) -> Option<&Arc<Outlooks>> {
         self.outlooks.get(shape as usize)
@@ -149,6 +160,18 @@ impl Shapes {
     pub(crate) fn outlooks(&self, gateway: usize) -> Option<&Arc<Outlooks>> {
         self.outlooks_of(self.of(gateway)?)
     }
+}
+
+fn counts(gateway: &Gateway) -> Option<[Box<[u16]>; 2]> {
+    let is_plain = gateway.endpoints.iter().all(|endpoint| endpoint.name.is_none());
+    let of = |family: Family| -> Option<Box<[u16]>> {
+        let all = gateway.endpoints.iter().map(|endpoint| {
+            let own = endpoint.addresses.iter().filter(|address| family.has(address.ip));
+            u16::try_from(own.count()).ok()
+        });
+        all.collect()
+    };
+    if is_plain { Some([of(Family::V4)?, of(Family::V6)?]) } else { None }
 }
 
 /// All of a gateway that decisions depend on, beside how its endpoints stand.

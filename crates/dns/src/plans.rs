@@ -66,7 +66,7 @@ struct PlanKey {
     standings: Box<[Standing]>,
 }
 
-/// What was asked for last, in a family: most often the next gateway stands like the one before.
+/// What was asked for last: most often the next gateway of a shape stands like the one before.
 type Last = Option<(Arc<PlanKey>, PlanNumber)>;
 
 impl Plans {
@@ -146,11 +146,15 @@ impl Stock {
 
 //----------- Planner --------------------------------------------------------
 
+/// How many of those asked for last are at hand.
+const LAST: usize = 64;
+
 /// Makes the plans of a view from those of the one before.
 pub(crate) struct Planner<'g> {
     plans: Plans,
     shapes: &'g Shapes,
-    last: [Last; 2],
+    /// By the last bits of shape and family.
+    last: [Last; LAST],
     /// As [`SCOPE_RANGES`].
     most_ranges: usize,
 }
@@ -159,7 +163,7 @@ impl<'g> Planner<'g> {
     /// `before`: the plans of a view of the same ground.
     pub(crate) fn new(shapes: &'g Shapes, before: Option<&Plans>) -> Self {
         let plans = before.cloned().unwrap_or_default();
-        Self { plans, shapes, last: [None, None], most_ranges: SCOPE_RANGES }
+        Self { plans, shapes, last: [const { None }; LAST], most_ranges: SCOPE_RANGES }
     }
 
     /// Gives back the plan of a gateway in a family. All that are given back are, before any is taken: so that
@@ -176,15 +180,16 @@ impl<'g> Planner<'g> {
         standings: &[Standing],
     ) -> PlanNumber {
         let shape = self.shapes.of(at).unwrap_or(0);
-        let last = self.last[family as usize].as_ref();
-        let is_same = |key: &PlanKey| key.shape == shape && *key.standings == *standings;
-        let number = match last.filter(|(key, _)| is_same(key)) {
-            Some(&(_, number)) => number,
-            None => {
+        let place = (shape as usize * 2 + family as usize) % LAST;
+        let is_same =
+            |key: &PlanKey| (key.shape, key.family) == (shape, family) && *key.standings == *standings;
+        let number = match &self.last[place] {
+            Some((key, number)) if is_same(key) => *number,
+            _ => {
                 let key = Arc::new(PlanKey { shape, family, standings: standings.into() });
                 let known = self.plans.stock.known.get(&key).copied();
                 let number = known.unwrap_or_else(|| self.add(gateway, Arc::clone(&key)));
-                self.last[family as usize] = Some((key, number));
+                self.last[place] = Some((key, number));
                 number
             }
         };

@@ -9,8 +9,8 @@ use hickory_proto::rr::RData;
 use meridian_geoip::Locality;
 use meridian_model::{Catalog, Gateway, GatewayId, Share, Verdicts};
 use meridian_steering::{
-    Addresses, Family, Health, Listed, Permit, Roster, StandingRoom, identity, listed_v4, listed_v6,
-    text_hash,
+    Addresses, Family, Health, Listed, Permit, Roster, Standing, StandingRoom, identity, listed_v4,
+    listed_v6, text_hash,
 };
 use tokio::sync::watch;
 
@@ -116,6 +116,24 @@ impl Ground {
         self.offers.push(Offer { ttl, min_ttl, answers, sticky, trial_share, salt, starts, ends });
     }
 
+    /// How the endpoints of a gateway (by index) stand.
+    fn standings<'r>(
+        &self,
+        at: usize,
+        family: Family,
+        verdicts: &Verdicts,
+        room: &'r mut StandingRoom,
+    ) -> &'r [Standing] {
+        let id = GatewayId::from_index(at);
+        let orders = verdicts.orders(id);
+        let counts = self.shapes.counts(at, family).filter(|_| orders.is_empty());
+        match (counts, self.offered(id, family).map(|offered| offered.roster.addresses)) {
+            (Some(counts), Some(Addresses::V4(roster))) => room.of_roster(roster, counts, verdicts),
+            (Some(counts), Some(Addresses::V6(roster))) => room.of_roster(roster, counts, verdicts),
+            _ => room.standings(self.catalog.gateway(id), family, Health::new(verdicts, orders)),
+        }
+    }
+
     /// The gateways (by index) whose plans may have to be others, now that these verdicts are no longer those
     /// before.
     fn touched(&self, before: &Verdicts, now: &Verdicts) -> Vec<usize> {
@@ -205,11 +223,12 @@ impl View {
         }
         let mut room = StandingRoom::default();
         for at in changed {
-            let (gateways, numbers) = (ground.catalog.gateways(), &mut by_gateway);
-            let (Some(gateway), Some(numbers)) = (gateways.get(at), numbers.get_mut(at)) else { continue };
-            let health = Health::new(&verdicts, verdicts.orders(GatewayId::from_index(at)));
-            *numbers = Family::ALL
-                .map(|family| planner.take((gateway, at), family, room.standings(gateway, family, health)));
+            let gateway = &ground.catalog.gateways()[at];
+            let Some(numbers) = by_gateway.get_mut(at) else { continue };
+            *numbers = Family::ALL.map(|family| {
+                let standings = ground.standings(at, family, &verdicts, &mut room);
+                planner.take((gateway, at), family, standings)
+            });
         }
         let plans = planner.finish();
         Self { generation, ground, verdicts, plans, by_gateway, serials: Vec::new() }

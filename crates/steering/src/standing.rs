@@ -6,6 +6,8 @@ use meridian_model::{
     Endpoint, EndpointAddress, Gateway, GatewayOrders, Order, Share, TargetHealth, Verdict, Verdicts,
 };
 
+use crate::roster::Listed;
+
 //----------- Family ---------------------------------------------------------
 
 /// The address family that a question asks for.
@@ -33,6 +35,9 @@ impl Family {
 
 //----------- Health ---------------------------------------------------------
 
+/// What counts for an address without a probe.
+const UNPROBED: TargetHealth = TargetHealth { verdict: Verdict::Healthy, in_doubt: false, lost: 0 };
+
 /// What is held of the endpoints of one gateway: what the probes find, and what operators say.
 #[derive(Clone, Copy, Debug)]
 pub struct Health<'v> {
@@ -49,10 +54,9 @@ impl<'v> Health<'v> {
 
     /// The health of an address; one without a probe counts as healthy.
     fn of(self, endpoint: usize, address: &EndpointAddress) -> TargetHealth {
-        let healthy = TargetHealth { verdict: Verdict::Healthy, ..TargetHealth::default() };
-        let found = address.target.map_or(healthy, |target| self.verdicts.get(target));
+        let found = address.target.map_or(UNPROBED, |target| self.verdicts.get(target));
         match self.order(endpoint, Some(address.ip)) {
-            Some(Order::Up) => TargetHealth { lost: found.lost, ..healthy },
+            Some(Order::Up) => TargetHealth { lost: found.lost, ..UNPROBED },
             Some(Order::Down | Order::Drain(_)) | None => found,
         }
     }
@@ -122,7 +126,8 @@ impl StandingRoom {
         family: Family,
         health: impl Into<Health<'v>>,
     ) -> &[Standing] {
-        let (health, Self { all, lost, times }) = (health.into(), self);
+        let health = health.into();
+        let Self { all, lost, .. } = self;
         all.clear();
         lost.clear();
         // A CNAME that is seen for one type holds for all (RFC 1034 §3.6.2), so both families must choose alike:
@@ -135,6 +140,35 @@ impl StandingRoom {
             lost.push(if serves { 0 } else { found.max().unwrap_or(0) });
             all.push(standing);
         }
+        self.ranked()
+    }
+
+    /// As [`StandingRoom::standings`] for a gateway of whose endpoints none is a hostname and no operator says
+    /// anything: from its roster, which lies together, and how many of it each endpoint has.
+    pub fn of_roster<A>(&mut self, roster: &[Listed<A>], counts: &[u16], verdicts: &Verdicts) -> &[Standing] {
+        let Self { all, lost, .. } = self;
+        all.clear();
+        lost.clear();
+        let mut left = roster;
+        for &count in counts {
+            let (own, others) = left.split_at_checked(count.into()).unwrap_or((left, &[]));
+            left = others;
+            let (mut best, mut lost_last) = (Best::default(), 0);
+            for address in own {
+                let health = address.target.map_or(UNPROBED, |target| verdicts.get(target));
+                best.take(health, Share::ALL);
+                lost_last = lost_last.max(health.lost);
+            }
+            let Best { verdict, in_doubt, raised, .. } = best;
+            lost.push(if verdict.is_some_and(Verdict::serves) { 0 } else { lost_last });
+            all.push(Standing { verdict, in_doubt, lost_rank: 0, left: Some(Share::ALL), raised });
+        }
+        self.ranked()
+    }
+
+    /// With the order in which those were lost that do not serve.
+    fn ranked(&mut self) -> &[Standing] {
+        let Self { all, lost, times } = self;
         times.clear();
         times.extend(lost.iter().copied().filter(|&when| when > 0));
         times.sort_unstable();

@@ -1,7 +1,9 @@
-//! Decisions for many outlooks at once are those of each.
+//! What is worked out for many at once, or the short way, is what is worked out for each.
 
-use meridian_model::{Place, PrefixId, Verdicts};
-use meridian_steering::{Client, Courses, Decided, Family, Outlook, Permit, decide, standings};
+use meridian_model::{Endpoint, Place, PrefixId, Verdicts};
+use meridian_steering::{
+    Client, Courses, Decided, Family, Outlook, Permit, StandingRoom, decide, listed_v4, listed_v6, standings,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -47,6 +49,26 @@ proptest! {
             prop_assert_eq!(splits.len(), next as usize);
             let distinct = (0..splits.len()).all(|index| !splits[..index].contains(&splits[index]));
             prop_assert!(distinct);
+        }
+    }
+
+    #[test]
+    fn standings_are_those_of_the_roster(case in any_case()) {
+        let (mut gateway, verdicts) = (case.world.gateway().clone(), Verdicts::new(case.health.clone()));
+        gateway.endpoints.iter_mut().for_each(|endpoint| endpoint.name = None);
+        let mut room = StandingRoom::default();
+        for family in Family::ALL {
+            let of_family = |endpoint: &Endpoint| {
+                endpoint.addresses.iter().filter(|address| family.has(address.ip)).count()
+            };
+            let counts: Vec<u16> =
+                gateway.endpoints.iter().map(|endpoint| of_family(endpoint).try_into().unwrap()).collect();
+            let wanted = standings(&gateway, family, &verdicts);
+            let found = match family {
+                Family::V4 => room.of_roster(&listed_v4(&gateway).collect::<Vec<_>>(), &counts, &verdicts),
+                Family::V6 => room.of_roster(&listed_v6(&gateway).collect::<Vec<_>>(), &counts, &verdicts),
+            };
+            prop_assert_eq!(found, &wanted[..]);
         }
     }
 }
