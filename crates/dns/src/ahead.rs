@@ -11,14 +11,17 @@ use hickory_proto::rr::RecordType;
 use meridian_steering::{Addresses, Family};
 
 use crate::answer::{Moment, Peer, Transport};
-use crate::limits::UDP_BATCH;
+use crate::limits::{AHEAD_NAMES, UDP_BATCH};
 use crate::plain::Asked;
 use crate::select::Asker;
 use crate::view::View;
 
-/// Reads what answers to these packets will most likely read.
-pub(crate) fn read_ahead(view: &View, packets: &mut dyn Iterator<Item = (IpAddr, &[u8])>) {
+/// Reads what answers to these packets will most likely read, where there are so many names that it pays.
+pub fn read_ahead(view: &View, packets: &mut dyn Iterator<Item = (IpAddr, &[u8])>) {
     let zones = view.zones();
+    if zones.nodes.len() < AHEAD_NAMES {
+        return;
+    }
     let mut wanted = [None; UDP_BATCH];
     let mut count = 0;
     for (place, (address, packet)) in wanted.iter_mut().zip(packets) {

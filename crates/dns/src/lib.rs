@@ -50,6 +50,8 @@ mod view;
 mod walk;
 mod zone;
 
+#[doc(hidden)]
+pub use ahead::read_ahead;
 pub use answer::{Denied, Moment, Peer, Reply, Transport, answer, answer_generally};
 pub use certificate::{Certificate, CertificateError};
 pub use compile::CompileError;

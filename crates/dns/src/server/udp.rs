@@ -16,7 +16,7 @@ use super::{Shared, proxy};
 use crate::ahead::read_ahead;
 use crate::answer::{Moment, Peer, Reply, Transport};
 use crate::counters::{add, add_many};
-use crate::limits::{AHEAD_NAMES, FAILURE_PAUSE, SEND_WAIT, UDP_TURNS};
+use crate::limits::{FAILURE_PAUSE, SEND_WAIT, UDP_TURNS};
 use crate::view::View;
 
 /// Starts a worker: one thread that serves one socket of every address, until the other end of `stop` is gone.
@@ -133,9 +133,6 @@ impl Worker {
         let view = shared.live.load();
         let moment = shared.moment(random);
         let ahead = |packets: &mut dyn Iterator<Item = (IpAddr, &[u8])>| {
-            if view.zones().nodes.len() < AHEAD_NAMES {
-                return;
-            }
             // What goes wrong here goes wrong again where it counts.
             let _guess = catch_unwind(AssertUnwindSafe(|| read_ahead(&view, packets)));
         };
