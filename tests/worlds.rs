@@ -1,5 +1,5 @@
 //! What must hold in every random world, from its file to the octets of answers: one answer within
-//! each scope, and nothing that residency forbids.
+//! each scope, nothing that residency forbids, and no trace of what was before.
 //!
 //! A failure names the seed of its world; `MERIDIAN_TEST_SEED` with that number repeats that world alone.
 
@@ -13,7 +13,7 @@ use hickory_proto::rr::RecordType;
 use ipnet::IpNet;
 use meridian_dns::{Moment, Peer, Reply, Transport, View};
 use meridian_geoip::Locality;
-use meridian_model::{Catalog, GatewayId, Order, Orders, Share, TargetHealth, Verdict, Verdicts};
+use meridian_model::{Catalog, GatewayId, Order, Orders, Share, TargetHealth, TargetId, Verdict, Verdicts};
 use meridian_tests::city::within;
 use meridian_tests::fuzzing::same_both_ways;
 use meridian_tests::{Ask, Asked, Config, Pool, RandomMap, RandomResidency, RandomWorld};
@@ -124,6 +124,65 @@ fn no_answer_leaves_its_jurisdiction() {
     assert!(seeds().len() == 1 || enough, "proves little: {empty} empty, {removed} of {answers}");
 }
 
+/// A view that follows others has what is in force, whatever was before: to the octet, also of the scope, it answers
+/// as one that is made anew. Verdicts come and go one by one and many at once, operators give and lift orders, and
+/// now and then two views follow the same one.
+#[test]
+fn a_view_that_follows_others_answers_as_a_new_one() {
+    let (mut answers, mut moved) = (0, 0);
+    for seed in seeds() {
+        let world = Served::new(seed);
+        let random = &mut Rng::with_seed(seed);
+        let ground = world.view.ground();
+        let targets = ground.catalog().targets().len();
+        let first = View::new(ground.clone(), world.view.verdicts().clone(), None);
+        let mut views = vec![(first, orders(ground.catalog(), random))];
+        for step in 0..12 {
+            let (before, held) = &views[random.usize(..views.len())];
+            let (mut verdicts, mut held) = (before.verdicts().clone(), held.clone());
+            if random.u8(..4) == 0 {
+                held = if random.bool() { Orders::default() } else { orders(ground.catalog(), random) };
+                verdicts = verdicts.with_orders(held.clone().into());
+            }
+            for _ in 0..random.choice([1, 2, targets / 4, targets]).unwrap_or(1) {
+                verdicts.set(TargetId::from_index(random.usize(..targets)), any_health(random));
+            }
+            let after = View::new(ground.clone(), verdicts.clone(), Some(before));
+            let anew = View::new(ground.clone(), verdicts, None);
+            for client in world.world.clients(30, random) {
+                let map = random.choice(&world.maps).unwrap();
+                let ask = Ask::new(map.any_hostname(random), any_type(random)).edns(1232);
+                let full = if client.is_ipv4() { 32 } else { 128 };
+                let ask = Ask { subnet: random.bool().then_some((client, full)), ..ask };
+                let (resolver, draw) = (any_resolver(&world.world, random), random.u64(..));
+                let [was, is, wanted] =
+                    [before, &after, &anew].map(|view| answered(view, &ask, resolver, draw));
+                assert_eq!(
+                    is,
+                    wanted,
+                    "seed {seed:#x}, step {step}: {ask:?} behind {resolver}\n{}",
+                    map.toml()
+                );
+                answers += 1;
+                moved += u64::from(was != is);
+            }
+            views.push((after, held));
+            if views.len() > 4 {
+                views.remove(random.usize(..views.len()));
+            }
+        }
+    }
+    println!("{answers} answers, {moved} of them others than in the view before");
+    assert!(seeds().len() == 1 || moved * 20 > answers, "proves little: {moved} of {answers}");
+}
+
+fn answered(view: &View, ask: &Ask, resolver: IpAddr, draw: u64) -> Vec<u8> {
+    let peer = Peer { address: resolver, transport: Transport::Tcp };
+    let (mut out, moment) = (Vec::new(), Moment { random: draw, ..Moment::default() });
+    assert_ne!(same_both_ways(view, &ask.octets(), peer, moment, &mut out).unwrap(), Reply::None);
+    out
+}
+
 //----------- A world --------------------------------------------------------
 
 fn seeds() -> Vec<u64> {
@@ -158,12 +217,7 @@ impl Served {
             Ok(loaded) => loaded.ground,
             Err(issues) => panic!("seed {seed:#x}: {issues}"),
         };
-        let mut health = |_: &_| {
-            let verdict = random.choice([Verdict::Healthy, Verdict::Healthy, Verdict::Unhealthy]);
-            let verdict = verdict.unwrap_or(Verdict::Unknown);
-            TargetHealth { verdict, in_doubt: random.bool(), lost: random.u64(..4) }
-        };
-        let health = ground.catalog().targets().iter().map(&mut health).collect();
+        let health = ground.catalog().targets().iter().map(|_| any_health(random)).collect();
         let orders = orders(ground.catalog(), random);
         let view = View::new(ground, Verdicts::new(health).with_orders(orders.into()), None);
         Self { world, maps, view }
@@ -176,6 +230,12 @@ impl Served {
         assert_ne!(same_both_ways(&self.view, &ask.octets(), peer, moment, &mut out).unwrap(), Reply::None);
         Asked::decode(out).unwrap()
     }
+}
+
+fn any_health(random: &mut Rng) -> TargetHealth {
+    let verdict = random.choice([Verdict::Healthy, Verdict::Healthy, Verdict::Unhealthy]);
+    let verdict = verdict.unwrap_or(Verdict::Unknown);
+    TargetHealth { verdict, in_doubt: random.bool(), lost: random.u64(..4) }
 }
 
 /// What operators say of one address in ten.

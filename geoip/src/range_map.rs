@@ -99,19 +99,8 @@ impl<K: Key> RangeMap<K> {
     }
 
     /// The ranges with other values; those that become equal are merged.
-    pub(crate) fn map(&self, mut value_of: impl FnMut(u32) -> u32) -> Self {
-        // Counted first: vectors that grow leave holes in the heap as large as themselves.
-        let mut before = None;
-        let begins = |&(_, value): &(K, u32)| {
-            let value = Some(value_of(value));
-            std::mem::replace(&mut before, value) != value
-        };
-        let count = self.ranges.all().filter(begins).count();
-        let mut builder = Builder::with_room(count);
-        for (start, value) in self.ranges.all() {
-            builder.push(start, value_of(value));
-        }
-        builder.finish()
+    pub(crate) fn map(&self, value_of: impl FnMut(u32) -> u32) -> Self {
+        Builder { ranges: self.ranges.mapped(value_of) }.finish()
     }
 
     /// Both maps laid over each other, in one pass.

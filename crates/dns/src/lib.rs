@@ -34,6 +34,7 @@ mod outlooks;
 mod peer;
 mod plain;
 mod plan;
+mod plans;
 mod rate;
 mod reach;
 mod reply;
@@ -45,6 +46,7 @@ mod steered;
 mod together;
 mod transfer;
 mod tsig;
+mod users;
 mod view;
 mod walk;
 mod zone;
@@ -66,6 +68,8 @@ pub use server::{
     Service, Wall,
 };
 pub use shares::{Mix, Shares, SharesKey};
+#[doc(hidden)]
+pub use together::Room;
 pub use transfer::Content;
 pub use tsig::{TsigAlgorithm, TsigKey};
 pub use view::{Ground, Live, View};

@@ -127,6 +127,11 @@ pub(crate) const EPHEMERAL_TRIES: usize = 16;
 /// the map of their clusters' order: scopes are narrower then, never wrong.
 pub(crate) const SCOPE_RANGES: usize = 16 << 20;
 
+/// Plans that a view keeps though no gateway has them now: an address that comes and goes has about ten (healthy, in
+/// doubt, unhealthy, for two families), and to make one again costs milliseconds with a database of cities. Of
+/// these ten, two or three have a map of their own, of 2 MiB with eight clusters and such a database.
+pub(crate) const IDLE_PLANS: usize = 64;
+
 /// Kinds of endpoints of a gateway up to which every combination of their health is tried for a proof:
 /// 1,024 decisions for each outlook, track and family.
 pub(crate) const REACH_KINDS: usize = 10;

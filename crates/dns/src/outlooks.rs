@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use meridian_geoip::{ClassMap, Locality, Marks};
 use meridian_model::{Catalog, ClusterId, Conflict, Gateway, Place, Policy, PrefixId, Residency};
 use meridian_steering::{
-    Client, Outlook, Permit, Ranker, depends_on_place, depends_on_prefix, is_placed, permit,
+    Client, Courses, Outlook, Permit, Ranker, depends_on_place, depends_on_prefix, is_placed, permit,
 };
 
 //----------- Outlooks -------------------------------------------------------
@@ -27,6 +27,8 @@ pub(crate) struct Outlooks {
     pub(crate) permits: Option<Permits>,
     /// What the resolver's place adds; `None`: nothing.
     pub(crate) resolvers: Option<Resolvers>,
+    /// For deciding for all of them.
+    pub(crate) courses: Courses,
 }
 
 /// What may serve a client, by its address.
@@ -149,7 +151,9 @@ impl<'c> Surveyor<'c> {
         if !by_place {
             let nowhere = Place::default();
             let outlook = self.outlook(key, Client { place: &nowhere, prefix: None });
-            return Outlooks { list: vec![outlook], map: None, permits: None, resolvers: None };
+            let list = vec![outlook];
+            let courses = Courses::new(&list);
+            return Outlooks { list, map: None, permits: None, resolvers: None, courses };
         }
         let mut known = Numbered::default();
         let map = if depends_on_prefix(&key.policy, self.catalog) {
@@ -173,7 +177,8 @@ impl<'c> Surveyor<'c> {
             Permits { list: permits.list, map: Arc::new(map) }
         });
         let map = (known.list.len() > 1).then(|| Arc::new(map));
-        Outlooks { list: known.list, map, permits, resolvers: self.resolvers(key) }
+        let courses = Courses::new(&known.list);
+        Outlooks { list: known.list, map, permits, resolvers: self.resolvers(key), courses }
     }
 
     fn outlook(&self, key: &OutlookKey, client: Client<'_>) -> Outlook {

@@ -1,9 +1,8 @@
 //! Plans: for one gateway and family, which decision holds in which part of the address space.
 //!
 //! A plan depends only on the gateway's *shape* (policy, residency, rollout, and per endpoint cluster,
-//! weight, track and hostname) and on how its endpoints stand. Gateways alike in both share one plan,
-//! and a view takes over the plans of the one before it, so that publishing a verdict costs what
-//! changed shapes cost and not what gateways cost.
+//! weight, track and hostname) and on how its endpoints stand. Gateways alike in both share one plan
+//! ([`crate::plans`]).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,25 +10,61 @@ use std::sync::Arc;
 
 use meridian_geoip::{ClassMap, Locality};
 use meridian_model::{AllDown, Catalog, ClusterId, Endpoint, Gateway, Share, Track};
-use meridian_steering::{Family, Outlook, Split, Standing, decide};
+use meridian_steering::{Family, Split};
 
-use crate::limits::SCOPE_RANGES;
-use crate::outlooks::{Numbered, OutlookKey, Outlooks, Surveyor, index};
+use crate::outlooks::{OutlookKey, Outlooks, Surveyor, index};
 
 //----------- Plan -----------------------------------------------------------
 
 /// What clients of a gateway get in one family, by where they and their resolvers are.
 pub(crate) struct Plan {
     /// By the number of the resolver's permit; one, where resolvers do not matter.
-    areas: Vec<Area>,
-    resolvers: Option<Arc<ClassMap>>,
+    pub(crate) areas: Vec<Area>,
+    pub(crate) resolvers: Option<Arc<ClassMap>>,
 }
 
 /// What clients get behind one kind of resolver.
-struct Area {
-    splits: Vec<Split>,
-    /// From an address to an index of `splits`; `None`: the first holds everywhere.
-    map: Option<Arc<ClassMap>>,
+pub(crate) struct Area {
+    /// Distinct.
+    pub(crate) splits: Vec<Split>,
+    pub(crate) whereabouts: Whereabouts,
+}
+
+/// From an address to an index of [`Area::splits`].
+pub(crate) enum Whereabouts {
+    /// The first holds everywhere.
+    Anywhere,
+    /// By a map in which what is decided alike is one.
+    Merged(Arc<MergeKey>, Arc<ClassMap>),
+    /// By the map of the outlooks, and what each of them gets.
+    Outlooks(Arc<ClassMap>, Box<[u32]>),
+}
+
+/// What a merged map is made of.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct MergeKey {
+    /// Whose map it was: where that lies, in the ground of the view.
+    pub(crate) outlooks: usize,
+    /// By outlook: its class.
+    pub(crate) of: Box<[u32]>,
+}
+
+impl Area {
+    /// Which of the splits an address gets, and the length of the widest prefix around it that has the same, as
+    /// far as is known.
+    fn lookup(&self, address: IpAddr) -> (usize, u8) {
+        match &self.whereabouts {
+            Whereabouts::Anywhere => (0, 0),
+            Whereabouts::Merged(_, map) => {
+                let (class, scope) = map.lookup(address);
+                (class as usize, scope)
+            }
+            Whereabouts::Outlooks(map, of) => {
+                let (outlook, scope) = map.lookup(address);
+                (of.get(outlook as usize).map_or(usize::MAX, |&class| class as usize), scope)
+            }
+        }
+    }
 }
 
 impl Plan {
@@ -38,8 +73,8 @@ impl Plan {
     pub(crate) fn decide(&self, client: IpAddr, resolver: IpAddr) -> Option<(&Split, u8)> {
         let number = self.resolvers.as_ref().map_or(0, |map| map.lookup(resolver).0);
         let area = self.areas.get(number as usize)?;
-        let (class, scope) = area.map.as_ref().map_or((0, 0), |map| map.lookup(client));
-        Some((area.splits.get(class as usize)?, scope))
+        let (class, scope) = area.lookup(client);
+        Some((area.splits.get(class)?, scope))
     }
 
     /// All decisions, numbered as [`Plan::number`] does.
@@ -53,12 +88,13 @@ impl Plan {
         let (kind, around) = self.resolvers.as_ref().map_or((0, 0), |map| map.lookup(client));
         let area = self.areas.get(kind as usize)?;
         let before: usize = self.areas.iter().take(kind as usize).map(|area| area.splits.len()).sum();
-        let (class, scope) = area.map.as_ref().map_or((0, 0), |map| map.lookup(client));
-        Some((before + class as usize, scope.max(around)))
+        let (class, scope) = area.lookup(client);
+        Some((before + class, scope.max(around)))
     }
 
-    fn range_count(&self) -> usize {
-        self.areas.iter().filter_map(|area| area.map.as_ref()).map(|map| map.range_count()).sum()
+    /// Whether scopes are narrower than they could be.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.areas.iter().any(|area| matches!(area.whereabouts, Whereabouts::Outlooks(..)))
     }
 }
 
@@ -69,6 +105,8 @@ pub(crate) struct Shapes {
     of_gateway: Vec<u32>,
     /// By shape.
     outlooks: Vec<Arc<Outlooks>>,
+    /// By shape: how many addresses each endpoint has in each family; `None` where one is a hostname.
+    counts: Vec<Option<[Box<[u16]>; 2]>>,
     by_key: HashMap<OutlookKey, Arc<Outlooks>>,
 }
 
@@ -76,7 +114,8 @@ impl Shapes {
     /// `before`: shapes of a catalog with the same clusters, jurisdictions, tables and prefixes, over
     /// the same places.
     pub(crate) fn new(catalog: &Catalog, locality: &Locality, before: Option<&Self>) -> Self {
-        let mut shapes = Self { of_gateway: Vec::new(), outlooks: Vec::new(), by_key: HashMap::new() };
+        let mut shapes =
+            Self { of_gateway: Vec::new(), outlooks: Vec::new(), counts: Vec::new(), by_key: HashMap::new() };
         let mut surveyor = Surveyor::new(catalog, locality);
         let mut known: HashMap<ShapeKey<'_>, u32> = HashMap::new();
         for gateway in catalog.gateways() {
@@ -92,6 +131,7 @@ impl Shapes {
                     }
                 };
                 shapes.outlooks.push(outlooks);
+                shapes.counts.push(counts(gateway));
                 index(shapes.outlooks.len() - 1)
             });
             shapes.of_gateway.push(shape);
@@ -99,10 +139,39 @@ impl Shapes {
         shapes
     }
 
+    /// The shape of a gateway, by its index.
+    pub(crate) fn of(&self, gateway: usize) -> Option<u32> {
+        self.of_gateway.get(gateway).copied()
+    }
+
+    /// How many addresses the endpoints of a gateway, by its index, have in a family; `None` where one is a
+    /// hostname.
+    pub(crate) fn counts(&self, gateway: usize, family: Family) -> Option<&[u16]> {
+        let counts = self.counts.get(self.of(gateway)? as usize)?.as_ref()?;
+        Some(&counts[family as usize])
+    }
+
+    /// The outlooks of a shape.
+    pub(crate) fn outlooks_of(&self, shape: u32) -> Option<&Arc<Outlooks>> {
+        self.outlooks.get(shape as usize)
+    }
+
     /// The outlooks of a gateway, by its index.
     pub(crate) fn outlooks(&self, gateway: usize) -> Option<&Arc<Outlooks>> {
-        self.outlooks.get(*self.of_gateway.get(gateway)? as usize)
+        self.outlooks_of(self.of(gateway)?)
     }
+}
+
+fn counts(gateway: &Gateway) -> Option<[Box<[u16]>; 2]> {
+    let is_plain = gateway.endpoints.iter().all(|endpoint| endpoint.name.is_none());
+    let of = |family: Family| -> Option<Box<[u16]>> {
+        let all = gateway.endpoints.iter().map(|endpoint| {
+            let own = endpoint.addresses.iter().filter(|address| family.has(address.ip));
+            u16::try_from(own.count()).ok()
+        });
+        all.collect()
+    };
+    if is_plain { Some([of(Family::V4)?, of(Family::V6)?]) } else { None }
 }
 
 /// All of a gateway that decisions depend on, beside how its endpoints stand.
@@ -138,78 +207,5 @@ impl<'c> ShapeKey<'c> {
             all_down: &gateway.all_down,
             endpoints: gateway.endpoints.iter().map(shape).collect(),
         }
-    }
-}
-
-//----------- Plans ----------------------------------------------------------
-
-/// A shape, a family, and how the endpoints stand in it.
-type PlanKey = (u32, Family, Box<[Standing]>);
-
-/// The plans of one view, each made once.
-#[derive(Default)]
-pub(crate) struct Plans {
-    known: HashMap<PlanKey, Arc<Plan>>,
-    /// Ranges in the merged maps of all plans.
-    ranges: usize,
-}
-
-impl Plans {
-    /// The plan for a gateway (by its index) whose endpoints stand as given; taken from `before`
-    /// when the view before had it.
-    pub(crate) fn get(
-        &mut self,
-        (gateway, at): (&Gateway, usize),
-        family: Family,
-        standings: Vec<Standing>,
-        shapes: &Shapes,
-        before: Option<&Self>,
-    ) -> Arc<Plan> {
-        let shape = shapes.of_gateway.get(at).copied().unwrap_or(0);
-        let key = (shape, family, standings.into_boxed_slice());
-        if let Some(plan) = self.known.get(&key) {
-            return plan.clone();
-        }
-        let taken_over = before.and_then(|before| before.known.get(&key)).cloned();
-        let plan = taken_over.unwrap_or_else(|| Arc::new(self.make(gateway, &key, shapes)));
-        self.ranges += plan.range_count();
-        self.known.insert(key, plan.clone());
-        plan
-    }
-
-    fn make(&self, gateway: &Gateway, key: &PlanKey, shapes: &Shapes) -> Plan {
-        let (shape, family, standings) = (key.0 as usize, key.1, &*key.2);
-        let Some(outlooks) = shapes.outlooks.get(shape) else {
-            return Plan { areas: Vec::new(), resolvers: None };
-        };
-        let area = |outlook: &dyn Fn(&Outlook) -> Outlook| {
-            let decided = |one: &Outlook| decide(gateway, family, standings, &outlook(one), &mut ());
-            self.area(outlooks.list.iter().map(decided), outlooks.map.as_ref())
-        };
-        match &outlooks.resolvers {
-            None => Plan { areas: vec![area(&Outlook::clone)], resolvers: None },
-            Some(resolvers) => {
-                let behind = |theirs| area(&|client| resolvers.outlook(client, theirs));
-                let areas = resolvers.permits.list.iter().map(behind).collect();
-                Plan { areas, resolvers: Some(resolvers.permits.map.clone()) }
-            }
-        }
-    }
-
-    /// Merges what is decided alike, so that scopes are as wide as they can be.
-    fn area(&self, by_outlook: impl Iterator<Item = Split>, map: Option<&Arc<ClassMap>>) -> Area {
-        let mut distinct = Numbered::default();
-        let class_of: Vec<u32> = by_outlook.map(|split| distinct.number(split)).collect();
-        let splits = distinct.list;
-        // Without a map there is one outlook, and so one split.
-        let Some(map) = map.filter(|_| splits.len() > 1) else {
-            return Area { splits, map: None };
-        };
-        if self.ranges >= SCOPE_RANGES {
-            let splits = class_of.iter().filter_map(|&class| splits.get(class as usize).cloned()).collect();
-            return Area { splits, map: Some(map.clone()) };
-        }
-        let map = map.merge(|outlook| class_of.get(outlook as usize).copied().unwrap_or(0));
-        Area { splits, map: Some(Arc::new(map)) }
     }
 }

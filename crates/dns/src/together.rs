@@ -10,6 +10,7 @@ use hickory_proto::rr::RecordType;
 use meridian_model::GatewayId;
 use meridian_steering::{Addresses, Family};
 
+use crate::answer::{Reply, answer_asked};
 use crate::limits::{TOGETHER, TOUCHED_NAMES};
 use crate::name::QueryName;
 use crate::peer::{Moment, Peer};
@@ -17,8 +18,8 @@ use crate::plain::Asked;
 use crate::select::Asker;
 use crate::view::View;
 
-/// Room for the names of queries; made once.
-pub(crate) struct Room(Box<[QueryName]>);
+/// Room for the names of queries that are answered together; made once.
+pub struct Room(Box<[QueryName]>);
 
 impl Default for Room {
     fn default() -> Self {
@@ -43,6 +44,25 @@ impl Room {
         }
         touch(view, &all, queries.map(|(peer, _)| peer));
         all
+    }
+
+    /// Answers queries as a worker does those of a batch. For benches, and tests that hold it to [`crate::answer()`].
+    #[doc(hidden)]
+    pub fn answer(
+        &mut self,
+        view: &View,
+        queries: &[(Peer, &[u8])],
+        mut moment: impl FnMut() -> Moment,
+        mut each: impl FnMut(Reply, &[u8]),
+    ) {
+        let mut out = Vec::new();
+        for group in queries.chunks(TOGETHER) {
+            let all = self.read(view, group.iter().copied());
+            for (&(peer, packet), asked) in group.iter().zip(all) {
+                let reply = answer_asked(view, asked, packet, peer, moment(), &mut out);
+                each(reply, &out);
+            }
+        }
     }
 }
 

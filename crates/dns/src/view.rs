@@ -9,15 +9,18 @@ use hickory_proto::rr::RData;
 use meridian_geoip::Locality;
 use meridian_model::{Catalog, Gateway, GatewayId, Share, Verdicts};
 use meridian_steering::{
-    Addresses, Family, Health, Listed, Permit, Roster, identity, listed_v4, listed_v6, standings, text_hash,
+    Addresses, Family, Health, Listed, Permit, Roster, Standing, StandingRoom, identity, listed_v4,
+    listed_v6, text_hash,
 };
 use tokio::sync::watch;
 
 use crate::compile::CompileError;
 use crate::manners::Manners;
 use crate::outlooks::{Outlooks, index};
-use crate::plan::{Plan, Plans, Shapes};
+use crate::plan::{Plan, Shapes};
+use crate::plans::{PlanNumber, Planner, Plans};
 use crate::select::Asker;
+use crate::users::Users;
 use crate::zone::{Apex, RrSet, ZoneTable};
 
 //----------- Ground ---------------------------------------------------------
@@ -29,6 +32,7 @@ pub struct Ground {
     manners: Arc<Manners>,
     pub(crate) zones: ZoneTable,
     shapes: Shapes,
+    users: Users,
     /// By gateway.
     offers: Vec<Offer>,
     /// The rosters of all gateways, one behind the other: what a query reads lies together.
@@ -84,6 +88,7 @@ impl Ground {
             manners,
             zones,
             shapes,
+            users: Users::new(&catalog),
             offers: Vec::with_capacity(catalog.gateways().len()),
             listed_v4: Vec::new(),
             listed_v6: Vec::new(),
@@ -109,6 +114,35 @@ impl Ground {
         let trial_share = gateway.rollout.trial.map_or(Share::NONE, |trial| trial.share);
         let (salt, ends) = (text_hash(&[&gateway.name]), ends(self));
         self.offers.push(Offer { ttl, min_ttl, answers, sticky, trial_share, salt, starts, ends });
+    }
+
+    /// How the endpoints of a gateway (by index) stand.
+    fn standings<'r>(
+        &self,
+        at: usize,
+        family: Family,
+        verdicts: &Verdicts,
+        room: &'r mut StandingRoom,
+    ) -> &'r [Standing] {
+        let id = GatewayId::from_index(at);
+        let orders = verdicts.orders(id);
+        let counts = self.shapes.counts(at, family).filter(|_| orders.is_empty());
+        match (counts, self.offered(id, family).map(|offered| offered.roster.addresses)) {
+            (Some(counts), Some(Addresses::V4(roster))) => room.of_roster(roster, counts, verdicts),
+            (Some(counts), Some(Addresses::V6(roster))) => room.of_roster(roster, counts, verdicts),
+            _ => room.standings(self.catalog.gateway(id), family, Health::new(verdicts, orders)),
+        }
+    }
+
+    /// The gateways (by index) whose plans may have to be others, now that these verdicts are no longer those
+    /// before.
+    fn touched(&self, before: &Verdicts, now: &Verdicts) -> Vec<usize> {
+        let by_orders = now.ordered_since(before).into_iter().map(GatewayId::index);
+        let by_health = now.changed_since(before).flat_map(|target| self.users.of(target));
+        let mut all: Vec<usize> = by_health.map(|&gateway| gateway as usize).chain(by_orders).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Whether every place means to another catalog what it means to this one.
@@ -164,29 +198,39 @@ pub struct View {
     verdicts: Verdicts,
     plans: Plans,
     /// By gateway: the plan of each family, as [`Family::ALL`].
-    by_gateway: Vec<[Arc<Plan>; 2]>,
+    by_gateway: Vec<[PlanNumber; 2]>,
     /// Of the zones that may be transferred; empty: those of the ground.
     serials: Vec<u32>,
 }
 
 impl View {
     /// Joins verdicts to their ground. `before` is the view that this one follows: its generation is
-    /// counted on, and its plans are taken over where the ground is the same.
+    /// counted on, and its plans are taken over where the ground is the same. So it costs what changed since.
     #[must_use]
     pub fn new(ground: Arc<Ground>, verdicts: Verdicts, before: Option<&Self>) -> Self {
         let generation = before.map_or(1, |before| before.generation + 1);
-        let known = before.filter(|before| Arc::ptr_eq(&before.ground, &ground)).map(|before| &before.plans);
-        let mut plans = Plans::default();
-        let gateways = ground.catalog.gateways().iter().enumerate();
-        let by_gateway = gateways
-            .map(|(at, gateway)| {
-                let health = Health::new(&verdicts, verdicts.orders(GatewayId::from_index(at)));
-                Family::ALL.map(|family| {
-                    let standings = standings(gateway, family, health);
-                    plans.get((gateway, at), family, standings, &ground.shapes, known)
-                })
-            })
-            .collect();
+        let known = before.filter(|before| Arc::ptr_eq(&before.ground, &ground));
+        let mut planner = Planner::new(&ground.shapes, known.map(|known| &known.plans));
+        let (changed, mut by_gateway) = match known {
+            Some(known) => (ground.touched(&known.verdicts, &verdicts), known.by_gateway.clone()),
+            None => {
+                let count = ground.catalog.gateways().len();
+                ((0..count).collect(), vec![[PlanNumber::MAX; 2]; count])
+            }
+        };
+        for number in changed.iter().filter_map(|&at| by_gateway.get(at)).flatten() {
+            planner.give_back(*number);
+        }
+        let mut room = StandingRoom::default();
+        for at in changed {
+            let gateway = &ground.catalog.gateways()[at];
+            let Some(numbers) = by_gateway.get_mut(at) else { continue };
+            *numbers = Family::ALL.map(|family| {
+                let standings = ground.standings(at, family, &verdicts, &mut room);
+                planner.take((gateway, at), family, standings)
+            });
+        }
+        let plans = planner.finish();
         Self { generation, ground, verdicts, plans, by_gateway, serials: Vec::new() }
     }
 
@@ -251,7 +295,7 @@ impl View {
     }
 
     pub(crate) fn plan(&self, id: GatewayId, family: Family) -> Option<&Plan> {
-        Some(&self.by_gateway.get(id.index())?[family as usize])
+        self.plans.plan(self.by_gateway.get(id.index())?[family as usize])
     }
 }
 

@@ -29,6 +29,7 @@ mod answer;
 mod doubt;
 mod overrule;
 mod report;
+mod snapshots;
 
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,10 @@ pub(crate) struct Engine<C: Checker> {
     coming: Option<Coming>,
     /// When the next snapshot leaves; `None` while there is nothing new.
     publish_at: Option<Instant>,
+    /// What the last snapshot said of the targets of the catalog in force.
+    published: Verdicts,
+    /// The slots that it may no longer be right about, or will not be with time.
+    restless: HashSet<SlotId>,
     /// How many times a target stopped being healthy.
     lost: u64,
     isolation: Isolation,
@@ -98,6 +103,8 @@ impl<C: Checker> Engine<C> {
             current: None,
             coming: None,
             publish_at: None,
+            published: Verdicts::default(),
+            restless: HashSet::new(),
             lost: 0,
             isolation: Isolation::default(),
             overrides: Overrides::default(),
@@ -315,42 +322,6 @@ impl<C: Checker> Engine<C> {
         self.current = Some(coming.generation);
         self.apply_overrides(now);
         self.report_first_round(&coming.new);
-        self.publish(now);
-    }
-}
-
-//----------- Snapshots ------------------------------------------------------
-
-impl<C: Checker> Engine<C> {
-    fn publish_if_due(&mut self, now: Instant) {
-        if self.publish_at.is_some_and(|at| at <= now) {
-            self.publish(now);
-        }
-    }
-
-    /// Sends the catalog in force with its verdicts, if that is not what was sent last.
-    fn publish(&mut self, now: Instant) {
-        self.publish_at = None;
-        let since_start = self.since_start(now);
-        let Some(current) = &self.current else { return };
-        let health = current
-            .slots
-            .iter()
-            .map(|id| self.slots.get_mut(id).map(|slot| slot.publish(since_start)).unwrap_or_default());
-        let snapshot = Snapshot {
-            verdicts: Verdicts::new(health.collect()).with_orders(Arc::clone(self.overrides.orders())),
-            catalog: Arc::clone(&current.catalog),
-            transitions: self.counters.read().transitions,
-        };
-        let sent = self.snapshots.send_if_modified(|last| {
-            let is_same = last.as_ref().is_some_and(|last| {
-                Arc::ptr_eq(&last.catalog, &snapshot.catalog) && last.verdicts == snapshot.verdicts
-            });
-            if !is_same {
-                *last = Some(snapshot);
-            }
-            !is_same
-        });
-        count(&self.counters.snapshots, u64::from(sent));
+        self.publish_all(now);
     }
 }

@@ -140,6 +140,16 @@ impl<R> Slot<R> {
         self.published != self.health(now)
     }
 
+    /// Whether its health may become another by the passage of time alone: a doubt that ends, or one that a
+    /// recovery which is put off holds back. What is not so now will not be before something happens to it.
+    pub(crate) fn is_restless(&self, now: Duration) -> bool {
+        match &self.source {
+            Source::Probed(probed) => self.health(now).in_doubt || probed.tracker.held_for(now).is_some(),
+            // It says what it said when one of its members last changed.
+            Source::Combined { .. } => false,
+        }
+    }
+
     /// All that is to be seen of it.
     pub(crate) fn status(&self, now: Duration) -> ProbedStatus {
         let (since, put_off) = match &self.source {

@@ -63,14 +63,17 @@ pub struct TargetHealth {
 }
 
 /// The health of every target of a catalog, by [`TargetId`]; and what operators say of endpoints, whatever that
-/// is.
+/// is. A copy costs nothing, and one that is then changed copies the table once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdicts {
-    targets: Vec<TargetHealth>,
+    targets: Arc<[TargetHealth]>,
     /// One bit a target, for the question that every answer asks.
-    healthy: Vec<u64>,
+    healthy: Arc<[u64]>,
     orders: Arc<Orders>,
 }
+
+/// Targets that are compared at once.
+const COMPARED: usize = 64;
 
 impl Verdicts {
     /// Takes one entry a target, in the catalog's order.
@@ -80,13 +83,56 @@ impl Verdicts {
         for (index, target) in targets.iter().enumerate() {
             healthy[index / 64] |= u64::from(target.verdict == Verdict::Healthy) << (index % 64);
         }
-        Self { targets, healthy, orders: Arc::default() }
+        Self { targets: targets.into(), healthy: healthy.into(), orders: Arc::default() }
     }
 
     /// The same with what operators say beside it.
     #[must_use]
     pub fn with_orders(self, orders: Arc<Orders>) -> Self {
         Self { orders, ..self }
+    }
+
+    /// Changes the health of a target, and says whether that changed anything. One that the table does not have
+    /// stays unknown.
+    pub fn set(&mut self, target: TargetId, health: TargetHealth) -> bool {
+        let index = target.index();
+        if self.targets.get(index).is_none_or(|known| *known == health) {
+            return false;
+        }
+        let is_healthy = health.verdict == Verdict::Healthy;
+        if is_healthy != self.is_healthy(target)
+            && let Some(bits) = Arc::make_mut(&mut self.healthy).get_mut(index / 64)
+        {
+            *bits ^= 1 << (index % 64);
+        }
+        if let Some(known) = Arc::make_mut(&mut self.targets).get_mut(index) {
+            *known = health;
+        }
+        true
+    }
+
+    /// The targets whose health differs from that in another table of the same catalog, ascending.
+    pub fn changed_since(&self, before: &Self) -> impl Iterator<Item = TargetId> {
+        let both = self.len().min(before.len());
+        // A copy that nobody changed need not be read.
+        let compared = if Arc::ptr_eq(&self.targets, &before.targets) { 0 } else { both };
+        let chunks =
+            self.targets[..compared].chunks(COMPARED).zip(before.targets[..compared].chunks(COMPARED));
+        let within = chunks.enumerate().filter(|(_, (now, before))| now != before).flat_map(
+            |(chunk, (now, before))| {
+                let pairs = now.iter().zip(before).enumerate().filter(|(_, (now, before))| now != before);
+                pairs.map(move |(index, _)| chunk * COMPARED + index)
+            },
+        );
+        let beyond = both..self.len().max(before.len());
+        let is_other = |&target: &TargetId| self.get(target) != before.get(target);
+        within.map(TargetId::from_index).chain(beyond.map(TargetId::from_index).filter(is_other))
+    }
+
+    /// The gateways of which operators say something else than in another table of the same catalog.
+    #[must_use]
+    pub fn ordered_since(&self, before: &Self) -> Vec<GatewayId> {
+        if Arc::ptr_eq(&self.orders, &before.orders) { Vec::new() } else { self.orders.since(&before.orders) }
     }
 
     /// What operators say of the endpoints of a gateway.
@@ -151,4 +197,35 @@ pub struct Transition {
     /// How long detection took: from the start of the first probe that spoke against the verdict before;
     /// `None` for the first.
     pub took: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_copy_leaves_the_other_as_it_was_and_says_what_changed() {
+        let healthy = TargetHealth { verdict: Verdict::Healthy, ..TargetHealth::default() };
+        let down = TargetHealth { verdict: Verdict::Unhealthy, in_doubt: true, lost: 1 };
+        let before = Verdicts::new(vec![healthy; 200]);
+        let mut now = before.clone();
+        let changed = [0, 63, 64, 199].map(TargetId::from_index);
+        for target in changed {
+            assert!(now.set(target, down) && !now.set(target, down), "{target:?}");
+            assert!(before.is_healthy(target) && !now.is_healthy(target));
+        }
+        assert!(now.changed_since(&before).eq(changed) && before.changed_since(&now).eq(changed));
+        assert!(!now.set(TargetId::from_index(200), down));
+        let mut anew: Vec<TargetHealth> = vec![healthy; 200];
+        changed.iter().for_each(|target| anew[target.index()] = down);
+        assert_eq!(now, Verdicts::new(anew));
+        for target in changed {
+            now.set(target, healthy);
+        }
+        assert_eq!(now, before);
+        assert_eq!(now.changed_since(&before).count(), 0);
+        let short = Verdicts::new(vec![healthy; 198]);
+        assert!(now.changed_since(&short).eq([198, 199].map(TargetId::from_index)));
+        assert!(short.changed_since(&now).eq([198, 199].map(TargetId::from_index)));
+    }
 }

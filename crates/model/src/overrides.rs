@@ -232,6 +232,16 @@ impl Orders {
         self.gateways.get(&gateway).unwrap_or(GatewayOrders::NONE)
     }
 
+    /// The gateways whose orders differ from the others, ascending.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Vec<GatewayId> {
+        let lifted = before.gateways.keys().filter(|gateway| !self.gateways.contains_key(gateway));
+        let differ = self.gateways.iter().filter(|(gateway, orders)| before.of(**gateway) != *orders);
+        let mut all: Vec<GatewayId> = differ.map(|(gateway, _)| gateway).chain(lifted).copied().collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -320,6 +330,23 @@ mod tests {
             "endpoint/shop/eu-west/192.0.2.10",
         ];
         assert!(in_order.map(target).is_sorted_by_key(OverrideTarget::narrowness));
+    }
+
+    #[test]
+    fn orders_that_differ_are_those_given_changed_and_lifted() {
+        let of = |all: &[(usize, Order)]| {
+            let mut orders = Orders::default();
+            for &(gateway, order) in all {
+                orders.give(GatewayId::from_index(gateway), 0, None, order);
+            }
+            orders
+        };
+        let before = of(&[(1, Order::Up), (3, Order::Up), (5, Order::Up)]);
+        let now = of(&[(1, Order::Up), (3, Order::Down), (7, Order::Up)]);
+        let differ = [3, 5, 7].map(GatewayId::from_index);
+        assert_eq!(now.since(&before), differ);
+        assert_eq!(before.since(&now), differ);
+        assert_eq!(now.since(&now), []);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! From the standing of endpoints and a rank of clusters to the candidates.
 
+use std::cell::Cell;
+
 use meridian_model::{AllDown, ClusterId, Endpoint, Gateway, Share, TargetId, Track, Verdict, Verdicts};
 
 use crate::permit::Permit;
@@ -11,7 +13,7 @@ use crate::{Family, Standing};
 //----------- Outlook --------------------------------------------------------
 
 /// All that where a client is means for a gateway: what may serve it, and in which order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Outlook {
     /// Stage 1: no decision goes beyond it.
     pub permit: Permit,
@@ -121,12 +123,7 @@ pub fn decide(
     outlook: &Outlook,
     trail: &mut impl Trail,
 ) -> Split {
-    let stages = Stages::new(gateway, family, standings, outlook);
-    let live = live_track(gateway);
-    let decided = stages.decide(live, trail);
-    let trial = gateway.rollout.trial.filter(|trial| trial.share > Share::NONE && trial.track != live);
-    let trial = trial.map(|trial| stages.decide(trial.track, &mut ())).filter(|trial| *trial != decided);
-    Split { live: decided, trial }
+    Stages::new(gateway, family, standings, outlook, &Looked::default()).split(trail)
 }
 
 /// As [`decide`], for clients of one track alone.
@@ -139,7 +136,7 @@ pub fn decide_for_track(
     track: Track,
     trail: &mut impl Trail,
 ) -> Decision {
-    Stages::new(gateway, family, standings, outlook).decide(track, trail)
+    Stages::new(gateway, family, standings, outlook, &Looked::default()).decide(track, trail)
 }
 
 /// The track of clients that no trial takes: what the rollout says, else stable, else blue, else the
@@ -167,7 +164,8 @@ pub fn decide_for_site(
     permit: &Permit,
     site: ClusterId,
 ) -> Decision {
-    let stages = Stages { gateway, family, standings, permit, rank: &Rank::Together(vec![site]) };
+    let (rank, looked) = (&Rank::Together(vec![site]), &Looked::default());
+    let stages = Stages { gateway, family, standings, permit, rank, looked, may_panic: true };
     if !permit.allows(site) {
         return stages.nothing(Basis::Prohibited);
     }
@@ -187,11 +185,51 @@ pub(crate) struct Stages<'a> {
     pub(crate) standings: &'a [Standing],
     permit: &'a Permit,
     rank: &'a Rank,
+    pub(crate) looked: &'a Looked,
+    /// Whether anything can make what does not serve count as healthy.
+    pub(crate) may_panic: bool,
+}
+
+/// How far into a rank was looked, on all ways through it: a decision depends on no step beyond.
+#[derive(Debug, Default)]
+pub(crate) struct Looked(Cell<usize>);
+
+impl Looked {
+    pub(crate) fn at(&self, steps: usize) {
+        self.0.set(self.0.get().max(steps));
+    }
+
+    pub(crate) fn steps(&self) -> usize {
+        self.0.get()
+    }
 }
 
 impl<'a> Stages<'a> {
-    fn new(gateway: &'a Gateway, family: Family, standings: &'a [Standing], outlook: &'a Outlook) -> Self {
-        Self { gateway, family, standings, permit: &outlook.permit, rank: &outlook.rank }
+    pub(crate) fn new(
+        gateway: &'a Gateway,
+        family: Family,
+        standings: &'a [Standing],
+        outlook: &'a Outlook,
+        looked: &'a Looked,
+    ) -> Self {
+        Self {
+            gateway,
+            family,
+            standings,
+            permit: &outlook.permit,
+            rank: &outlook.rank,
+            looked,
+            may_panic: true,
+        }
+    }
+
+    pub(crate) fn split(&self, trail: &mut impl Trail) -> Split {
+        let live = live_track(self.gateway);
+        let decided = self.decide(live, trail);
+        let trial = self.gateway.rollout.trial;
+        let trial = trial.filter(|trial| trial.share > Share::NONE && trial.track != live);
+        let trial = trial.map(|trial| self.decide(trial.track, &mut ())).filter(|trial| *trial != decided);
+        Split { live: decided, trial }
     }
 
     fn decide(&self, track: Track, trail: &mut impl Trail) -> Decision {
@@ -304,6 +342,10 @@ impl<'a> Stages<'a> {
     fn healthy(&self, permitted: &[usize], track: Track, trail: &mut impl Trail) -> Option<Chosen> {
         let mut in_doubt = false;
         let ranked = self.with_turn(permitted);
+        // No need to go all the way.
+        if !self.may_panic && !ranked.iter().any(|&index| self.serves(index)) {
+            return None;
+        }
         for weightless in [false, true] {
             let is_counted = |index: &usize| (self.weight(*index) == 0) == weightless;
             let counted: Vec<usize> = ranked.iter().copied().filter(is_counted).collect();
@@ -353,7 +395,9 @@ impl<'a> Stages<'a> {
     fn with_turn(&self, members: &[usize]) -> Vec<usize> {
         let mut clusters = Vec::new();
         self.rank.clusters(&mut clusters);
-        let has_turn = |index: &usize| clusters.contains(&self.gateway.endpoints[*index].cluster);
+        clusters.sort_unstable();
+        let has_turn =
+            |index: &usize| clusters.binary_search(&self.gateway.endpoints[*index].cluster).is_ok();
         members.iter().copied().filter(has_turn).collect()
     }
 

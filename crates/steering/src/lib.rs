@@ -30,6 +30,7 @@
 //! - What a client hash decides is the same on every server.
 
 mod client;
+mod courses;
 mod decide;
 mod draw;
 mod permit;
@@ -41,6 +42,7 @@ mod trail;
 mod walk;
 
 pub use client::Client;
+pub use courses::{Courses, Decided};
 pub use decide::{
     Basis, Candidate, Decision, Doubt, Outlook, Split, decide, decide_for_site, decide_for_track, live_track,
 };
@@ -49,5 +51,5 @@ pub use permit::{Permit, is_placed, permit};
 pub use pick::{Given, Picked, pick};
 pub use rank::{Rank, Ranker, depends_on_place, depends_on_prefix};
 pub use roster::{Addresses, Listed, Roster, identity, listed_v4, listed_v6};
-pub use standing::{Family, Health, Standing, standings};
+pub use standing::{Family, Health, Standing, StandingRoom, standings};
 pub use trail::{Note, Trail};

@@ -7,7 +7,7 @@ use meridian_model::{
 use crate::trail::{Note, Trail};
 
 /// The clusters that may serve a client. No later stage and no fallback goes beyond them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Permit {
     /// All of them: the gateway says nothing of residency.
     All,

@@ -13,7 +13,7 @@ use crate::trail::{Note, Trail};
 //----------- Rank -----------------------------------------------------------
 
 /// What a policy comes to at one place. All clients with one rank get the same decisions.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rank {
     /// The endpoints of these clusters share the clients.
     Together(Vec<ClusterId>),
@@ -39,6 +39,47 @@ impl Rank {
             Self::Together(clusters) => into.extend(clusters),
             Self::InTurn(ranks) => ranks.iter().for_each(|rank| rank.clusters(into)),
             Self::Tier { inner, .. } => inner.clusters(into),
+        }
+    }
+
+    /// How many steps a way through all of it takes: one into every part, and one out of each
+    /// [`Rank::InTurn`].
+    pub(crate) fn steps(&self) -> usize {
+        match self {
+            Self::Together(_) => 1,
+            Self::InTurn(ranks) => ranks.iter().map(Self::steps).sum::<usize>() + 2,
+            Self::Tier { inner, .. } => 1 + inner.steps(),
+        }
+    }
+
+    /// How many of its steps, from the first on, are those of another: all where they are equal.
+    pub(crate) fn steps_shared(&self, other: &Self) -> usize {
+        match (self, other) {
+            (Self::Together(ours), Self::Together(theirs)) => usize::from(ours == theirs),
+            (Self::InTurn(ours), Self::InTurn(theirs)) => {
+                let mut shared = 1;
+                for (ours, theirs) in ours.iter().zip(theirs) {
+                    let steps = ours.steps_shared(theirs);
+                    shared += steps;
+                    if steps < ours.steps().max(theirs.steps()) {
+                        return shared;
+                    }
+                }
+                // Out of it they go together, or not.
+                shared + usize::from(ours.len() == theirs.len())
+            }
+            (
+                Self::Tier { clusters, min_healthy, panic_below, inner },
+                Self::Tier {
+                    clusters: their_clusters,
+                    min_healthy: their_min,
+                    panic_below: their_panic,
+                    inner: their_inner,
+                },
+            ) if (clusters, min_healthy, panic_below) == (their_clusters, their_min, their_panic) => {
+                1 + inner.steps_shared(their_inner)
+            }
+            _ => 0,
         }
     }
 }

@@ -6,6 +6,8 @@ use meridian_model::{
     Endpoint, EndpointAddress, Gateway, GatewayOrders, Order, Share, TargetHealth, Verdict, Verdicts,
 };
 
+use crate::roster::Listed;
+
 //----------- Family ---------------------------------------------------------
 
 /// The address family that a question asks for.
@@ -33,6 +35,9 @@ impl Family {
 
 //----------- Health ---------------------------------------------------------
 
+/// What counts for an address without a probe.
+const UNPROBED: TargetHealth = TargetHealth { verdict: Verdict::Healthy, in_doubt: false, lost: 0 };
+
 /// What is held of the endpoints of one gateway: what the probes find, and what operators say.
 #[derive(Clone, Copy, Debug)]
 pub struct Health<'v> {
@@ -49,10 +54,9 @@ impl<'v> Health<'v> {
 
     /// The health of an address; one without a probe counts as healthy.
     fn of(self, endpoint: usize, address: &EndpointAddress) -> TargetHealth {
-        let healthy = TargetHealth { verdict: Verdict::Healthy, ..TargetHealth::default() };
-        let found = address.target.map_or(healthy, |target| self.verdicts.get(target));
+        let found = address.target.map_or(UNPROBED, |target| self.verdicts.get(target));
         match self.order(endpoint, Some(address.ip)) {
-            Some(Order::Up) => TargetHealth { lost: found.lost, ..healthy },
+            Some(Order::Up) => TargetHealth { lost: found.lost, ..UNPROBED },
             Some(Order::Down | Order::Drain(_)) | None => found,
         }
     }
@@ -100,31 +104,83 @@ pub struct Standing {
 /// The standing of each endpoint of a gateway, in the gateway's order.
 #[must_use]
 pub fn standings<'v>(gateway: &Gateway, family: Family, health: impl Into<Health<'v>>) -> Vec<Standing> {
-    let health = health.into();
-    // A CNAME that is seen for one type holds for all (RFC 1034 §3.6.2), so both families must choose alike:
-    // by all addresses of an endpoint.
-    let family = if gateway.has_cname() { None } else { Some(family) };
-    let mut all: Vec<Standing> = Vec::with_capacity(gateway.endpoints.len());
-    let mut lost = Vec::new();
-    for (index, endpoint) in gateway.endpoints.iter().enumerate() {
-        let standing = standing(index, endpoint, family, health);
-        let serves = standing.verdict.is_some_and(Verdict::serves);
-        let found = addresses(endpoint, family).map(|address| health.of(index, address).lost);
-        lost.push(if serves { 0 } else { found.max().unwrap_or(0) });
-        all.push(standing);
+    let mut room = StandingRoom::default();
+    room.standings(gateway, family, health);
+    room.all
+}
+
+/// Room for standings, used for one gateway after the other.
+#[derive(Debug, Default)]
+pub struct StandingRoom {
+    all: Vec<Standing>,
+    /// When each was lost; 0 for one that serves or never did.
+    lost: Vec<u64>,
+    times: Vec<u64>,
+}
+
+impl StandingRoom {
+    /// As [`standings`].
+    pub fn standings<'v>(
+        &mut self,
+        gateway: &Gateway,
+        family: Family,
+        health: impl Into<Health<'v>>,
+    ) -> &[Standing] {
+        let health = health.into();
+        let Self { all, lost, .. } = self;
+        all.clear();
+        lost.clear();
+        // A CNAME that is seen for one type holds for all (RFC 1034 §3.6.2), so both families must choose alike:
+        // by all addresses of an endpoint.
+        let family = if gateway.has_cname() { None } else { Some(family) };
+        for (index, endpoint) in gateway.endpoints.iter().enumerate() {
+            let standing = standing(index, endpoint, family, health);
+            let serves = standing.verdict.is_some_and(Verdict::serves);
+            let found = addresses(endpoint, family).map(|address| health.of(index, address).lost);
+            lost.push(if serves { 0 } else { found.max().unwrap_or(0) });
+            all.push(standing);
+        }
+        self.ranked()
     }
-    if lost.iter().any(|&when| when > 0) {
-        let mut times: Vec<u64> = lost.iter().copied().filter(|&when| when > 0).collect();
+
+    /// As [`StandingRoom::standings`] for a gateway of whose endpoints none is a hostname and no operator says
+    /// anything: from its roster, which lies together, and how many of it each endpoint has.
+    pub fn of_roster<A>(&mut self, roster: &[Listed<A>], counts: &[u16], verdicts: &Verdicts) -> &[Standing] {
+        let Self { all, lost, .. } = self;
+        all.clear();
+        lost.clear();
+        let mut left = roster;
+        for &count in counts {
+            let (own, others) = left.split_at_checked(count.into()).unwrap_or((left, &[]));
+            left = others;
+            let (mut best, mut lost_last) = (Best::default(), 0);
+            for address in own {
+                let health = address.target.map_or(UNPROBED, |target| verdicts.get(target));
+                best.take(health, Share::ALL);
+                lost_last = lost_last.max(health.lost);
+            }
+            let Best { verdict, in_doubt, raised, .. } = best;
+            lost.push(if verdict.is_some_and(Verdict::serves) { 0 } else { lost_last });
+            all.push(Standing { verdict, in_doubt, lost_rank: 0, left: Some(Share::ALL), raised });
+        }
+        self.ranked()
+    }
+
+    /// With the order in which those were lost that do not serve.
+    fn ranked(&mut self) -> &[Standing] {
+        let Self { all, lost, times } = self;
+        times.clear();
+        times.extend(lost.iter().copied().filter(|&when| when > 0));
         times.sort_unstable();
         times.dedup();
-        for (standing, when) in all.iter_mut().zip(lost) {
+        for (standing, &when) in all.iter_mut().zip(&*lost) {
             if when > 0 {
                 let rank = times.partition_point(|&other| other <= when);
                 standing.lost_rank = u16::try_from(rank).unwrap_or(u16::MAX);
             }
         }
+        all
     }
-    all
 }
 
 /// The addresses that count; those of one family, or all.

@@ -28,6 +28,8 @@ pub(crate) struct Walk<'s, 'a> {
     strict: bool,
     /// Whether it has skipped a tier.
     skipped: bool,
+    /// How many steps of the rank it has taken, with those that it passed over.
+    steps: usize,
 }
 
 impl<'s, 'a> Walk<'s, 'a> {
@@ -37,7 +39,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         all: &'s [usize],
         in_doubt: &'s mut bool,
     ) -> Self {
-        Self { stages, counted, all, in_doubt, strict: true, skipped: false }
+        Self { stages, counted, all, in_doubt, strict: true, skipped: false, steps: 0 }
     }
 
     /// The gateway's own `panic_below`, then the rank: first with every tier's `min_healthy`, then, as
@@ -48,7 +50,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         if found.is_some() || !self.skipped {
             return found;
         }
-        self.strict = false;
+        (self.strict, self.steps) = (false, 0);
         self.rank(rank, members, panic, trail)
     }
 
@@ -60,12 +62,20 @@ impl<'s, 'a> Walk<'s, 'a> {
         panic: bool,
         trail: &mut impl Trail,
     ) -> Option<Chosen> {
+        self.step();
         match rank {
             Rank::Together(clusters) => self.together(clusters, members, panic, trail),
-            Rank::InTurn(ranks) => ranks.iter().find_map(|rank| self.rank(rank, members, panic, trail)),
+            Rank::InTurn(ranks) => {
+                let found = ranks.iter().find_map(|rank| self.rank(rank, members, panic, trail));
+                if found.is_none() {
+                    self.step();
+                }
+                found
+            }
             Rank::Tier { clusters, min_healthy, panic_below, inner } => {
                 let members = self.among(clusters, members);
                 if members.is_empty() {
+                    self.steps += inner.steps();
                     return None;
                 }
                 let panic = panic || {
@@ -76,12 +86,18 @@ impl<'s, 'a> Walk<'s, 'a> {
                     let all = self.among(clusters, self.all);
                     if self.has_too_few(*min_healthy, &all, trail) {
                         self.skipped = true;
+                        self.steps += inner.steps();
                         return None;
                     }
                 }
                 self.rank(inner, &members, panic, trail)
             }
         }
+    }
+
+    fn step(&mut self) {
+        self.steps += 1;
+        self.stages.looked.at(self.steps);
     }
 
     fn together(

@@ -1,13 +1,14 @@
 //! The short way of a query and the general one: the same octets.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, ensure};
-use meridian_dns::{Moment, Peer, Reply, View, answer, answer_generally};
+use meridian_dns::{Moment, Peer, Reply, Room, View, answer, answer_generally};
 
 use super::packet::{PAUSE_US, TIMES, UNIX_S, Worlds, peer, worlds};
 
-/// Answers a packet as [`answer`] does, which must be what comes of the general way.
+/// Answers a packet as [`answer`] does, which must be what comes of the general way, and of the short way of a batch.
 ///
 /// For views without a limit of replies, which would count the packet twice.
 ///
@@ -23,7 +24,21 @@ pub fn same_both_ways(
     let reply = answer(view, packet, peer, moment, out);
     let mut generally = Vec::new();
     same(reply, out, answer_generally(view, packet, peer, moment, &mut generally), &generally)?;
-    Ok(reply)
+    let mut differs = Ok(());
+    ROOM.with_borrow_mut(|room| {
+        room.answer(
+            view,
+            &[(peer, packet)],
+            || moment,
+            |together, octets| differs = same(together, octets, reply, out).context("in a batch"),
+        );
+    });
+    differs.map(|()| reply)
+}
+
+thread_local! {
+    /// What one query leaves there must not matter to the next.
+    static ROOM: RefCell<Room> = RefCell::default();
 }
 
 fn same(reply: Reply, out: &[u8], general: Reply, generally: &[u8]) -> Result<()> {

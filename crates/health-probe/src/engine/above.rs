@@ -10,7 +10,6 @@ use super::report::LogLine;
 use crate::Checker;
 use crate::combined::{Judged, Turn};
 use crate::generation::SlotId;
-use crate::limits::COALESCE;
 
 impl<C: Checker> Engine<C> {
     /// Brings those up to date that are made of this one, and those that are made of them. `took`: how long
@@ -37,13 +36,5 @@ impl<C: Checker> Engine<C> {
             .map(|member| self.slots.get(member).map(|slot| slot.judged(since_start)).unwrap_or_default())
             .collect();
         self.slots.get_mut(&id)?.combine(&members, cause, since_start, &mut self.lost)
-    }
-
-    /// Plans a snapshot if the last one is no longer right about a target.
-    pub(super) fn note_news(&mut self, id: SlotId, now: Instant) {
-        let since_start = self.since_start(now);
-        if self.slots.get(&id).is_some_and(|slot| slot.target.is_some() && slot.is_news(since_start)) {
-            self.publish_at.get_or_insert(now + COALESCE);
-        }
     }
 }

@@ -25,6 +25,7 @@ mod overrides;
 mod reload;
 mod rounds;
 mod schedule;
+mod snapshots;
 mod worst_case;
 
 const MS: Duration = Duration::from_millis(1);

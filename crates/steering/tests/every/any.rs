@@ -70,7 +70,7 @@ fn any_continent() -> impl Strategy<Value = Continent> {
     prop::sample::select(&Continent::ALL[..2])
 }
 
-fn any_place() -> impl Strategy<Value = Place> {
+pub(crate) fn any_place() -> impl Strategy<Value = Place> {
     let of = (
         prop::option::of(any_continent()),
         prop::option::weighted(0.8, any_country()),

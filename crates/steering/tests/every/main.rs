@@ -2,6 +2,7 @@
 
 mod any;
 mod build;
+mod courses;
 mod degraded;
 mod draws;
 mod operator;
