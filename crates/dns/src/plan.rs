@@ -77,6 +77,14 @@ impl Plan {
         Some((area.splits.get(class)?, scope))
     }
 
+    /// Where [`Plan::decide`] looks first, if resolvers do not matter.
+    pub(crate) fn map(&self) -> Option<&ClassMap> {
+        match self.areas.first().map(|area| &area.whereabouts)? {
+            Whereabouts::Merged(_, map) | Whereabouts::Outlooks(map, _) => Some(map),
+            Whereabouts::Anywhere => None,
+        }
+    }
+
     /// All decisions, numbered as [`Plan::number`] does.
     pub(crate) fn splits(&self) -> impl Iterator<Item = &Split> {
         self.areas.iter().flat_map(|area| &area.splits)

@@ -5,10 +5,13 @@
 //! queries are one. Nothing is decided here; a wrong guess costs nothing but its time.
 
 use std::hint::black_box;
+use std::net::IpAddr;
 
 use hickory_proto::rr::RecordType;
+use meridian_geoip::ClassMap;
 use meridian_model::GatewayId;
 use meridian_steering::{Addresses, Family};
+use smallvec::SmallVec;
 
 use crate::answer::{Reply, answer_asked};
 use crate::limits::{TOGETHER, TOUCHED_NAMES};
@@ -84,20 +87,24 @@ fn touch(view: &View, all: &[Option<Asked<'_>>], peers: impl Iterator<Item = Pee
             Some((asked, peer, node.gateway?, family))
         })
     };
-    for (asked, peer, gateway, family) in gateways() {
-        // Clients that speak for themselves are few.
-        if has_many || asked.edns.as_ref().is_some_and(|edns| edns.subnet.is_some()) {
-            let asker = Asker::new(asked.edns.as_ref(), peer, Moment::default().random);
-            let plan = view.plan(gateway, family);
-            black_box(
-                plan.and_then(|plan| plan.decide(asker.client, asker.resolver)).map(|(_, scope)| scope),
-            );
-        }
-        if has_many {
-            black_box(view.offered(gateway, family).map(|offered| offered.ttl));
-        }
+    // A client that speaks for itself is one of few resolvers.
+    let clients = gateways().filter_map(|(asked, peer, gateway, family)| {
+        let disclosed = asked.edns.as_ref().is_some_and(|edns| edns.subnet.is_some());
+        let client = Asker::new(asked.edns.as_ref(), peer, Moment::default().random).client;
+        (disclosed || has_many).then_some((view.plan(gateway, family)?.map()?, client))
+    });
+    // So that nothing but the reading is between two of them.
+    let clients: SmallVec<[(&ClassMap, IpAddr); TOGETHER]> = clients.collect();
+    for &(map, client) in &clients {
+        map.touch(client);
+    }
+    for (map, client) in clients {
+        black_box(map.lookup(client));
     }
     if has_many {
+        for (_, _, gateway, family) in gateways() {
+            black_box(view.offered(gateway, family).map(|offered| offered.ttl));
+        }
         for (_, _, gateway, family) in gateways() {
             touch_roster(view, gateway, family);
         }
