@@ -1,10 +1,14 @@
 //! Every file of the fuzzers' corpora again, and all that they ever found, through the check that the fuzzers run.
 
+use std::net::Ipv4Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use meridian_tests::fuzzing;
+use hickory_proto::rr::RecordType;
+use meridian_dns::{Moment, Peer, Transport, View};
+use meridian_model::Verdicts;
+use meridian_tests::{Ask, StaticZone, fuzzing, scratch};
 
 /// Gives each file of a corpus to its check; all that fail are named.
 fn replay(target: &str, check: impl Fn(&[u8]) -> Result<()>) {
@@ -45,6 +49,36 @@ fn packets() {
 #[test]
 fn packets_both_ways() {
     replay_of("packet", "paths", fuzzing::paths);
+}
+
+/// Static zones with every kind of data, by the general way, the short one and that of a batch.
+#[test]
+fn static_zones_both_ways() {
+    let folder = scratch();
+    let mut asked = 0;
+    for seed in 1..=8 {
+        let zone = StaticZone::random(seed, 60);
+        let file = folder.join("zone");
+        std::fs::write(&file, &zone.text).unwrap();
+        let config = format!("version = 1\n[[zones]]\nname = \"{}\"\nfile = {file:?}\n", zone.apex);
+        let loaded =
+            meridian::load_text(&config, Path::new("zones.toml")).unwrap_or_else(|issues| panic!("{issues}"));
+        let view = View::new(loaded.ground, Verdicts::new(Vec::new()), None);
+        let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), transport: Transport::Udp };
+        for name in &zone.names {
+            for question_type in [1, 2, 5, 6, 12, 15, 16, 28, 33, 35, 39, 43, 64, 65, 255, 257, 65280] {
+                let ask = Ask::new(name, RecordType::from(question_type));
+                for ask in [ask.clone(), ask.clone().edns(1232), ask.subnet("192.0.2.0", 24)] {
+                    let mut out = Vec::new();
+                    fuzzing::same_both_ways(&view, &ask.octets(), peer, Moment::default(), &mut out)
+                        .unwrap_or_else(|error| panic!("{name} {question_type}: {error:#}"));
+                    asked += 1;
+                }
+            }
+        }
+    }
+    println!("{asked} questions");
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

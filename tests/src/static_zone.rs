@@ -164,7 +164,7 @@ impl Making {
     }
 
     fn data(&mut self, name: &str) {
-        const DATA: [&str; 9] = [
+        const DATA: [&str; 11] = [
             "A 192.0.2.1",
             "AAAA 2001:db8::1",
             "MX 10 mail.elsewhere.test.",
@@ -174,6 +174,8 @@ impl Making {
             "HTTPS 1 . alpn=h2,h3",
             "TYPE65280 \\# 3 abcdef",
             "PTR Host.Elsewhere.Test.",
+            "SVCB 2 Svc port=53",
+            "NAPTR 1 1 \"u\" \"x\" \"!a!b!\" .",
         ];
         let first = self.random.usize(..DATA.len());
         for step in 0..self.random.usize(1..4) {

@@ -83,8 +83,8 @@ pub(crate) struct RrSet {
     pub(crate) record_type: RecordType,
     pub(crate) ttl: u32,
     pub(crate) data: Vec<RData>,
-    /// The records at the name of the question, ready to be sent, where they are the same behind every question: there
-    /// is no name in their data. With how many they are.
+    /// The records at the name of the question, ready to be sent, where they are the same behind every question. With how
+    /// many they are.
     pub(crate) encoded: Option<(u16, Box<[u8]>)>,
 }
 
@@ -291,12 +291,14 @@ pub(crate) fn substitute(name: &Name, owner_labels: usize, set: &RrSet) -> Optio
     QueryName::from_name(&made).map(|_| made)
 }
 
-/// Types without names in their data (RFC 1035 §4.1.4: those in newer types are never compressed, but written as the
-/// library has them). Others are rarely asked for.
-const NAMELESS: [RecordType; 7] = [
+/// Types whose data is the same behind every question: no names in it, or such as are never compressed (RFC 9460 §2.2).
+/// Others are rarely asked for, or have names that are.
+const ALIKE: [RecordType; 9] = [
     RecordType::A,
     RecordType::AAAA,
     RecordType::TXT,
+    RecordType::HTTPS,
+    RecordType::SVCB,
     RecordType::CAA,
     RecordType::TLSA,
     RecordType::SSHFP,
@@ -310,7 +312,7 @@ impl RrSet {
 
     /// Makes ready what can be.
     pub(crate) fn encode(&mut self) {
-        self.encoded = if NAMELESS.contains(&self.record_type) { self.records() } else { None };
+        self.encoded = if ALIKE.contains(&self.record_type) { self.records() } else { None };
     }
 
     fn records(&self) -> Option<(u16, Box<[u8]>)> {

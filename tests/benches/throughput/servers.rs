@@ -121,11 +121,13 @@ impl World {
             format!("{{ cluster = \"{name}\", addresses = [\"192.0.2.{host}\", \"2001:db8::{host}\"] }}")
         };
         let endpoints: Vec<String> = CLUSTERS.iter().enumerate().map(endpoint).collect();
-        for name in self.names("g") {
+        let names: Vec<String> = self.names("g").map(|name| format!("\"{name}.gslb.example\"")).collect();
+        // With gdnsd all names have one resource. Of Meridian's gateways each has at most so many.
+        for (number, hostnames) in names.chunks(10_000).enumerate() {
             writeln!(
                 text,
-                "[[gateways]]\nname = \"{name}\"\nhostnames = [\"{name}.gslb.example\"]\nttl = 30\npolicy = \"nearest\"\n\
-                 endpoints = [{}]",
+                "[[gateways]]\nname = \"g{number}\"\nhostnames = [{}]\nttl = 30\npolicy = \"nearest\"\nendpoints = [{}]",
+                hostnames.join(", "),
                 endpoints.join(", ")
             )
             .expect("a string");
