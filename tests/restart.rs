@@ -249,6 +249,34 @@ fn a_process_that_fails_leaves_the_old_one_serving() {
     assert_eq!((answered.lost, answered.wrong), (0, 0), "{answered:?}");
 }
 
+/// The old one is killed while the new one gets ready: that has its sockets, and goes on.
+#[test]
+fn what_a_killed_process_leaves_is_taken() {
+    let folder = scratch();
+    let data_dir = folder.join("data");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let probe = format!(
+        "[health]\nisolation = false\n[[probes]]\nname = \"web\"\ntype = \"http\"\nport = {}\ninterval = \"5s\"\n\
+         timeout = \"2s\"\n",
+        silent.local_addr().unwrap().port()
+    );
+    let slow = "[[gateways]]\nname = \"slow\"\nhostnames = [\"slow.gslb.example\"]\nprobe = \"web\"\n\
+                endpoints = [{ cluster = \"eu-west\", addresses = [\"127.0.0.1\"] }]\n";
+    let mut meridian = Meridian::serve(&server(&format!("data_dir = \"{}\"\n", data_dir.display())));
+    let address = meridian.address();
+    let keys = format!("data_dir = \"{}\"\n{probe}", data_dir.display());
+    std::fs::write(meridian.config(), server(&keys) + slow).unwrap();
+    meridian.signal(Signal::SIGUSR2);
+    meridian.wait_for_killed_predecessor();
+    // What came in between waited in the sockets.
+    assert_eq!(ask_udp(address, &shop()).unwrap().addresses(), ["192.0.2.10"]);
+    let (code, out, err) = run("status", &data_dir);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    // It can be followed as any other.
+    meridian.restart();
+    assert_eq!(ask_udp(address, &shop()).unwrap().addresses(), ["192.0.2.10"]);
+}
+
 /// While one process gets ready no other is started, and the end of the old one is the end of both.
 #[test]
 fn one_successor_at_a_time() {

@@ -289,20 +289,43 @@ impl Meridian {
         self.wait_for_successor();
     }
 
+    /// Waits until a process is started to take over, kills the one before, and waits until all is taken over.
+    ///
+    /// # Panics
+    /// As [`Meridian::restart`].
+    pub fn wait_for_killed_predecessor(&mut self) {
+        adopt_orphans();
+        let started = self.wait_for_start();
+        self.wait_for("its sockets", |line| line["message"] == "sockets were handed over");
+        self.signal(Signal::SIGKILL);
+        let ended = self.take(started);
+        assert_eq!(ended.signal(), Some(Signal::SIGKILL as i32));
+    }
+
+    fn wait_for_start(&mut self) -> Pid {
+        let started =
+            self.wait_for("a successor", |line| line["message"] == "a process is started to take over");
+        let pid = started["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("an id");
+        Pid::from_raw(pid)
+    }
+
+    /// Waits until a process has taken over; how the one before ended.
+    fn take(&mut self, pid: Pid) -> ExitStatus {
+        self.wait_for("the end of the process before", |line| {
+            line["message"] == "the process before this one has ended"
+        });
+        let before = self.successor.replace(pid);
+        before.map_or_else(|| self.child.wait().expect("ours"), status_of)
+    }
+
     /// Waits until the process that was started to take over has done so, and the one before has ended.
     ///
     /// # Panics
     /// As [`Meridian::restart`].
     pub fn wait_for_successor(&mut self) {
         adopt_orphans();
-        let started =
-            self.wait_for("a successor", |line| line["message"] == "a process is started to take over");
-        self.wait_for("the end of the process before", |line| {
-            line["message"] == "the process before this one has ended"
-        });
-        let pid = started["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("an id");
-        let before = self.successor.replace(Pid::from_raw(pid));
-        let ended = before.map_or_else(|| self.child.wait().expect("ours"), status_of);
+        let started = self.wait_for_start();
+        let ended = self.take(started);
         assert!(ended.success(), "{ended}");
     }
 

@@ -33,18 +33,20 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<u8> {
             None => Gift::of(given),
         };
         let served = serve(config, program, gift, predecessor.as_ref()).await;
-        if let (Some(predecessor), Err(error)) = (&predecessor, &served) {
-            predecessor.failed(&format!("{error:#}")).await;
+        let Err(error) = served else { return Ok(exit::OK) };
+        let code = if error.is::<Issues>() { exit::CONFIG } else { exit::FAILED };
+        if let Some(predecessor) = &predecessor
+            && predecessor.failed(&format!("{error:#}")).await
+        {
+            // It says so itself: both write to the same log.
+            return Ok(code);
         }
-        match served {
-            Ok(()) => Ok(exit::OK),
-            Err(error) => match error.downcast::<Issues>() {
-                Ok(issues) => {
-                    eprintln!("{issues}");
-                    Ok(exit::CONFIG)
-                }
-                Err(error) => Err(error),
-            },
+        match error.downcast::<Issues>() {
+            Ok(issues) => {
+                eprintln!("{issues}");
+                Ok(code)
+            }
+            Err(error) => Err(error),
         }
     })
 }
@@ -77,7 +79,7 @@ async fn serve(
     systemd::keep(running.sockets());
     let (commands, received, successors) = Commands::new();
     match predecessor {
-        Some(predecessor) => predecessor.ready().await?,
+        Some(predecessor) => predecessor.ready().await,
         None => {
             running.open(commands.clone(), None);
             running.start_quic()?;

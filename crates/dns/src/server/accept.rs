@@ -148,11 +148,8 @@ impl Connection {
 
 /// Serves a plain connection until it ends; when the server leaves, it goes on elsewhere.
 async fn plain(framed: Framed<TcpStream>, place: &Place) {
-    let Some(left) = framed.serve_until_left(place).await else { return };
-    let (successor, passed) = left.pass();
-    if let Ok(passed) = passed {
-        // Fails when nobody takes it any more: the client asks again.
-        let _gone = successor.send(passed).await;
+    if let Some(left) = framed.serve_until_left(place).await {
+        left.pass().await;
     }
 }
 

@@ -269,9 +269,9 @@ impl Framed<TcpStream> {
 }
 
 impl Left {
-    /// Takes it apart for the other server.
-    pub(super) fn pass(self) -> (mpsc::Sender<Passed>, io::Result<Passed>) {
-        let Framed { stream, peer, input, filled, skipped, opened, idle_since, .. } = self.framed;
+    /// Takes it to the other server.
+    pub(super) async fn pass(self) {
+        let Framed { stream, peer, shared, input, filled, skipped, opened, idle_since, .. } = self.framed;
         let passed = stream.into_std().map(|stream| Passed {
             stream,
             client: peer.address,
@@ -280,7 +280,12 @@ impl Left {
             age: opened.elapsed(),
             idle: idle_since.elapsed(),
         });
-        (self.successor, passed)
+        if let Ok(passed) = passed {
+            // Fails when nobody takes it any more: the client asks again.
+            let _gone = self.successor.send(passed).await;
+        }
+        // Until here this server has not ended, and who takes connections from it waits for this one.
+        drop(shared);
     }
 }
 

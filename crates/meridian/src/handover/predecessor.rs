@@ -86,21 +86,23 @@ impl Predecessor {
                 }
             }
             if !more {
+                tracing::debug!("sockets were handed over");
                 return Ok(gift);
             }
         }
     }
 
-    /// Says that this process answers.
-    pub(crate) async fn ready(&self) -> anyhow::Result<()> {
-        self.0.send(&Message::Ready, &[]).await
+    /// Says that this process answers. One that has ended by now does not hear it, and left everything to this one.
+    pub(crate) async fn ready(&self) {
+        if let Err(error) = self.0.send(&Message::Ready, &[]).await {
+            tracing::warn!("the process before this one ended before this one was ready: {error:#}");
+        }
     }
 
-    /// Says that it will not.
-    pub(crate) async fn failed(&self, why: &str) {
+    /// Says that it will not; whether that was heard.
+    pub(crate) async fn failed(&self, why: &str) -> bool {
         let why = why.chars().take(super::successor::WHY_CHARS_MAX).collect();
-        // It learns of it by the end of this process too.
-        let _gone = self.0.send(&Message::Failed { why }, &[]).await;
+        self.0.send(&Message::Failed { why }, &[]).await.is_ok()
     }
 
     /// What it says next. Whatever goes wrong is its end.
