@@ -100,6 +100,54 @@ fn nothing_is_lost_in_a_minute_of_reloads_and_restarts() {
     }
 }
 
+/// Two clusters, which all gateways have, that die and come back in turn, ten times a second in all: no query is lost, and
+/// none waits.
+#[test]
+fn flipping_verdicts_cost_no_query() {
+    let site = Site::new();
+    let mut clusters: [Cluster; 2] = [1, 2].map(|host| site.cluster(host));
+    let probe = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[health]\nisolation = false\n[[probes]]\nname = \"web\"\n\
+         type = \"http\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"90ms\"\nfall = 1\nrise = 1\nflap = {{ changes = 0 }}\n",
+        site.port
+    );
+    let mut config = Config::new().with(&probe).clusters(&WORLD[..2]);
+    let checked = [1, 2].map(|host| site.address(host).to_string());
+    let endpoints = [(WORLD[0].0, checked[0].as_str()), (WORLD[1].0, checked[1].as_str())];
+    for number in 0..GATEWAYS {
+        let (name, hostname) = (format!("g{number}"), format!("g{number}.gslb.example"));
+        config = config.gateway(&name, &[&hostname], "probe = \"web\"\n", &endpoints);
+    }
+    let mut meridian = Meridian::serve(config.text());
+    let questions = questions()[..GATEWAYS as usize].to_vec();
+    let time = Duration::from_secs(10);
+    let load = Load::udp(meridian.address(), RATE, questions.clone());
+    sleep(time);
+    let quiet = Line("quiet", load.stop());
+    let load = Load::udp(meridian.address(), RATE, questions);
+    let began = now();
+    let mut flips = 0;
+    while began.elapsed() < time {
+        for which in [0, 1] {
+            clusters[which].kill();
+            sleep(Duration::from_millis(200));
+            clusters[which].mend();
+            flips += 2;
+        }
+    }
+    let flipping = Line("flipping", load.stop());
+    meridian.signal(Signal::SIGTERM);
+    assert!(meridian.wait().success());
+    let views = meridian.seen.iter().filter(|line| line["message"] == "view published").count();
+    println!("{flips} flips in {time:?}, {views} views; {RATE} queries a second");
+    for Line(what, answered) in [&quiet, &flipping] {
+        assert_eq!((answered.lost, answered.wrong), (0, 0), "{what}");
+    }
+    println!("{quiet}\n{flipping}");
+    // Two that fall together are one view.
+    assert!(views > flips / 2, "{views} views");
+}
+
 /// The same by the client that everybody measures with.
 #[test]
 fn dnsperf_loses_nothing() {
