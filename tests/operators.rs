@@ -300,6 +300,7 @@ fn an_override_ends_when_its_time_is_over() {
     stage.force(&format!("cluster/{}", WORLD[0].0), "down", &["--for", "1500ms"]);
     until_answered(&server, CLIENTS[0], &stage.address(2));
     server.wait_for("its end", |line| line["message"] == "override over");
+    server.wait_for("its end on the disk", |line| line["message"] == "overrides are kept");
     until_answered(&server, CLIENTS[0], &stage.address(1));
     assert_eq!(stage.status()["overrides"], Value::Array(Vec::new()));
     let kept = std::fs::read_to_string(stage.data_dir.join("overrides.json")).unwrap();

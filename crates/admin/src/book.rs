@@ -234,10 +234,11 @@ impl Book {
             Ok(Err(error)) => Some(error.to_string()),
             Err(error) => Some(error.to_string()),
         };
-        if let Some(error) = &error {
-            tracing::error!(
+        match &error {
+            None => tracing::debug!(change = last, "overrides are kept"),
+            Some(error) => tracing::error!(
                 "overrides are in force, and a restart will not know of the last change: {error}"
-            );
+            ),
         }
         self.changes.written.send_replace((last, error));
     }

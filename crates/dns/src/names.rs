@@ -55,7 +55,8 @@ impl Names {
     /// Whether a guess was right.
     pub(crate) fn is(&self, guess: Guess, wire: &[u8]) -> bool {
         let start = guess.0.start as usize;
-        self.octets.get(start..start + wire.len()) == Some(wire)
+        // Nothing would begin everything, and is no name.
+        !wire.is_empty() && self.octets.get(start..start + wire.len()) == Some(wire)
     }
 
     /// Reads what [`Names::is`] will.
