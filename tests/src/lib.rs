@@ -9,7 +9,8 @@
 //! hostile connections), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
 //! independent calculation), `resolver.rs` (random maps through Unbound's cache), `compare.rs` (Knot and NSD
 //! on the same zone files), `secondary.rs` (Knot and dig take zones from us), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and
-//! the fuzzers' packets), `internet.rs` (resolvers and Zonemaster below a root), `faults/` (what breaks
+//! the fuzzers' packets), `restart.rs` (reloads and restarts), `service.rs` (under systemd), `loss.rs` (that these lose
+//! nothing at fifty thousand queries a second), `many_names.rs` (a hundred thousand hostnames), `internet.rs` (resolvers and Zonemaster below a root), `faults/` (what breaks
 //! name servers and their control, with figures). Those that need what `./tests/run` installs, or root, it runs by name.
 //!
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
