@@ -145,10 +145,7 @@ impl Running {
         let counters = server.counters().clone();
         let passing = successor.take(server.leave());
         let freeing = async {
-            drop(requester);
-            supply.abort();
-            notifier.abort();
-            let _ended = supply.await;
+            end_supply(requester, supply, &notifier).await;
             if let Some(admin) = admin {
                 admin.leave().await;
             }
@@ -168,11 +165,7 @@ impl Running {
         drop(sockets);
         let counters = server.counters().clone();
         let drained = server.stop(DRAIN).await;
-        drop(requester);
-        // A load that is under way is not waited for.
-        supply.abort();
-        notifier.abort();
-        let _ended = supply.await;
+        end_supply(requester, supply, &notifier).await;
         if let Some(admin) = admin {
             admin.stop().await;
         }
@@ -182,6 +175,15 @@ impl Running {
         }
         tracing::info!(drained, totals = ?counters.totals(), "stopped");
     }
+}
+
+/// Ends what makes new grounds, and who tells of them.
+async fn end_supply(requester: Requester, supply: JoinHandle<()>, notifier: &JoinHandle<()>) {
+    drop(requester);
+    // A load that is under way is not waited for.
+    supply.abort();
+    notifier.abort();
+    let _ended = supply.await;
 }
 
 /// Takes up the overrides of a folder. Whatever is wrong with it, answers are given.

@@ -86,7 +86,7 @@ async fn serve(
             systemd::ready();
         }
     }
-    let before = predecessor.map(|process| Before { process, api, commands });
+    let before = predecessor.map(|process| Before { process, folder: Some((commands, api)) });
     let serving = Serving { running, program, first_round, received, successors, starting: None, before };
     serving.run(&mut signals).await
 }
@@ -108,9 +108,9 @@ struct Serving<'p> {
 
 struct Before<'p> {
     process: &'p Predecessor,
-    /// What is opened when it is free.
-    api: Option<OwnedFd>,
-    commands: Commands,
+    /// What the API is opened with, until the folder is free: what this process writes from then on it must not
+    /// take up again.
+    folder: Option<(Commands, Option<OwnedFd>)>,
 }
 
 impl Serving<'_> {
@@ -193,15 +193,11 @@ impl Serving<'_> {
         match event {
             Event::Connection(passed) => self.running.resume(passed),
             Event::QuicIsFree => self.running.start_quic()?,
-            Event::FolderIsFree => {
-                self.running.reread();
-                self.running.open(before.commands.clone(), before.api.take());
-            }
+            Event::FolderIsFree => take_folder(&mut self.running, before),
             Event::Ended => {
                 // What it did not give up is free now too.
                 self.running.start_quic()?;
-                self.running.reread();
-                self.running.open(before.commands.clone(), before.api.take());
+                take_folder(&mut self.running, before);
                 self.before = None;
                 // Before, this process was not the service.
                 systemd::ready();
@@ -209,6 +205,14 @@ impl Serving<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Takes up what the process before has kept, and opens the API; once.
+fn take_folder(running: &mut Running, before: &mut Before<'_>) {
+    if let Some((commands, api)) = before.folder.take() {
+        running.reread();
+        running.open(commands, api);
     }
 }
 
