@@ -21,14 +21,19 @@ const RESTARTS: u32 = 5;
 const TIME: Duration = Duration::from_mins(1);
 const GATEWAYS: u32 = 100;
 
-/// Gateways that are probed in two clusters; the last octet of their addresses says which file it is.
-fn config(site: &Site, last: u32) -> String {
+/// Two clusters, and a probe of them.
+fn probed(site: &Site, probe: &str) -> Config {
     let probe = format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\n[health]\nisolation = false\n[[probes]]\nname = \"web\"\n\
-         type = \"http\"\nport = {}\ninterval = \"500ms\"\ntimeout = \"400ms\"\n",
+         type = \"http\"\nport = {}\n{probe}",
         site.port
     );
-    let mut config = Config::new().with(&probe).clusters(&WORLD[..2]);
+    Config::new().with(&probe).clusters(&WORLD[..2])
+}
+
+/// Gateways that are probed in two clusters; the last octet of their addresses says which file it is.
+fn config(site: &Site, last: u32) -> String {
+    let mut config = probed(site, "interval = \"500ms\"\ntimeout = \"400ms\"\n");
     let checked = [1, 2].map(|host| site.address(host).to_string());
     let shop = [(WORLD[0].0, checked[0].as_str()), (WORLD[1].0, checked[1].as_str())];
     config = config.gateway("shop", &["shop.gslb.example"], "probe = \"web\"\n", &shop);
@@ -106,12 +111,8 @@ fn nothing_is_lost_in_a_minute_of_reloads_and_restarts() {
 fn flipping_verdicts_cost_no_query() {
     let site = Site::new();
     let mut clusters: [Cluster; 2] = [1, 2].map(|host| site.cluster(host));
-    let probe = format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\n[health]\nisolation = false\n[[probes]]\nname = \"web\"\n\
-         type = \"http\"\nport = {}\ninterval = \"100ms\"\ntimeout = \"90ms\"\nfall = 1\nrise = 1\nflap = {{ changes = 0 }}\n",
-        site.port
-    );
-    let mut config = Config::new().with(&probe).clusters(&WORLD[..2]);
+    let probe = "interval = \"100ms\"\ntimeout = \"90ms\"\nfall = 1\nrise = 1\nflap = { changes = 0 }\n";
+    let mut config = probed(&site, probe);
     let checked = [1, 2].map(|host| site.address(host).to_string());
     let endpoints = [(WORLD[0].0, checked[0].as_str()), (WORLD[1].0, checked[1].as_str())];
     for number in 0..GATEWAYS {

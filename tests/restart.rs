@@ -28,6 +28,20 @@ fn server(keys: &str) -> String {
     config(&format!("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n{keys}"))
 }
 
+/// A server that takes connections and says nothing, and a configuration whose first round lasts until its probe gives up.
+fn slow(data_dir: &Path, timeout: &str) -> (TcpListener, String) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let keys = format!(
+        "data_dir = \"{}\"\n[health]\nisolation = false\n[[probes]]\nname = \"web\"\ntype = \"http\"\nport = {}\n\
+         interval = \"5s\"\ntimeout = \"{timeout}\"\n",
+        data_dir.display(),
+        silent.local_addr().unwrap().port()
+    );
+    let gateway = "[[gateways]]\nname = \"slow\"\nhostnames = [\"slow.gslb.example\"]\nprobe = \"web\"\n\
+                   endpoints = [{ cluster = \"eu-west\", addresses = [\"127.0.0.1\"] }]\n";
+    (silent, server(&keys) + gateway)
+}
+
 fn shop() -> Ask {
     Ask::new("shop.gslb.example.", RecordType::A).subnet("134.226.0.0", 24)
 }
@@ -175,17 +189,8 @@ async fn encrypted_connections_end_well_and_come_again() {
 fn what_operators_said_goes_on() {
     let folder = scratch();
     let data_dir = folder.join("data");
-    // A server that takes a connection and says nothing: the first round lasts until its probe gives up.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let probe = format!(
-        "[health]\nisolation = false\n[[probes]]\nname = \"web\"\ntype = \"http\"\nport = {}\ninterval = \"2s\"\n\
-         timeout = \"1500ms\"\n",
-        silent.local_addr().unwrap().port()
-    );
-    let keys = format!("data_dir = \"{}\"\n{probe}", data_dir.display());
-    let slow = "[[gateways]]\nname = \"slow\"\nhostnames = [\"slow.gslb.example\"]\nprobe = \"web\"\n\
-                endpoints = [{ cluster = \"eu-west\", addresses = [\"127.0.0.1\"] }]\n";
-    let mut meridian = Meridian::serve(&(server(&keys) + slow));
+    let (_silent, config) = slow(&data_dir, "1500ms");
+    let mut meridian = Meridian::serve(&config);
     let say = |target: &str, state: &str| {
         let output = Command::new(binary())
             .args(["override", target, state, "--reason", "a drill", "--by", "ann", "--data-dir"])
@@ -254,18 +259,10 @@ fn a_process_that_fails_leaves_the_old_one_serving() {
 fn what_a_killed_process_leaves_is_taken() {
     let folder = scratch();
     let data_dir = folder.join("data");
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let probe = format!(
-        "[health]\nisolation = false\n[[probes]]\nname = \"web\"\ntype = \"http\"\nport = {}\ninterval = \"5s\"\n\
-         timeout = \"2s\"\n",
-        silent.local_addr().unwrap().port()
-    );
-    let slow = "[[gateways]]\nname = \"slow\"\nhostnames = [\"slow.gslb.example\"]\nprobe = \"web\"\n\
-                endpoints = [{ cluster = \"eu-west\", addresses = [\"127.0.0.1\"] }]\n";
     let mut meridian = Meridian::serve(&server(&format!("data_dir = \"{}\"\n", data_dir.display())));
     let address = meridian.address();
-    let keys = format!("data_dir = \"{}\"\n{probe}", data_dir.display());
-    std::fs::write(meridian.config(), server(&keys) + slow).unwrap();
+    let (_silent, config) = slow(&data_dir, "2s");
+    std::fs::write(meridian.config(), config).unwrap();
     meridian.signal(Signal::SIGUSR2);
     meridian.wait_for_killed_predecessor();
     // What came in between waited in the sockets.
@@ -282,17 +279,9 @@ fn what_a_killed_process_leaves_is_taken() {
 fn one_successor_at_a_time() {
     let folder = scratch();
     let data_dir = folder.join("data");
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let probe = format!(
-        "[health]\nisolation = false\n[[probes]]\nname = \"web\"\ntype = \"http\"\nport = {}\ninterval = \"5s\"\n\
-         timeout = \"4s\"\n",
-        silent.local_addr().unwrap().port()
-    );
     let mut meridian = Meridian::serve(&server(&format!("data_dir = \"{}\"\n", data_dir.display())));
-    let slow = "[[gateways]]\nname = \"slow\"\nhostnames = [\"slow.gslb.example\"]\nprobe = \"web\"\n\
-                endpoints = [{ cluster = \"eu-west\", addresses = [\"127.0.0.1\"] }]\n";
-    let keys = format!("data_dir = \"{}\"\n{probe}", data_dir.display());
-    std::fs::write(meridian.config(), server(&keys) + slow).unwrap();
+    let (_silent, config) = slow(&data_dir, "4s");
+    std::fs::write(meridian.config(), config).unwrap();
     meridian.signal(Signal::SIGUSR2);
     meridian.wait_for("its start", |line| line["message"] == "a process is started to take over");
     let (code, _, err) = run("restart", &data_dir);
