@@ -9,7 +9,7 @@ use std::time::Duration;
 use hickory_proto::rr::RecordType;
 use meridian_tests::{
     Ask, City, Cluster, Config, Meridian, Shown, Signal, Site, Unbound, WORLD, ask_udp, binary, delv, dig,
-    dig_text, kdig, scratch,
+    dig_text, kdig, says, scratch,
 };
 
 //----------- Configurations -------------------------------------------------
@@ -349,9 +349,7 @@ fn a_city_database_in_two_files() {
         "{message}"
     );
     meridian.signal(Signal::SIGHUP);
-    meridian.wait_for("refused", |line| {
-        line["message"].as_str().is_some_and(|message| message.starts_with("reload refused"))
-    });
+    meridian.wait_for("refused", |line| says(line, "reload refused"));
     for known in KNOWN {
         ask(meridian.address(), known);
     }

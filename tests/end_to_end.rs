@@ -7,7 +7,7 @@ use std::time::Duration;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use meridian_tests::{
-    Ask, Cluster, Config, Meridian, Process, Signal, Site, WORLD, ask_tcp, ask_udp, signal,
+    Ask, Cluster, Config, Meridian, Process, Signal, Site, WORLD, ask_tcp, ask_udp, says, signal,
 };
 
 /// A client near each cluster of [`WORLD`].
@@ -115,15 +115,13 @@ fn reload_keeps_the_last_good_state() {
             line["level"] == "ERROR"
                 && line["message"].as_str().is_some_and(|message| message.contains(wanted))
         });
-        meridian.wait_for("refused", |line| {
-            line["message"].as_str().is_some_and(|message| message.starts_with("reload refused"))
-        });
+        meridian.wait_for("refused", |line| says(line, "reload refused"));
         assert_eq!(answer(server, CLIENTS[1]), (vec![site.address(2).to_string()], Some(30)));
     }
     let good = text.replace("\"*.shop.gslb.example\"", "\"new.gslb.example\"");
     std::fs::write(meridian.config(), good).unwrap();
     meridian.signal(Signal::SIGHUP);
-    meridian.wait_for("reloaded", |line| line["message"].as_str().is_some_and(|m| m.starts_with("reloaded")));
+    meridian.wait_for("reloaded", |line| says(line, "reloaded"));
     meridian.wait_for("a view", |line| line["message"] == "view published");
     let new = ask_udp(server, &Ask::new("new.gslb.example.", RecordType::A)).unwrap();
     assert_eq!(new.message.response_code, ResponseCode::NoError);

@@ -9,7 +9,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Answered, Ask, Cluster, Config, Load, Meridian, Signal, Site, WORLD, now, scratch};
+use meridian_tests::{
+    Answered, Ask, Cluster, Config, Load, Meridian, Signal, Site, WORLD, now, says, scratch,
+};
 
 /// Queries a second over UDP.
 const RATE: u32 = 50_000;
@@ -79,9 +81,7 @@ fn nothing_is_lost_in_a_minute_of_reloads_and_restarts() {
         sleep((TIME * turn / (RELOADS + 1)).saturating_sub(began.elapsed()));
         std::fs::write(meridian.config(), config(&site, 1 + turn)).unwrap();
         meridian.signal(Signal::SIGHUP);
-        meridian.wait_for("the new file", |line| {
-            line["message"].as_str().is_some_and(|text| text.starts_with("reloaded: "))
-        });
+        meridian.wait_for("the new file", |line| says(line, "reloaded: "));
         if turn % (RELOADS / RESTARTS) == 0 {
             meridian.restart();
         }
@@ -170,9 +170,7 @@ fn dnsperf_loses_nothing() {
     for turn in 1..=3 {
         std::fs::write(meridian.config(), config(&site, 1 + turn)).unwrap();
         meridian.signal(Signal::SIGHUP);
-        meridian.wait_for("the new file", |line| {
-            line["message"].as_str().is_some_and(|text| text.starts_with("reloaded: "))
-        });
+        meridian.wait_for("the new file", |line| says(line, "reloaded: "));
         meridian.restart();
     }
     for (mode, process) in running {

@@ -12,7 +12,9 @@ use http_body_util::Full;
 use hyper::Request;
 use meridian_tests::stream::{connect_from, exchange, framed, read_framed};
 use meridian_tests::tls::{Identity, NAME, connect_tls, every_transport, https};
-use meridian_tests::{Ask, Config, Load, Meridian, Signal, WORLD, Wire, ask_udp, binary, quic, scratch};
+use meridian_tests::{
+    Ask, Config, Load, Meridian, Signal, WORLD, Wire, ask_udp, binary, quic, says, scratch,
+};
 use quinn::ConnectionError;
 
 const ME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -96,9 +98,7 @@ fn a_change_of_the_file_is_a_reload_where_it_says_so() {
     meridian.wait_for("the new file", |line| line["message"] == "view published");
     assert_eq!(answer(), ["192.0.2.11"]);
     std::fs::write(meridian.config(), "nonsense").unwrap();
-    let refused = |line: &serde_json::Value| {
-        line["message"].as_str().is_some_and(|text| text.starts_with("reload refused: "))
-    };
+    let refused = |line: &serde_json::Value| says(line, "reload refused: ");
     meridian.wait_for("a refusal", refused);
     // Replaced as a whole, by a rename.
     let next = meridian.config().with_extension("next");
@@ -240,9 +240,7 @@ fn a_process_that_fails_leaves_the_old_one_serving() {
         let (code, out, err) = run("restart", &data_dir);
         assert_eq!(code, Some(1), "{out}{err}");
         assert!(err.contains(why) && err.contains(&format!("process {id} serves on")), "{err}");
-        meridian.wait_for("it goes on", |line| {
-            line["message"].as_str().is_some_and(|text| text.starts_with("this process serves on"))
-        });
+        meridian.wait_for("it goes on", |line| says(line, "this process serves on"));
         assert!(is_good(&exchange(&mut connection, &shop().octets()).unwrap()));
     }
     // Then one that does not.

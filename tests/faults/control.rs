@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Config, Meridian, Signal, WORLD, ask_udp, now};
+use meridian_tests::{Ask, Config, Meridian, Signal, WORLD, ask_udp, now, says};
 
 use crate::steady::Steady;
 
@@ -31,11 +31,9 @@ fn config() -> String {
 /// Asks for a reload; whether it was accepted.
 pub(crate) fn reload(meridian: &mut Meridian) -> bool {
     meridian.signal(Signal::SIGHUP);
-    let said = |line: &serde_json::Value| line["message"].as_str().unwrap_or_default().to_owned();
-    let line = meridian.wait_for("the end of a reload", |line| {
-        said(line).starts_with("reload refused") || said(line).starts_with("reloaded")
-    });
-    said(&line).starts_with("reloaded")
+    let line = meridian
+        .wait_for("the end of a reload", |line| says(line, "reload refused") || says(line, "reloaded"));
+    says(&line, "reloaded")
 }
 
 /// Waits until the answer is this address.
@@ -275,11 +273,7 @@ fn data_files_that_are_half_written() {
     renamed(&file, &networks("IE"));
     until(server, &shop(), "192.0.2.1");
     fs::remove_file(&file).unwrap();
-    meridian.wait_for("the refusal", |line| {
-        line["message"]
-            .as_str()
-            .is_some_and(|said| said.starts_with("reload refused: the data before it stay"))
-    });
+    meridian.wait_for("the refusal", |line| says(line, "reload refused: the data before it stay"));
     let link = file.with_extension("link");
     fs::write(&link, networks("US")).unwrap();
     std::os::unix::fs::symlink(&link, &file).unwrap();
@@ -318,12 +312,7 @@ fn configurations_that_are_half_written() {
             asked += 1;
         }
     });
-    let gateways = |line: &serde_json::Value| {
-        line["message"]
-            .as_str()
-            .is_some_and(|said| said.starts_with("reloaded"))
-            .then(|| line["gateways"].clone())
-    };
+    let gateways = |line: &serde_json::Value| says(line, "reloaded").then(|| line["gateways"].clone());
     meridian.signal(Signal::SIGHUP);
     meridian.wait_for("the whole file", |line| gateways(line).is_some_and(|gateways| gateways == 2));
     until(server, &shop(), "192.0.2.9");

@@ -7,16 +7,11 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use meridian_tests::mmdb::{MmdbWriter, Value};
-use meridian_tests::{Ask, Config, Meridian, WORLD};
-use serde_json::Value as Json;
+use meridian_tests::{Ask, Config, Meridian, WORLD, says};
 
 use crate::control::{by_data, reload, renamed, shop, until};
 use crate::crowd::Flood;
 use crate::steady::Steady;
-
-fn says(line: &Json, what: &str) -> bool {
-    line["message"].as_str().is_some_and(|said| said.starts_with(what))
-}
 
 //----------- Databases ------------------------------------------------------
 

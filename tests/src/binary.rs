@@ -447,6 +447,12 @@ fn status_of(pid: Pid) -> ExitStatus {
     }
 }
 
+/// Whether a log line's message begins like this.
+#[must_use]
+pub fn says(line: &Value, start: &str) -> bool {
+    line["message"].as_str().is_some_and(|message| message.starts_with(start))
+}
+
 /// What is no JSON stands in the record all the same.
 fn parsed(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|_| Value::String(line.to_owned()))

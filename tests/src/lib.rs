@@ -44,7 +44,7 @@ mod wire;
 
 pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
 pub use authority::Authority;
-pub use binary::{Meridian, NO_FILES, Process, binary, now, scratch, signal};
+pub use binary::{Meridian, NO_FILES, Process, binary, now, says, scratch, signal};
 pub use city::City;
 pub use clients::{Shown, delv, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};
