@@ -24,6 +24,7 @@ mod class_map;
 mod database;
 mod error;
 mod forms;
+mod index;
 mod layer;
 mod limits;
 mod locality;

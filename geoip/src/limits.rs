@@ -14,9 +14,14 @@ pub(crate) const MOST_DATABASES: usize = 16;
 /// point to each other are a walk of 2¹²⁸ steps.
 pub(crate) const MOST_VISITS_PER_NODE: u64 = 4;
 
-/// The most bits of an address that the index in front of a range search takes: 2¹⁶ entries are
-/// 256 KiB, and leave a handful of ranges to search.
+/// The most bits of an address that the index in front of a range search begins with: 2¹⁶ entries are 256 KiB.
 pub(crate) const MOST_INDEX_BITS: u32 = 16;
+
+/// The bits that it takes beside, where those leave many ranges to search: 2⁴ entries are a line of memory.
+pub(crate) const INDEX_BITS_BELOW: u32 = 4;
+
+/// How many ranges are not many: those of IPv4 that fill a line.
+pub(crate) const MOST_RANGES_UNSPLIT: usize = 8;
 
 /// How many fields of a database of unknown schema an error names: one line of a terminal or two.
 pub(crate) const MOST_FIELDS_NAMED: usize = 20;

@@ -1,8 +1,6 @@
 //! One value for every address of a family, as sorted ranges.
 
-use std::hint::black_box;
-
-use crate::limits::MOST_INDEX_BITS;
+use crate::index::{Found, Index};
 use crate::ranges::{Ipv6Ranges, Ranges};
 
 //----------- RangeMap -------------------------------------------------------
@@ -14,35 +12,32 @@ use crate::ranges::{Ipv6Ranges, Ranges};
 pub(crate) struct RangeMap<K: Key> {
     /// Ascending; the first begins at zero.
     ranges: K::Ranges,
-    /// By the leading bits of an address. Most look-ups end here.
-    index: Vec<Bucket>,
-    /// How many leading bits make a bucket; at least 1.
-    index_bits: u32,
+    /// Where most look-ups end.
+    index: Index,
 }
 
 impl<K: Key> RangeMap<K> {
     /// The value of an address, and the length of the widest prefix around it that has this value
     /// throughout: 0 when the whole space has it.
     pub(crate) fn lookup(&self, address: K) -> (u32, u8) {
-        if let Some(Bucket::Whole { value, scope }) = self.bucket(address) {
-            return (value, scope);
+        match self.index.find(address) {
+            Found::Whole { value, scope } => (value, scope),
+            // A map always has the range that starts at zero.
+            Found::Within { first } => self
+                .bounds(self.position_from(first, address))
+                .map_or((0, K::BITS), |bounds| (bounds.value, bounds.scope(address))),
         }
-        // A map always has the range that starts at zero.
-        self.bounds(self.position(address))
-            .map_or((0, K::BITS), |bounds| (bounds.value, bounds.scope(address)))
     }
 
     /// Reads what a look-up reads first, and goes by nothing of it: the waits of many such reads are one.
     #[inline]
     pub(crate) fn touch(&self, address: K) {
-        black_box(self.bucket(address));
+        self.index.touch(address);
     }
 
     /// The range at a position.
     fn bounds(&self, position: usize) -> Option<Bounds<K>> {
-        let (start, value) = self.ranges.at(position)?;
-        let after = self.ranges.at(position + 1).map(|(next, _)| next);
-        Some(Bounds { value, before: start.before(), after })
+        Bounds::of(&self.ranges, position)
     }
 
     /// The values of the ranges from the one that holds `first` to the one that holds `last`, in order; `None` if
@@ -56,39 +51,24 @@ impl<K: Key> RangeMap<K> {
 
     /// The index of the range that holds an address.
     fn position(&self, address: K) -> usize {
-        let all = 0..self.len();
-        let within = match self.bucket(address) {
-            Some(Bucket::Split { first, count: 0 }) => first as usize..all.end,
-            Some(Bucket::Split { first, count }) => first as usize..first as usize + usize::from(count),
-            Some(Bucket::Whole { .. }) | None => all,
-        };
-        // The range may begin in an earlier bucket: then none here starts at or before the address.
-        (within.start + self.ranges.count_to(within.clone(), address)).saturating_sub(1)
+        match self.index.find(address) {
+            Found::Within { first } => self.position_from(first, address),
+            Found::Whole { .. } => self.position_from(0, address),
+        }
     }
 
-    /// The index, from the first range that starts in each bucket or later, and in none at the end.
-    fn buckets(&self, firsts: &[u32]) -> Vec<Bucket> {
-        // Many buckets in a row lie in one range.
-        let mut known = (0, self.bounds(0));
-        let bucket = |(at, pair): (usize, &[u32])| {
-            let [first, next] = *pair else { return None };
-            let lowest = K::of_leading(at, self.index_bits);
-            let starts_with_it = || self.ranges.at(first as usize).is_some_and(|(start, _)| start == lowest);
-            let position = match next - first {
-                0 => first.saturating_sub(1),
-                1 if starts_with_it() => first,
-                count => return Some(Bucket::Split { first, count: u16::try_from(count).unwrap_or(0) }),
-            };
-            if known.0 != position {
-                known = (position, self.bounds(position as usize));
-            }
-            known.1.map(|bounds| Bucket::Whole { value: bounds.value, scope: bounds.scope(lowest) })
-        };
-        firsts.windows(2).enumerate().filter_map(bucket).collect()
-    }
-
-    fn bucket(&self, address: K) -> Option<Bucket> {
-        self.index.get(address.leading(self.index_bits)).copied()
+    /// The same, of one that no range from `first` on holds but those that begin there, or the one before.
+    fn position_from(&self, first: usize, address: K) -> usize {
+        let begins_above =
+            |position: usize| self.ranges.at(position).is_none_or(|(start, _)| start > address);
+        // As a rule it is one of the next few.
+        let (mut low, mut step) = (first, 1);
+        while !begins_above(low + step - 1) {
+            low += step;
+            step *= 2;
+        }
+        let within = low..(low + step - 1).min(self.len());
+        (low + self.ranges.count_to(within, address)).saturating_sub(1)
     }
 
     /// How many ranges there are; at least one.
@@ -98,7 +78,7 @@ impl<K: Key> RangeMap<K> {
 
     /// The bytes of memory it takes.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.ranges.size_bytes() + size_of_val(&*self.index)
+        self.ranges.size_bytes() + self.index.size_bytes()
     }
 
     /// The value, when all addresses have the same.
@@ -165,31 +145,27 @@ impl<K: Key> RangeMap<K> {
 
 /// One range: its value, and the addresses right before and after it.
 #[derive(Clone, Copy)]
-struct Bounds<K> {
-    value: u32,
+pub(crate) struct Bounds<K> {
+    pub(crate) value: u32,
     before: Option<K>,
     after: Option<K>,
 }
 
 impl<K: Key> Bounds<K> {
+    /// Of the range at a position.
+    pub(crate) fn of(ranges: &K::Ranges, position: usize) -> Option<Self> {
+        let (start, value) = ranges.at(position)?;
+        let after = ranges.at(position + 1).map(|(next, _)| next);
+        Some(Self { value, before: start.before(), after })
+    }
+
     /// How long the widest prefix is that lies in the range around one of its addresses: it leaves the range as soon as
     /// it holds the address before or the one after, so it is one bit longer than what the address has in common with
     /// either.
-    fn scope(&self, address: K) -> u8 {
+    pub(crate) fn scope(&self, address: K) -> u8 {
         let beyond = |other: Option<K>| other.map_or(0, |other| address.common_bits(other) + 1);
         beyond(self.before).max(beyond(self.after))
     }
-}
-
-//----------- Bucket ---------------------------------------------------------
-
-/// The addresses that begin with the same bits; small, so that there is room for many in a near cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bucket {
-    /// All have one value, and the same prefix around them, which reaches beyond this bucket or fills it.
-    Whole { value: u32, scope: u8 },
-    /// So many ranges start in it, the first of them at this position; 0 where there are too many to count here.
-    Split { first: u32, count: u16 },
 }
 
 //----------- Builder --------------------------------------------------------
@@ -231,20 +207,8 @@ impl<K: Key> Builder<K> {
             self.push(K::ZERO, 0);
         }
         self.ranges.finish();
-        let index_bits = self.ranges.count().ilog2().clamp(1, MOST_INDEX_BITS);
-        let buckets = 1 << index_bits;
-        let mut firsts = Vec::with_capacity(buckets + 1);
-        for (position, (start, _)) in (0..).zip(self.ranges.all()) {
-            // Every bucket up to this one that has no earlier range begins here.
-            while firsts.len() <= start.leading(index_bits) {
-                firsts.push(position);
-            }
-        }
-        let end = u32::try_from(self.ranges.count()).unwrap_or(u32::MAX);
-        firsts.resize(buckets + 1, end);
-        let mut map = RangeMap { ranges: self.ranges, index: Vec::new(), index_bits };
-        map.index = map.buckets(&firsts);
-        map
+        let index = Index::new::<K>(&self.ranges);
+        RangeMap { ranges: self.ranges, index }
     }
 }
 
@@ -261,7 +225,7 @@ pub(crate) trait Key: Copy + Ord + std::fmt::Debug {
 
     /// How many leading bits two addresses share.
     fn common_bits(self, other: Self) -> u8;
-    /// The first bits as a number; `bits` from 1 to 16.
+    /// The first bits as a number; `bits` from 1 to 20.
     fn leading(self, bits: u32) -> usize;
     /// The lowest address with these first bits.
     fn of_leading(leading: usize, bits: u32) -> Self;
