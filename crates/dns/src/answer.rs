@@ -6,14 +6,14 @@ use hickory_proto::rr::rdata::{CNAME, HINFO, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use crate::cookie::Checked;
-use crate::ecs::ClientSubnet;
 use crate::edns::Edns;
 use crate::limits::CNAME_DEPTH;
 use crate::message::{Query, Rcode, Received, receive};
 use crate::name::QueryName;
+use crate::names::Looked;
 use crate::opt::Extras;
 use crate::peer::{Moment, Peer, Transport};
-use crate::plain::{self, plain};
+use crate::plain::plain;
 use crate::rate::{Kind, Limited};
 use crate::reply::{CLASS_IN, Ending, NOT_AUTHORITATIVE, Section, Writer, header_only};
 use crate::transfer::{self, Asked, TYPE_AXFR, TYPE_IXFR};
@@ -62,20 +62,21 @@ pub enum Denied {
 /// Total: every input gives a result. The same view, packet, peer and moment give the same octets; over UDP
 /// there may be a limit of replies, which counts.
 pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
-    let mut name = QueryName::empty();
-    answer_asked(view, plain::Asked::read(packet, &mut name), packet, peer, moment, out)
+    let mut asked = crate::asked::Asked::nothing();
+    let is_plain = asked.read(packet).is_some();
+    answer_asked(view, is_plain.then_some(&mut asked), packet, peer, moment, out)
 }
 
 /// The same for a packet that was read, where it is plain.
 pub(crate) fn answer_asked(
     view: &View,
-    asked: Option<plain::Asked<'_>>,
+    asked: Option<&mut crate::asked::Asked>,
     packet: &[u8],
     peer: Peer,
     moment: Moment,
     out: &mut Vec<u8>,
 ) -> Reply {
-    match asked.map_or(Err(None), |asked| plain(view, asked, peer, moment, out)) {
+    match asked.map_or(Err(None), |asked| plain(view, asked, packet, peer, moment, out)) {
         Ok(reply) => reply,
         Err(known) => general(view, packet, peer, moment, known, out),
     }
@@ -107,7 +108,7 @@ fn general(
             sent_unless(limited, rcode)
         }
         Received::CookieOnly(header, edns) => {
-            let extras = extras(view, &edns, peer, moment.unix_s);
+            let extras = extras(view, Some(&edns), peer, moment);
             let writer = Writer::bare(header, Some(edns), peer.transport == Transport::Udp, extras, out);
             writer.finish(Rcode::NoError, &Ending::default());
             let limited = limited(view, peer, moment, extras.checked, || Kind::Error);
@@ -136,7 +137,8 @@ fn reply_to(
         Some(Ok(signing)) if signing.wrong.is_some() => query.fault = Some(Rcode::NotAuth),
         _ => {}
     }
-    let mut extras = meet(view, query.edns.as_mut(), peer, moment);
+    meet(view, query.edns.as_mut(), peer);
+    let mut extras = extras(view, query.edns.as_ref(), peer, moment);
     extras.signing = signing.and_then(Result::ok);
     let asked = match query.question_type {
         TYPE_AXFR | TYPE_IXFR if query.fault.is_none() && query.class == CLASS_IN => {
@@ -169,13 +171,15 @@ fn reply_to(
     Reply::Sent { rcode, truncated, slipped, denied: ending.denied, tailored }
 }
 
-/// What an OPT record asks for, of what there is; a subnet that its sender has no say in is made to count for nothing.
-pub(crate) fn meet<'v>(view: &'v View, edns: Option<&mut Edns>, peer: Peer, moment: Moment) -> Extras<'v> {
-    let Some(edns) = edns else { return Extras::default() };
-    if edns.subnet.is_some() && !view.ground().manners().believes(peer.address) {
-        edns.subnet = edns.subnet.map(ClientSubnet::disbelieved);
+/// Whether the word of its sender counts for what an OPT record says of a subnet; where it does not, that is made to
+/// count for nothing.
+pub(crate) fn meet(view: &View, edns: Option<&mut Edns>, peer: Peer) -> bool {
+    let Some(subnet) = edns.and_then(|edns| edns.subnet.as_mut()) else { return true };
+    let believes = view.ground().manners().believes(peer.address);
+    if !believes {
+        *subnet = subnet.disbelieved();
     }
-    extras(view, edns, peer, moment.unix_s)
+    believes
 }
 
 /// Whether there are too many replies to a client. Over anything but UDP, and with a cookie of ours, it has
@@ -224,11 +228,12 @@ fn slip(mut writer: Writer<'_>, extras: Extras<'_>) -> Reply {
     Reply::Sent { rcode, truncated, slipped: true, denied: None, tailored: true }
 }
 
-/// What goes into the reply's OPT record beside what an answer says.
-fn extras<'v>(view: &'v View, edns: &Edns, peer: Peer, now_s: u64) -> Extras<'v> {
+/// What goes into the reply's OPT record beside what an answer says: what the query's asks for, of what there is.
+pub(crate) fn extras<'v>(view: &'v View, edns: Option<&Edns>, peer: Peer, moment: Moment) -> Extras<'v> {
+    let Some(edns) = edns.filter(|edns| edns.wants_extras()) else { return Extras::default() };
     let manners = view.ground().manners();
-    let checked = edns.cookie.zip(manners.cookies.as_ref());
-    let checked = checked.map(|(cookie, secrets)| secrets.check(&cookie, peer.address, now_s));
+    let checked = edns.cookie.as_ref().zip(manners.cookies.as_ref());
+    let checked = checked.map(|(cookie, secrets)| secrets.check(cookie, peer.address, moment.unix_s));
     let is_stream = matches!(peer.transport, Transport::Tcp | Transport::Tls);
     Extras {
         checked,
@@ -322,7 +327,7 @@ impl<'a> Answering<'a> {
         let mut passed: Vec<Name> = Vec::new();
         let mut redirecting: Vec<Name> = Vec::new();
         while passed.len() <= CNAME_DEPTH && !passed.contains(&owner) {
-            let found = self.view.zones().find(&name, None, question_type);
+            let found = self.view.zones().find(&name, Looked::NOT, question_type);
             let fits = match found {
                 Found::Alias { set } => self.answer(&owner, set),
                 Found::Redirected { owner_labels, set } => {

@@ -5,14 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The option's code.
 pub(crate) const OPTION_CODE: u16 = 8;
 
+/// The most octets of an option: its head, and an IPv6 address.
+pub(crate) const OPTION_SIZE_MOST: usize = 8 + 16;
+
 /// A client subnet as it came in a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClientSubnet {
     /// The FAMILY as it came: 1, 2, or 0 with nothing else.
     family: u16,
     source: u8,
-    /// The first `octets()` of these are the ADDRESS; the others are zero.
-    address: [u8; 16],
+    /// ADDRESS, in the highest bits; the others are zero.
+    address: u128,
     /// Whether the resolver's word counts.
     believed: bool,
 }
@@ -39,10 +42,11 @@ impl ClientSubnet {
         if scope != 0 || source > bits || octets.len() != usize::from(source.div_ceil(8)) {
             return Err(());
         }
-        let mut address = [0; 16];
-        address[..octets.len()].copy_from_slice(octets);
-        let used_in_last = source % 8;
-        if used_in_last != 0 && octets.last().is_some_and(|last| last << used_in_last != 0) {
+        let place = |at: usize| 128 - 8 * (at + 1);
+        let address =
+            octets.iter().enumerate().fold(0, |bits, (at, octet)| bits | u128::from(*octet) << place(at));
+        // In the last octet.
+        if address.checked_shl(source.into()).is_some_and(|beyond| beyond != 0) {
             return Err(());
         }
         Ok(Self { family, source, address, believed: true })
@@ -53,17 +57,19 @@ impl ClientSubnet {
         Self { believed: false, ..self }
     }
 
-    /// The client's network; `None` with SOURCE 0, which asks not to use one (RFC 7871 §7.1.2).
-    pub(crate) fn network(&self) -> Option<IpAddr> {
-        match (self.source, self.family) {
-            _ if !self.believed => None,
-            (0, _) => None,
-            (_, 1) => {
-                let [a, b, c, d, ..] = self.address;
-                Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
-            }
-            _ => Some(IpAddr::V6(Ipv6Addr::from(self.address))),
+    /// The first address of the client's network; of use if it [`ClientSubnet::speaks`].
+    #[inline]
+    pub(crate) fn address(&self) -> IpAddr {
+        match self.family {
+            #[expect(clippy::cast_possible_truncation, reason = "32 bits are left")]
+            1 => IpAddr::V4(Ipv4Addr::from_bits((self.address >> 96) as u32)),
+            _ => IpAddr::V6(Ipv6Addr::from_bits(self.address)),
         }
+    }
+
+    /// Whether a client is disclosed: not with SOURCE 0, which asks not to use one (RFC 7871 §7.1.2).
+    pub(crate) fn speaks(&self) -> bool {
+        self.believed && self.source != 0
     }
 
     /// SOURCE PREFIX-LENGTH.
@@ -76,15 +82,26 @@ impl ClientSubnet {
         8 + u16::from(self.source.div_ceil(8))
     }
 
-    /// Appends the option of a reply: all as it came, with `scope` (RFC 7871 §7.2.1).
-    pub(crate) fn write(&self, scope: u8, out: &mut Vec<u8>) {
-        let octets = usize::from(self.source.div_ceil(8));
-        out.extend_from_slice(&OPTION_CODE.to_be_bytes());
+    /// Writes the option of a reply to the front of `into`: all as it came, with `scope` (RFC 7871 §7.2.1). Returns how
+    /// many octets there are: [`ClientSubnet::option_size`].
+    pub(crate) fn write(&self, scope: u8, into: &mut [u8; OPTION_SIZE_MOST]) -> usize {
+        let octets = self.source.div_ceil(8);
+        let ([code_high, code_low], [family_high, family_low]) =
+            (OPTION_CODE.to_be_bytes(), self.family.to_be_bytes());
         // 4 octets of header and at most 16 of address.
-        out.extend_from_slice(&[0, 4 + self.source.div_ceil(8)]);
-        out.extend_from_slice(&self.family.to_be_bytes());
-        out.extend_from_slice(&[self.source, scope]);
-        out.extend_from_slice(&self.address[..octets]);
+        let length = 4 + octets;
+        into[..8].copy_from_slice(&[
+            code_high,
+            code_low,
+            0,
+            length,
+            family_high,
+            family_low,
+            self.source,
+            scope,
+        ]);
+        into[8..].copy_from_slice(&self.address.to_be_bytes());
+        usize::from(self.option_size())
     }
 }
 
@@ -96,19 +113,19 @@ mod tests {
     fn read_and_written_back() {
         let data = [0, 1, 22, 0, 192, 0, 0];
         let subnet = ClientSubnet::read(&data).unwrap();
-        assert_eq!(subnet.network(), Some("192.0.0.0".parse().unwrap()));
-        let mut out = Vec::new();
-        subnet.write(18, &mut out);
-        assert_eq!(out, [0, 8, 0, 7, 0, 1, 22, 18, 192, 0, 0]);
-        assert_eq!(usize::from(subnet.option_size()), out.len());
+        assert_eq!(subnet.address(), "192.0.0.0".parse::<IpAddr>().unwrap());
+        let mut out = [0; OPTION_SIZE_MOST];
+        let size = subnet.write(18, &mut out);
+        assert_eq!(out[..size], [0, 8, 0, 7, 0, 1, 22, 18, 192, 0, 0]);
         let six = ClientSubnet::read(&[0, 2, 32, 0, 0x20, 1, 0xd, 0xb8]).unwrap();
-        assert_eq!(six.network(), Some("2001:db8::".parse().unwrap()));
+        assert_eq!(six.address(), "2001:db8::".parse::<IpAddr>().unwrap());
+        assert!(six.speaks() && !six.disbelieved().speaks());
     }
 
     #[test]
     fn source_zero_discloses_nothing() {
         for data in [[0, 0, 0, 0], [0, 1, 0, 0], [0, 2, 0, 0]] {
-            assert_eq!(ClientSubnet::read(&data).unwrap().network(), None);
+            assert!(!ClientSubnet::read(&data).unwrap().speaks());
         }
     }
 

@@ -35,19 +35,31 @@ impl Edns {
     /// Reads an OPT record from its fixed part behind the type (class, TTL) and its data. The fault is what
     /// one that can be told is answered with.
     pub(crate) fn read(payload_size: u16, version: u8, flags: u8, data: &[u8]) -> (Self, Option<Rcode>) {
-        let bare = Self { payload_size, dnssec_ok: flags & 0x80 != 0, ..Self::default() };
+        let mut edns = Self::bare(payload_size, flags);
         if version != 0 {
-            return (bare, Some(Rcode::BadVers));
+            return (edns, Some(Rcode::BadVers));
         }
-        let mut edns = bare;
         match edns.read_options(data) {
             Ok(()) => (edns, None),
-            Err(()) => (bare, Some(Rcode::FormErr)),
+            Err(()) => (Self::bare(payload_size, flags), Some(Rcode::FormErr)),
         }
     }
 
+    /// Without options.
+    pub(crate) fn bare(payload_size: u16, flags: u8) -> Self {
+        Self { payload_size, dnssec_ok: flags & 0x80 != 0, ..Self::default() }
+    }
+
+    /// Whether it asks for anything that an OPT record does not have by itself.
+    pub(crate) fn wants_extras(&self) -> bool {
+        self.cookie.is_some() || self.nsid || self.keepalive || self.padding
+    }
+
     /// Walks the options; those we do not know are skipped (RFC 6891 §6.1.2).
-    fn read_options(&mut self, mut data: &[u8]) -> Result<(), ()> {
+    ///
+    /// # Errors
+    /// `()` where one is broken, for FORMERR.
+    pub(crate) fn read_options(&mut self, mut data: &[u8]) -> Result<(), ()> {
         while !data.is_empty() {
             let (&[c0, c1, l0, l1], after) = data.split_first_chunk::<4>().ok_or(())?;
             let (value, rest) = after.split_at_checked(usize::from(u16::from_be_bytes([l0, l1]))).ok_or(())?;

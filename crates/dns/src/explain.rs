@@ -233,7 +233,7 @@ impl Explaining<'_> {
         };
         let mut addresses = Given::new();
         let Selected { picked, ttl, scope, reasons, .. } = match self.site {
-            None => select(view, self.gateway, family, asker, &mut addresses)?,
+            None => select(view, self.gateway, family, &asker, &mut addresses)?,
             Some(site) => select_site(view, self.gateway, site, family, asker, &mut addresses)?,
         };
         let gateway = view.ground().catalog().gateway(self.gateway);
@@ -251,7 +251,7 @@ impl Explaining<'_> {
             debug_assert_eq!(Some(&again), reasons.decision.as_deref(), "an explanation of another answer");
         }
         let network = meridian_geoip::client_network(self.asked.client);
-        let salt = view.offered(self.gateway, family)?.salt;
+        let salt = view.offered(self.gateway, family)?.offer.salt;
         let position = share_of(trial_draw(client_hash(salt, network.key)));
         Some(Choice {
             family,

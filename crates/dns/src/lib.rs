@@ -15,6 +15,7 @@
 //! - Between receive and send there is no await, lock, log line or clock.
 
 mod answer;
+mod asked;
 mod certificate;
 mod compile;
 mod cookie;

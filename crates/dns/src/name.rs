@@ -8,13 +8,16 @@ use crate::compile::CompileError;
 
 /// A name is at most 255 octets on the wire (RFC 1035 §2.3.4).
 const NAME_OCTETS: usize = 255;
+/// Octets that are put in lower case at once.
+const WORD: usize = size_of::<u64>();
 /// So it has at most 127 labels beside the root.
 const LABELS: usize = 127;
 
 /// A name in wire form and lower case, with the place of each label: every ancestor is a slice.
 #[derive(Clone)]
 pub(crate) struct QueryName {
-    octets: [u8; NAME_OCTETS],
+    /// Whole words; what is behind the name means nothing.
+    octets: [u8; NAME_OCTETS.next_multiple_of(WORD)],
     length: usize,
     starts: [u8; LABELS],
     labels: usize,
@@ -23,7 +26,7 @@ pub(crate) struct QueryName {
 impl QueryName {
     /// No name yet: what [`QueryName::fill`] fills. It is large, and so is not moved about.
     pub(crate) fn empty() -> Self {
-        Self { octets: [0; NAME_OCTETS], length: 1, starts: [0; LABELS], labels: 0 }
+        Self { octets: [0; NAME_OCTETS.next_multiple_of(WORD)], length: 1, starts: [0; LABELS], labels: 0 }
     }
 
     /// Reads a name from the start of `from`, in place of what was there; returns the number of octets read.
@@ -45,10 +48,21 @@ impl QueryName {
             at += 1 + label;
         }
         let length = at + 1;
-        let own = self.octets.get_mut(..length)?;
-        own.copy_from_slice(from.get(..length)?);
+        let words = length.next_multiple_of(WORD);
         // The length octets are at most 63 and so never taken for letters.
-        own.make_ascii_lowercase();
+        match (self.octets.get_mut(..words)?, from.get(..words)) {
+            (own, Some(from)) => {
+                let (own, _) = own.as_chunks_mut::<WORD>();
+                for (own, from) in own.iter_mut().zip(from.as_chunks::<WORD>().0) {
+                    *own = lower_case(*from);
+                }
+            }
+            (own, None) => {
+                let own = own.get_mut(..length)?;
+                own.copy_from_slice(from.get(..length)?);
+                own.make_ascii_lowercase();
+            }
+        }
         (self.length, self.labels) = (length, labels);
         Some(length)
     }
@@ -88,6 +102,17 @@ impl QueryName {
     }
 }
 
+/// ASCII letters to lower case, eight at once: each octet's own seven bits are compared by a carry into its eighth.
+fn lower_case(octets: [u8; WORD]) -> [u8; WORD] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_ne_bytes(octets);
+    let low = word & (0x7f * EACH);
+    let from_a = low + (0x80 - u64::from(b'A')) * EACH;
+    let beyond_z = low + (0x80 - u64::from(b'Z') - 1) * EACH;
+    let is_upper = from_a & !beyond_z & !word & (0x80 * EACH);
+    (word | is_upper >> 2).to_ne_bytes()
+}
+
 /// A name of the catalog as the message library has it.
 pub(crate) fn to_name(name: &DomainName) -> Result<Name, CompileError> {
     Name::read(&mut BinDecoder::new(&name.to_wire()))
@@ -107,6 +132,18 @@ mod tests {
         assert_eq!(name.ancestor(1), b"\x02bc\x00");
         assert_eq!(name.ancestor(2), b"\x00");
         assert_eq!(DomainName::parse("a.bc").unwrap().to_wire().as_ref(), name.ancestor(0));
+    }
+
+    #[test]
+    fn letters_alone_are_put_in_lower_case() {
+        for octet in 0..=u8::MAX {
+            let octets = [octet, b'A', 0xff, octet, b'Z', 0, 0x80 | b'A', octet];
+            assert_eq!(lower_case(octets).to_vec(), octets.to_ascii_lowercase());
+        }
+        for behind in ["", "\x01\x00\x01", "\x00\x01\x00\x01 and more"] {
+            let packet = [b"\x03WwW\x07eXaMpLe\x00", behind.as_bytes()].concat();
+            assert_eq!(QueryName::read(&packet).unwrap().0.ancestor(0), b"\x03www\x07example\x00");
+        }
     }
 
     #[test]

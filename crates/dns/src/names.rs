@@ -29,6 +29,27 @@ struct Entry {
     start: u32,
 }
 
+/// What a look at the table has shown of a name. In one word, which is handed about in a register.
+#[derive(Clone, Copy)]
+pub(crate) struct Looked(Entry);
+
+impl Looked {
+    /// Nobody has looked.
+    pub(crate) const NOT: Self = Self(Entry { number: u32::MAX, start: 0 });
+    /// It is not there.
+    const ABSENT: Self = Self(Entry { number: u32::MAX, start: 1 });
+
+    /// Which one it is, if it is there: most likely it is.
+    pub(crate) fn guess(self) -> Option<Guess> {
+        if self.0.number == u32::MAX { None } else { Some(Guess(self.0)) }
+    }
+
+    /// Whether it is not there.
+    pub(crate) fn is_absent(self) -> bool {
+        self.0.number == Self::ABSENT.0.number && self.0.start == Self::ABSENT.0.start
+    }
+}
+
 /// What a name may be.
 #[derive(Clone, Copy)]
 pub(crate) struct Guess(Entry);
@@ -43,13 +64,18 @@ impl Guess {
 impl Names {
     /// The number of a name, if it is there.
     pub(crate) fn get(&self, wire: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash_one(wire);
-        self.table.find(hash, |&entry| self.is(Guess(entry), wire)).map(|entry| entry.number)
+        self.table.find(self.hash(wire), |&entry| self.is(Guess(entry), wire)).map(|entry| entry.number)
     }
 
-    /// What a name will most likely be, if it is there, from a look at the table alone.
-    pub(crate) fn guess(&self, wire: &[u8]) -> Option<Guess> {
-        self.table.find(self.hasher.hash_one(wire), |_| true).copied().map(Guess)
+    /// The hash of a name.
+    pub(crate) fn hash(&self, wire: &[u8]) -> u64 {
+        self.hasher.hash_one(wire)
+    }
+
+    /// What the name of a hash is, as far as a look at the table alone shows.
+    pub(crate) fn look(&self, hash: u64) -> Looked {
+        let entry = self.table.find(hash, |_| true);
+        entry.map_or(Looked::ABSENT, |&entry| Looked(entry))
     }
 
     /// Whether a guess was right.
@@ -64,17 +90,18 @@ impl Names {
         black_box(self.octets.get(guess.0.start as usize));
     }
 
-    /// The number of a name; the next one, if it was not there. `None` when the arena is full (4 GiB).
+    /// The number of a name; the next one, if it was not there. `None` when the arena is full (4 GiB), or the numbers
+    /// are.
     pub(crate) fn insert(&mut self, wire: &[u8]) -> Option<u32> {
         if let Some(number) = self.get(wire) {
             return Some(number);
         }
-        let number = u32::try_from(self.ends.len()).ok()?;
+        let number = u32::try_from(self.ends.len()).ok().filter(|&number| number != u32::MAX)?;
         let start = u32::try_from(self.octets.len()).ok()?;
         let end = u32::try_from(self.octets.len() + wire.len()).ok()?;
         self.octets.extend_from_slice(wire);
         self.ends.push(end);
-        let hash = self.hasher.hash_one(wire);
+        let hash = self.hash(wire);
         let Self { octets, ends, table, hasher } = self;
         let hash_of = |other: &Entry| hasher.hash_one(slice(octets, ends, other.number));
         table.insert_unique(hash, Entry { number, start }, hash_of);
@@ -114,8 +141,12 @@ mod tests {
             assert_eq!(names.get(&wire(number)), Some(number));
             assert_eq!(names.insert(&wire(number)), Some(number));
             assert_eq!(names.wire(number), wire(number));
+            let guess = names.look(names.hash(&wire(number))).guess().unwrap();
+            assert!(!names.is(guess, &wire(1000)));
         }
         assert_eq!(names.get(&wire(1000)), None);
+        assert!(Names::default().look(0).is_absent());
+        assert!(!Looked::NOT.is_absent() && Looked::NOT.guess().is_none());
         assert_eq!(names.get(&[]), None);
         assert_eq!(names.numbers().count(), 1000);
     }

@@ -1,6 +1,7 @@
 //! The OPT record of a reply (RFC 6891).
 
 use crate::cookie::Checked;
+use crate::ecs;
 use crate::edns::{Edns, OPTION_COOKIE, OPTION_EDE, OPTION_KEEPALIVE, OPTION_NSID, OPTION_PADDING};
 use crate::limits::UDP_PAYLOAD_SIZE;
 use crate::message::{Rcode, TYPE_OPT};
@@ -89,11 +90,13 @@ pub(crate) fn write(
     let [size_high, size_low] = UDP_PAYLOAD_SIZE.to_be_bytes();
     let extended = (rcode as u16 >> 4) as u8;
     let start = out.len();
-    out.extend_from_slice(&[0, type_high, type_low, size_high, size_low, extended, 0, dnssec_ok, 0, 0, 0]);
-    let options = out.len();
-    if let Some(subnet) = edns.subnet {
-        subnet.write(ending.scope, out);
-    }
+    let options = start + usize::from(FIXED_SIZE);
+    let mut begin = [0; FIXED_SIZE as usize + ecs::OPTION_SIZE_MOST];
+    let (fixed, subnet) = begin.split_at_mut(FIXED_SIZE.into());
+    fixed.copy_from_slice(&[0, type_high, type_low, size_high, size_low, extended, 0, dnssec_ok, 0, 0, 0]);
+    let subnet = edns.subnet.as_ref().zip(subnet.first_chunk_mut());
+    let taken = subnet.map_or(0, |(subnet, into)| subnet.write(ending.scope, into));
+    out.extend_from_slice(begin.get(..usize::from(FIXED_SIZE) + taken).unwrap_or_default());
     extras.write(out);
     let size = |out: &Vec<u8>| space.before + out.len() - start;
     if let Some(ExtendedError { code, text }) = ending.error

@@ -12,18 +12,15 @@ use hickory_proto::rr::RecordType;
 use meridian_model::{GatewayId, Https};
 use meridian_steering::{Family, Given};
 
-use crate::answer::{Reply, limited, meet};
-use crate::edns::Edns;
-use crate::message::{HEADER_SIZE, Header, Question, Rcode, Tail};
-use crate::name::QueryName;
-use crate::names::Guess;
+use crate::answer::{Reply, extras, limited, meet};
+use crate::asked::{Asked, Spot};
+use crate::message::{HEADER_SIZE, Rcode};
 use crate::opt::{self, Extras, Space};
 use crate::peer::{Moment, Peer, Transport};
 use crate::rate::{Kind, Limited};
 use crate::reply::{CLASS_IN, Ending, NOT_AUTHORITATIVE, header_octets, size_limit};
 use crate::select::{Asker, select};
 use crate::steered::{Both, SERVICE_MODE, disclosed_scope};
-use crate::transfer::{TYPE_AXFR, TYPE_IXFR};
 use crate::view::View;
 use crate::zone::{Apex, Found};
 
@@ -35,17 +32,23 @@ use crate::zone::{Apex, Found};
 /// Where that is not; with what the limit of replies said, if it was asked.
 pub(crate) fn plain(
     view: &View,
-    mut asked: Asked<'_>,
+    asked: &mut Asked,
+    packet: &[u8],
     peer: Peer,
     moment: Moment,
     out: &mut Vec<u8>,
 ) -> Result<Reply, Option<Limited>> {
-    let found = view.zones().find(asked.name, asked.guess, asked.question_type);
-    if !is_plain(&found) {
+    let found = view.zones().find(&asked.name, asked.looked, asked.question_type);
+    let Some(begin) = packet.get(..asked.question_end).filter(|_| is_plain(&found)) else {
         return Err(None);
+    };
+    let believes = meet(view, asked.edns.as_mut(), peer);
+    if !believes {
+        // It was looked for whom nobody speaks for.
+        asked.spot = Spot::default();
     }
-    let extras = meet(view, asked.edns.as_mut(), peer, moment);
-    let kind = || view.zones().encloser(asked.name).map_or(Kind::Error, Kind::About);
+    let extras = extras(view, asked.edns.as_ref(), peer, moment);
+    let kind = || view.zones().encloser(&asked.name).map_or(Kind::Error, Kind::About);
     match limited(view, peer, moment, extras.checked, kind) {
         Limited::Dropped => {
             out.clear();
@@ -53,7 +56,8 @@ pub(crate) fn plain(
         }
         limited => {
             out.clear();
-            let mut answering = Answering { view, asked: &asked, peer, moment, out };
+            out.extend_from_slice(begin);
+            let mut answering = Answering { view, asked, peer, moment, out };
             let slips = limited == Limited::Slips;
             let reply = if slips { answering.slip(&extras) } else { answering.all(&found, &extras) };
             reply.ok_or(Some(limited))
@@ -69,58 +73,11 @@ fn is_plain(found: &Found<'_>) -> bool {
     }
 }
 
-//----------- Asked ----------------------------------------------------------
-
-/// A plain query.
-pub(crate) struct Asked<'p> {
-    header: Header,
-    /// The header and the question, as they came.
-    begin: &'p [u8],
-    pub(crate) name: &'p QueryName,
-    pub(crate) question_type: RecordType,
-    pub(crate) edns: Option<Edns>,
-    /// Which name of the table it most likely is.
-    pub(crate) guess: Option<Guess>,
-}
-
-impl<'p> Asked<'p> {
-    /// `None` for any other packet. Its name is read into `name`.
-    pub(crate) fn read(packet: &'p [u8], name: &'p mut QueryName) -> Option<Self> {
-        let (head, body) = packet.split_first_chunk::<HEADER_SIZE>()?;
-        // A query (RFC 1035 §4.1.1), of one question, with one more record at most.
-        let [id_high, id_low, flags, _, 0, 1, 0, 0, 0, 0, 0, additional @ 0..=1] = *head else { return None };
-        if flags & 0xf8 != 0 {
-            return None;
-        }
-        let (Question { question_type, class, .. }, records) = Question::read(body, name)?;
-        let is_transfer = matches!(question_type, TYPE_AXFR | TYPE_IXFR);
-        // The root cannot be pointed to.
-        if is_transfer || class != CLASS_IN || name.label_count() == 0 {
-            return None;
-        }
-        let mut tail = Tail::default();
-        tail.read(packet, records, 0, additional.into()).ok()?;
-        let edns = match tail {
-            Tail { edns: None, signature: None } => None,
-            Tail { edns: Some((edns, None)), signature: None } => Some(edns),
-            _ => return None,
-        };
-        let header = Header {
-            id: u16::from_be_bytes([id_high, id_low]),
-            opcode: 0,
-            recursion_desired: flags & 1 != 0,
-        };
-        let begin = packet.get(..packet.len() - records.len())?;
-        let question_type = RecordType::from(question_type);
-        Some(Self { header, begin, name, question_type, edns, guess: None })
-    }
-}
-
 //----------- Answering ------------------------------------------------------
 
 struct Answering<'a> {
     view: &'a View,
-    asked: &'a Asked<'a>,
+    asked: &'a Asked,
     peer: Peer,
     moment: Moment,
     out: &'a mut Vec<u8>,
@@ -135,9 +92,8 @@ struct Written {
 }
 
 impl Answering<'_> {
-    /// `None` where the answer is not plain after all, or does not fit.
+    /// Behind the question. `None` where the answer is not plain after all, or does not fit.
     fn all(&mut self, found: &Found<'_>, extras: &Extras<'_>) -> Option<Reply> {
-        self.out.extend_from_slice(self.asked.begin);
         let written = match found {
             Found::NotOurs => Written {
                 rcode: Rcode::Refused,
@@ -163,7 +119,6 @@ impl Answering<'_> {
 
     /// In place of one reply too many: as the general way has it.
     fn slip(&mut self, extras: &Extras<'_>) -> Option<Reply> {
-        self.out.extend_from_slice(self.asked.begin);
         let rcode = extras.slipped();
         let truncated = rcode == Rcode::NoError;
         let written = Written { rcode, answers: 0, authorities: 0, ending: Ending::default() };
@@ -191,7 +146,7 @@ impl Answering<'_> {
 
     /// RFC 2308 §3.
     fn denied(&mut self, rcode: Rcode, zone: &Apex) -> Option<Written> {
-        let name = self.asked.name;
+        let name = &self.asked.name;
         let below = name.label_count().checked_sub(zone.labels)?;
         let longer = name.ancestor(0).len() - name.ancestor(below).len();
         zone.denial.write(longer, zone.negative_ttl, self.view.serial(zone)?, self.out);
@@ -200,7 +155,8 @@ impl Answering<'_> {
 
     fn steered(&mut self, gateway: GatewayId) -> Option<Written> {
         let edns = self.asked.edns.as_ref();
-        let asker = Asker::new(edns, self.peer, self.moment.random);
+        let mut asker = Asker::new(edns, &self.peer, self.moment.random);
+        asker.spot = self.asked.spot;
         let family = match self.asked.question_type {
             RecordType::A => Family::V4,
             RecordType::AAAA => Family::V6,
@@ -208,16 +164,12 @@ impl Answering<'_> {
             _ => return None,
         };
         let mut addresses = Given::new();
-        let selected = select(self.view, gateway, family, asker, &mut addresses)?;
+        let selected = select(self.view, gateway, family, &asker, &mut addresses)?;
         if selected.picked.cname.is_some() || addresses.is_empty() {
             return None;
         }
-        let record_type = self.asked.question_type.into();
         for address in &addresses {
-            match address {
-                IpAddr::V4(ip) => push_record(self.out, record_type, selected.ttl, &[&ip.octets()])?,
-                IpAddr::V6(ip) => push_record(self.out, record_type, selected.ttl, &[&ip.octets()])?,
-            }
+            push_address(self.out, selected.ttl, *address);
         }
         let scope = disclosed_scope(edns, selected.scope);
         let ending = Ending { scope, tailored: true, ..Ending::default() };
@@ -253,15 +205,41 @@ const POINTER_TO_QUESTION: u16 = 0xc000 | HEADER_SIZE as u16;
 /// Appends a record at the name of the question, its data in parts; `None` where they are over 65,535 octets.
 pub(crate) fn push_record(out: &mut Vec<u8>, record_type: u16, ttl: u32, data: &[&[u8]]) -> Option<()> {
     let length = u16::try_from(data.iter().map(|part| part.len()).sum::<usize>()).ok()?;
-    let mut fixed = [0; 12];
+    out.extend_from_slice(&fixed(record_type, ttl, length));
+    data.iter().for_each(|part| out.extend_from_slice(part));
+    Some(())
+}
+
+/// The same for an address.
+fn push_address(out: &mut Vec<u8>, ttl: u32, address: IpAddr) {
+    match address {
+        IpAddr::V4(ip) => {
+            let mut record = [0; FIXED + 4];
+            record[..FIXED].copy_from_slice(&fixed(RecordType::A.into(), ttl, 4));
+            record[FIXED..].copy_from_slice(&ip.octets());
+            out.extend_from_slice(&record);
+        }
+        IpAddr::V6(ip) => {
+            let mut record = [0; FIXED + 16];
+            record[..FIXED].copy_from_slice(&fixed(RecordType::AAAA.into(), ttl, 16));
+            record[FIXED..].copy_from_slice(&ip.octets());
+            out.extend_from_slice(&record);
+        }
+    }
+}
+
+/// The octets of what stands before a record's data.
+const FIXED: usize = 12;
+
+/// The name of the question, type, class, TTL and the length of the data (RFC 1035 §4.1.3).
+fn fixed(record_type: u16, ttl: u32, length: u16) -> [u8; FIXED] {
+    let mut fixed = [0; FIXED];
     fixed[..2].copy_from_slice(&POINTER_TO_QUESTION.to_be_bytes());
     fixed[2..4].copy_from_slice(&record_type.to_be_bytes());
     fixed[4..6].copy_from_slice(&CLASS_IN.to_be_bytes());
     fixed[6..10].copy_from_slice(&ttl.to_be_bytes());
     fixed[10..].copy_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(&fixed);
-    data.iter().for_each(|part| out.extend_from_slice(part));
-    Some(())
+    fixed
 }
 
 /// The parameters of an HTTPS record, in the order of their keys.

@@ -13,6 +13,7 @@ use meridian_model::{AllDown, Catalog, ClusterId, Endpoint, Gateway, Share, Trac
 use meridian_steering::{Family, Split};
 
 use crate::outlooks::{OutlookKey, Outlooks, Surveyor, index};
+use crate::select::Asker;
 
 //----------- Plan -----------------------------------------------------------
 
@@ -50,17 +51,17 @@ pub(crate) struct MergeKey {
 }
 
 impl Area {
-    /// Which of the splits an address gets, and the length of the widest prefix around it that has the same, as
-    /// far as is known.
-    fn lookup(&self, address: IpAddr) -> (usize, u8) {
+    /// Which of the splits a client gets, and the length of the widest prefix around it that has the same, as far as is
+    /// known.
+    fn lookup(&self, asker: &Asker) -> (usize, u8) {
         match &self.whereabouts {
             Whereabouts::Anywhere => (0, 0),
             Whereabouts::Merged(_, map) => {
-                let (class, scope) = map.lookup(address);
+                let (class, scope) = asker.spot.lookup(map, asker.client);
                 (class as usize, scope)
             }
             Whereabouts::Outlooks(map, of) => {
-                let (outlook, scope) = map.lookup(address);
+                let (outlook, scope) = asker.spot.lookup(map, asker.client);
                 (of.get(outlook as usize).map_or(usize::MAX, |&class| class as usize), scope)
             }
         }
@@ -70,10 +71,10 @@ impl Area {
 impl Plan {
     /// The decisions for a client behind a resolver, with the length of the widest prefix around the
     /// client that has the same.
-    pub(crate) fn decide(&self, client: IpAddr, resolver: IpAddr) -> Option<(&Split, u8)> {
-        let number = self.resolvers.as_ref().map_or(0, |map| map.lookup(resolver).0);
+    pub(crate) fn decide(&self, asker: &Asker) -> Option<(&Split, u8)> {
+        let number = self.resolvers.as_ref().map_or(0, |map| map.lookup(asker.resolver).0);
         let area = self.areas.get(number as usize)?;
-        let (class, scope) = area.lookup(client);
+        let (class, scope) = area.lookup(asker);
         Some((area.splits.get(class)?, scope))
     }
 
@@ -96,7 +97,7 @@ impl Plan {
         let (kind, around) = self.resolvers.as_ref().map_or((0, 0), |map| map.lookup(client));
         let area = self.areas.get(kind as usize)?;
         let before: usize = self.areas.iter().take(kind as usize).map(|area| area.splits.len()).sum();
-        let (class, scope) = area.lookup(client);
+        let (class, scope) = area.lookup(&Asker::alone(client, client, 0));
         Some((before + class, scope.max(around)))
     }
 

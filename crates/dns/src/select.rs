@@ -11,6 +11,7 @@ use meridian_steering::{
     in_trial, pick, standings,
 };
 
+use crate::asked::Spot;
 use crate::edns::Edns;
 use crate::peer::Peer;
 use crate::view::{Offered, View};
@@ -30,6 +31,8 @@ pub(crate) struct Asker {
     pub(crate) random: u64,
     /// Whether both families are asked for together: then the same `random` chooses the same endpoints.
     pub(crate) in_both: bool,
+    /// What is known of where the client is.
+    pub(crate) spot: Spot,
 }
 
 /// Whether a type asks for the addresses of one family.
@@ -39,19 +42,31 @@ pub(crate) fn is_address(question_type: u16) -> bool {
 
 impl Asker {
     /// Who sent a query: for whom its subnet speaks, if the peer's word counts, else for itself.
-    pub(crate) fn new(edns: Option<&Edns>, peer: Peer, random: u64) -> Self {
-        let resolver = peer.address;
-        let subnet = edns.and_then(|edns| edns.subnet);
-        match subnet.and_then(|subnet| Some((subnet.network()?, subnet.source()))) {
-            Some((client, source)) => Self { client, source, ..Self::alone(client, resolver, random) },
-            None => Self::alone(resolver, resolver, random),
+    #[inline]
+    pub(crate) fn new(edns: Option<&Edns>, peer: &Peer, random: u64) -> Self {
+        match edns.and_then(|edns| edns.subnet.as_ref()).filter(|subnet| subnet.speaks()) {
+            Some(subnet) => {
+                let source = subnet.source();
+                Self { source, ..Self::alone(subnet.address(), peer.address, random) }
+            }
+            None => Self::alone(peer.address, peer.address, random),
         }
     }
 
     /// One client by itself.
+    #[inline]
     pub(crate) fn alone(client: IpAddr, resolver: IpAddr, random: u64) -> Self {
         let source = if client.is_ipv4() { 32 } else { 128 };
-        Self { client, source, resolver, random, in_both: false }
+        Self { client, source, resolver, random, in_both: false, spot: Spot::default() }
+    }
+}
+
+/// For whom a query is: whom its subnet speaks for, if the peer's word counts, else who sent it.
+#[inline]
+pub(crate) fn client(edns: Option<&Edns>, peer: &Peer) -> IpAddr {
+    match edns.and_then(|edns| edns.subnet.as_ref()).filter(|subnet| subnet.speaks()) {
+        Some(subnet) => subnet.address(),
+        None => peer.address,
     }
 }
 
@@ -96,40 +111,61 @@ pub(crate) fn select<'v>(
     view: &'v View,
     gateway: GatewayId,
     family: Family,
-    asker: Asker,
+    asker: &Asker,
     into: &mut Given,
 ) -> Option<Selected<'v>> {
     let offered = view.offered(gateway, family)?;
-    let (split, area) = view.plan(gateway, family)?.decide(asker.client, asker.resolver)?;
-    let split = match decide_spanning(view, gateway, family, asker, area) {
-        None => Cow::Borrowed(split),
-        Some(split) => Cow::Owned(split),
-    };
-    let mut hashed = Hashed { asker, salt: offered.salt, known: None };
+    let (split, area) = view.plan(gateway, family)?.decide(asker)?;
+    match decide_spanning(view, gateway, family, asker, area) {
+        None => Some(select_from(view, gateway, (split, area), &offered, asker, into)),
+        Some(split) => {
+            let selected = select_from(view, gateway, (&split, area), &offered, asker, into);
+            let decision = selected.reasons.decision.map(|decision| Cow::Owned(decision.into_owned()));
+            Some(Selected { reasons: Reasons { decision, ..selected.reasons }, ..selected })
+        }
+    }
+}
+
+fn select_from<'v>(
+    view: &View,
+    gateway: GatewayId,
+    (split, area): (&'v Split, u8),
+    offered: &Offered<'_>,
+    asker: &Asker,
+    into: &mut Given,
+) -> Selected<'v> {
+    let mut hashed = Hashed { client: asker.client, salt: offered.offer.salt, known: None };
     let on_trial = match &split.trial {
         None => None,
-        Some(_) if offered.trial_share == Share::ALL => None,
-        Some(_) => Some(in_trial(offered.trial_share, hashed.hash())),
+        Some(_) if offered.offer.trial_share == Share::ALL => None,
+        Some(_) => Some(in_trial(offered.offer.trial_share, hashed.hash())),
     };
     let decision = decision_of(split, on_trial);
-    let draw = match offered.sticky {
+    let draw = match offered.offer.sticky {
         true => Draw::Client(hashed.hash()),
         // A rendezvous chooses by what an endpoint is, and not by which others have the family.
         false if asker.in_both => Draw::Client(asker.random),
         false => Draw::Random(asker.random),
     };
-    let picked = pick(offered.roster, &decision, offered.answers, view.health(gateway), draw, into);
-    let by_network = on_trial.is_some() || offered.sticky && picked.drawn;
+    let picked = pick(offered.roster(), decision, offered.offer.answers, view.health(gateway), draw, into);
+    let by_network = on_trial.is_some() || offered.offer.sticky && picked.drawn;
     let scope = if by_network { area.max(hashed.scope()) } else { area };
-    let (ttl, capped) = ttl(&offered, &decision);
+    let (ttl, capped) = ttl(offered, decision);
     let (basis, doubt) = (decision.basis, decision.doubt);
-    let reasons = Reasons { decision: Some(decision), area, by_network, on_trial, doubt, capped };
-    Some(Selected { basis, picked, ttl, scope, reasons })
+    let decision = Some(Cow::Borrowed(decision));
+    let reasons = Reasons { decision, area, by_network, on_trial, doubt, capped };
+    Selected { basis, picked, ttl, scope, reasons }
 }
 
 /// What all clients of a disclosed subnet get, where residency does not permit them the same: the clusters
 /// that each of them may have, in the order of its first address. Rare, and so not prepared.
-fn decide_spanning(view: &View, gateway: GatewayId, family: Family, asker: Asker, area: u8) -> Option<Split> {
+fn decide_spanning(
+    view: &View,
+    gateway: GatewayId,
+    family: Family,
+    asker: &Asker,
+    area: u8,
+) -> Option<Split> {
     // All of the subnet has one decision.
     if area <= asker.source {
         return None;
@@ -141,14 +177,9 @@ fn decide_spanning(view: &View, gateway: GatewayId, family: Family, asker: Asker
 }
 
 /// The trial's decision for who is in it, or where all are (`None`); else that of the live track.
-fn decision_of(split: Cow<'_, Split>, on_trial: Option<bool>) -> Cow<'_, Decision> {
+fn decision_of(split: &Split, on_trial: Option<bool>) -> &Decision {
     let is_live = on_trial == Some(false);
-    match split {
-        Cow::Borrowed(Split { live, trial }) => {
-            Cow::Borrowed(trial.as_ref().filter(|_| !is_live).unwrap_or(live))
-        }
-        Cow::Owned(Split { live, trial }) => Cow::Owned(trial.filter(|_| !is_live).unwrap_or(live)),
-    }
+    split.trial.as_ref().filter(|_| !is_live).unwrap_or(&split.live)
 }
 
 /// Selects for the test name of one cluster of a gateway: its endpoints, whatever their health and whatever
@@ -173,7 +204,7 @@ pub(crate) fn select_site<'v>(
     let standings = standings(known, family, view.verdicts());
     let decision = decide_for_site(known, family, &standings, &permit, site);
     let draw = Draw::Random(asker.random);
-    let picked = pick(offered.roster, &decision, None, view.verdicts(), draw, into);
+    let picked = pick(offered.roster(), &decision, None, view.verdicts(), draw, into);
     let (ttl, capped) = ttl(&offered, &decision);
     let reasons = Reasons { decision: None, area, by_network: false, on_trial: None, doubt: None, capped };
     Some(Selected { basis: decision.basis, picked, ttl, scope: area, reasons })
@@ -181,7 +212,7 @@ pub(crate) fn select_site<'v>(
 
 /// The TTL, and whether a hostname's own is what limits it.
 fn ttl(offered: &Offered<'_>, decision: &Decision) -> (u32, bool) {
-    let wanted = if decision.doubt.is_some() { offered.min_ttl } else { offered.ttl };
+    let wanted = if decision.doubt.is_some() { offered.offer.min_ttl } else { offered.offer.ttl };
     match decision.ttl_cap {
         Some(cap) if cap < wanted => (cap, true),
         _ => (wanted, false),
@@ -192,16 +223,16 @@ fn ttl(offered: &Offered<'_>, decision: &Decision) -> (u32, bool) {
 
 /// The hash of the client's network, made when it is first asked for.
 struct Hashed {
-    asker: Asker,
+    client: IpAddr,
     salt: u64,
     known: Option<(u64, u8)>,
 }
 
 impl Hashed {
     fn both(&mut self) -> (u64, u8) {
-        let Self { asker, salt, known } = self;
+        let Self { client, salt, known } = self;
         *known.get_or_insert_with(|| {
-            let network = client_network(asker.client);
+            let network = client_network(*client);
             (client_hash(*salt, network.key), network.scope)
         })
     }

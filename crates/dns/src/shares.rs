@@ -23,7 +23,7 @@ impl View {
     #[must_use]
     pub fn shares(&self, id: GatewayId, family: Family) -> Option<Shares<'_>> {
         let plan = self.plan(id, family)?;
-        let trial = self.offered(id, family)?.trial_share;
+        let trial = self.offered(id, family)?.offer.trial_share;
         Some(Shares { plan, trial, gateway: self.ground().catalog().gateway(id) })
     }
 
@@ -32,11 +32,11 @@ impl View {
     #[must_use]
     pub fn mix(&self, id: GatewayId, family: Family, client: IpAddr, resolver: IpAddr) -> Option<Mix> {
         let mut addresses = Given::new();
-        let selected = select(self, id, family, Asker::alone(client, resolver, 0), &mut addresses)?;
+        let selected = select(self, id, family, &Asker::alone(client, resolver, 0), &mut addresses)?;
         let decision = selected.reasons.decision?;
         let gateway = self.ground().catalog().gateway(id);
         let mut mix = Mix::new();
-        if !self.offered(id, family)?.sticky {
+        if !self.offered(id, family)?.offer.sticky {
             add(&mut mix, gateway, &decision, 1.0);
             return Some(mix);
         }

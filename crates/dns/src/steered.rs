@@ -9,6 +9,7 @@ use meridian_model::{ClusterId, GatewayId, Https};
 use meridian_steering::{Basis, Family, Given};
 
 use crate::answer::{Answering, Denied, Ended};
+use crate::ecs::ClientSubnet;
 use crate::edns::Edns;
 use crate::message::Rcode;
 use crate::name::to_name;
@@ -58,7 +59,7 @@ pub(crate) fn of_gateway(
         _ => return other(view, gateway, question_type, asker),
     };
     let mut addresses = Given::new();
-    let selected = select(view, gateway, family, asker, &mut addresses);
+    let selected = select(view, gateway, family, &asker, &mut addresses);
     of_selection(view, gateway, question_type, selected, addresses)
 }
 
@@ -140,8 +141,8 @@ impl<'v> Both<'v> {
         v6: &mut Given,
     ) -> Option<Self> {
         let asker = Asker { in_both: true, ..asker };
-        let first = select(view, gateway, Family::V4, asker, v4)?;
-        let second = select(view, gateway, Family::V6, asker, v6)?;
+        let first = select(view, gateway, Family::V4, &asker, v4)?;
+        let second = select(view, gateway, Family::V6, &asker, v6)?;
         Some(Self { first, second })
     }
 
@@ -230,7 +231,7 @@ impl Answering<'_> {
     }
 
     fn asker(&self) -> Asker {
-        Asker::new(self.query.edns.as_ref(), self.peer, self.moment.random)
+        Asker::new(self.query.edns.as_ref(), &self.peer, self.moment.random)
     }
 
     fn disclosed_scope(&self, scope: u8) -> u8 {
@@ -240,8 +241,8 @@ impl Answering<'_> {
 
 /// RFC 7871 §7.2.1: a scope only for what the client disclosed.
 pub(crate) fn disclosed_scope(edns: Option<&Edns>, scope: u8) -> u8 {
-    let network = edns.and_then(|edns| edns.subnet).and_then(|subnet| subnet.network());
-    if network.is_some() { scope } else { 0 }
+    let discloses = edns.and_then(|edns| edns.subnet.as_ref()).is_some_and(ClientSubnet::speaks);
+    if discloses { scope } else { 0 }
 }
 
 fn address_data(address: IpAddr) -> RData {

@@ -5,48 +5,77 @@
 //! queries are one. Nothing is decided here; a wrong guess costs nothing but its time.
 
 use std::hint::black_box;
-use std::net::IpAddr;
 
 use hickory_proto::rr::RecordType;
 use meridian_geoip::ClassMap;
 use meridian_model::GatewayId;
 use meridian_steering::{Addresses, Family};
-use smallvec::SmallVec;
 
 use crate::answer::{Reply, answer_asked};
+use crate::asked::Asked;
 use crate::limits::{TOGETHER, TOUCHED_NAMES};
-use crate::name::QueryName;
 use crate::peer::{Moment, Peer};
-use crate::plain::Asked;
-use crate::select::Asker;
+use crate::select::client;
 use crate::view::View;
 
-/// Room for the names of queries that are answered together; made once.
-pub struct Room(Box<[QueryName]>);
+/// Room for queries that are answered together; made once.
+pub struct Room(Box<[Place]>);
+
+struct Place {
+    is_plain: bool,
+    asked: Asked,
+}
 
 impl Default for Room {
     fn default() -> Self {
-        Self((0..TOGETHER).map(|_| QueryName::empty()).collect())
+        Self((0..TOGETHER).map(|_| Place { is_plain: false, asked: Asked::nothing() }).collect())
     }
 }
 
 impl Room {
     /// Reads queries, those that are plain, and what the answers to them will most likely read of memory.
     pub(crate) fn read<'p>(
-        &'p mut self,
+        &mut self,
         view: &View,
-        queries: impl Iterator<Item = (Peer, &'p [u8])> + Clone,
-    ) -> [Option<Asked<'p>>; TOGETHER] {
-        let mut all = [const { None }; TOGETHER];
+        queries: impl Iterator<Item = &'p (Peer, &'p [u8])> + Clone,
+    ) {
+        self.forget();
         let names = &view.zones().names;
-        for ((place, name), (_, packet)) in all.iter_mut().zip(&mut self.0).zip(queries.clone()) {
-            *place = Asked::read(packet, name);
-            if let Some(asked) = place {
-                asked.guess = names.guess(asked.name.ancestor(0));
+        let mut discloses = false;
+        for (place, (_, packet)) in self.0.iter_mut().zip(queries.clone()) {
+            let Place { is_plain, asked } = place;
+            *is_plain = asked.read(packet).is_some();
+            if *is_plain {
+                asked.hash = names.hash(asked.name.ancestor(0));
+                discloses |= discloses_client(asked);
             }
         }
-        touch(view, &all, queries.map(|(peer, _)| peer));
-        all
+        // Apart from the reading, so that nothing else is between two of them.
+        for asked in self.asked().flatten() {
+            asked.looked = names.look(asked.hash);
+        }
+        let has_many = view.zones().nodes.len() >= TOUCHED_NAMES;
+        let peers = queries.map(|(peer, _)| peer);
+        if has_many {
+            self.touch_names(view);
+        }
+        // A client that speaks for itself is one of few resolvers.
+        if has_many || discloses {
+            self.look_for_clients(view, peers, has_many);
+        }
+        if has_many {
+            self.touch_gateways(view);
+        }
+    }
+
+    /// As though nothing had been plain.
+    pub(crate) fn forget(&mut self) {
+        self.0.iter_mut().for_each(|place| place.is_plain = false);
+    }
+
+    /// What was read of each; `None`: it is not plain.
+    pub(crate) fn asked(&mut self) -> impl Iterator<Item = Option<&mut Asked>> {
+        self.0.iter_mut().map(|place| place.is_plain.then_some(&mut place.asked))
     }
 
     /// Answers queries as a worker does those of a batch. For benches, and tests that hold it to [`crate::answer()`].
@@ -60,59 +89,69 @@ impl Room {
     ) {
         let mut out = Vec::new();
         for group in queries.chunks(TOGETHER) {
-            let all = self.read(view, group.iter().copied());
-            for (&(peer, packet), asked) in group.iter().zip(all) {
+            self.read(view, group.iter());
+            for (&(peer, packet), asked) in group.iter().zip(self.asked()) {
                 let reply = answer_asked(view, asked, packet, peer, moment(), &mut out);
                 each(reply, &out);
             }
         }
     }
-}
 
-/// Reads what answers to these will read.
-fn touch(view: &View, all: &[Option<Asked<'_>>], peers: impl Iterator<Item = Peer> + Clone) {
-    let zones = view.zones();
-    let has_many = zones.nodes.len() >= TOUCHED_NAMES;
-    let each = || all.iter().zip(peers.clone()).filter_map(|(asked, peer)| Some((asked.as_ref()?, peer)));
-    if has_many {
-        for guess in each().filter_map(|(asked, _)| asked.guess) {
+    /// Reads what will be read of the names.
+    fn touch_names(&mut self, view: &View) {
+        let zones = view.zones();
+        for guess in self.asked().flatten().filter_map(|asked| asked.looked.guess()) {
             zones.names.touch(guess);
             black_box(zones.nodes.get(guess.number() as usize).map(|node| node.zone));
         }
     }
-    let gateways = || {
-        each().filter_map(|(asked, peer)| {
-            let node = zones.nodes.get(asked.guess?.number() as usize)?;
-            let family = if asked.question_type == RecordType::AAAA { Family::V6 } else { Family::V4 };
-            Some((asked, peer, node.gateway?, family))
-        })
-    };
-    // A client that speaks for itself is one of few resolvers.
-    let clients = gateways().filter_map(|(asked, peer, gateway, family)| {
-        let disclosed = asked.edns.as_ref().is_some_and(|edns| edns.subnet.is_some());
-        let client = Asker::new(asked.edns.as_ref(), peer, Moment::default().random).client;
-        (disclosed || has_many).then_some((view.plan(gateway, family)?.map()?, client))
-    });
-    // So that nothing but the reading is between two of them.
-    let clients: SmallVec<[(&ClassMap, IpAddr); TOGETHER]> = clients.collect();
-    for &(map, client) in &clients {
-        map.touch(client);
-    }
-    for (map, client) in clients {
-        black_box(map.lookup(client));
-    }
-    if has_many {
-        for (_, _, gateway, family) in gateways() {
-            black_box(view.offered(gateway, family).map(|offered| offered.ttl));
+
+    /// Looks for the clients of queries on the maps that will decide, of `all` or of those alone that disclose theirs.
+    fn look_for_clients<'p>(
+        &mut self,
+        view: &View,
+        peers: impl Iterator<Item = &'p Peer> + Clone,
+        all: bool,
+    ) {
+        let mut maps: [Option<&ClassMap>; TOGETHER] = [None; TOGETHER];
+        for ((asked, peer), place) in self.asked().zip(peers.clone()).zip(&mut maps) {
+            let Some(asked) = asked.filter(|asked| all || discloses_client(asked)) else { continue };
+            *place = steered(view, asked).and_then(|(gateway, family)| view.plan(gateway, family)?.map());
+            if let Some(map) = place {
+                map.touch(client(asked.edns.as_ref(), peer));
+            }
         }
-        for (_, _, gateway, family) in gateways() {
+        for ((asked, peer), map) in self.asked().zip(peers).zip(maps) {
+            if let (Some(asked), Some(map)) = (asked, map) {
+                asked.spot.look(map, client(asked.edns.as_ref(), peer));
+            }
+        }
+    }
+
+    /// Reads what will be read of the gateways.
+    fn touch_gateways(&mut self, view: &View) {
+        for (gateway, family) in self.asked().flatten().filter_map(|asked| steered(view, asked)) {
+            black_box(view.offered(gateway, family).map(|offered| offered.offer.ttl));
+        }
+        for (gateway, family) in self.asked().flatten().filter_map(|asked| steered(view, asked)) {
             touch_roster(view, gateway, family);
         }
     }
 }
 
+fn discloses_client(asked: &Asked) -> bool {
+    asked.edns.as_ref().is_some_and(|edns| edns.subnet.is_some())
+}
+
+/// What most likely decides of a query.
+fn steered(view: &View, asked: &Asked) -> Option<(GatewayId, Family)> {
+    let node = view.zones().nodes.get(asked.looked.guess()?.number() as usize)?;
+    let family = if asked.question_type == RecordType::AAAA { Family::V6 } else { Family::V4 };
+    Some((node.gateway?, family))
+}
+
 fn touch_roster(view: &View, gateway: GatewayId, family: Family) {
-    let target = view.offered(gateway, family).and_then(|offered| match offered.roster.addresses {
+    let target = view.offered(gateway, family).and_then(|offered| match offered.addresses {
         Addresses::V4(listed) => listed.first()?.target,
         Addresses::V6(listed) => listed.first()?.target,
     });

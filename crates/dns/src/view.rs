@@ -43,20 +43,7 @@ pub struct Ground {
 }
 
 /// All that an answer needs of a gateway beside its plans.
-struct Offer {
-    ttl: u32,
-    min_ttl: u32,
-    answers: Option<u16>,
-    sticky: bool,
-    trial_share: Share,
-    salt: u64,
-    /// Where the roster of each family begins and ends, and where the identities do.
-    starts: [u32; 3],
-    ends: [u32; 3],
-}
-
-/// An [`Offer`] with its roster in one family.
-pub(crate) struct Offered<'g> {
+pub(crate) struct Offer {
     pub(crate) ttl: u32,
     pub(crate) min_ttl: u32,
     pub(crate) answers: Option<u16>,
@@ -64,7 +51,25 @@ pub(crate) struct Offered<'g> {
     pub(crate) trial_share: Share,
     /// What the hashes of this gateway's clients begin with.
     pub(crate) salt: u64,
-    pub(crate) roster: Roster<'g>,
+    /// Where the roster of each family begins and ends, and where the identities do.
+    starts: [u32; 3],
+    ends: [u32; 3],
+}
+
+/// An [`Offer`] with its addresses in one family.
+pub(crate) struct Offered<'g> {
+    pub(crate) offer: &'g Offer,
+    pub(crate) addresses: Addresses<'g>,
+    identities: &'g [u64],
+}
+
+impl<'g> Offered<'g> {
+    /// What is picked from.
+    pub(crate) fn roster(&self) -> Roster<'g> {
+        let range = self.offer.starts[2] as usize..self.offer.ends[2] as usize;
+        let identities = self.identities.get(range).unwrap_or_default();
+        Roster { addresses: self.addresses, identities }
+    }
 }
 
 impl Ground {
@@ -127,7 +132,7 @@ impl Ground {
         let id = GatewayId::from_index(at);
         let orders = verdicts.orders(id);
         let counts = self.shapes.counts(at, family).filter(|_| orders.is_empty());
-        match (counts, self.offered(id, family).map(|offered| offered.roster.addresses)) {
+        match (counts, self.offered(id, family).map(|offered| offered.addresses)) {
             (Some(counts), Some(Addresses::V4(roster))) => room.of_roster(roster, counts, verdicts),
             (Some(counts), Some(Addresses::V6(roster))) => room.of_roster(roster, counts, verdicts),
             _ => room.standings(self.catalog.gateway(id), family, Health::new(verdicts, orders)),
@@ -154,16 +159,15 @@ impl Ground {
             && self.catalog.latency_tables() == catalog.latency_tables()
     }
 
+    #[inline]
     pub(crate) fn offered(&self, id: GatewayId, family: Family) -> Option<Offered<'_>> {
-        let &Offer { ttl, min_ttl, answers, sticky, trial_share, salt, starts, ends } =
-            self.offers.get(id.index())?;
-        let range = |which: usize| starts[which] as usize..ends[which] as usize;
+        let offer = self.offers.get(id.index())?;
+        let range = |which: usize| offer.starts[which] as usize..offer.ends[which] as usize;
         let addresses = match family {
             Family::V4 => Addresses::V4(self.listed_v4.get(range(0))?),
             Family::V6 => Addresses::V6(self.listed_v6.get(range(1))?),
         };
-        let roster = Roster { addresses, identities: self.identities.get(range(2))? };
-        Some(Offered { ttl, min_ttl, answers, sticky, trial_share, salt, roster })
+        Some(Offered { offer, addresses, identities: &self.identities })
     }
 
     pub(crate) fn outlooks(&self, id: GatewayId) -> Option<&Outlooks> {
@@ -285,6 +289,7 @@ impl View {
         &self.ground.zones
     }
 
+    #[inline]
     pub(crate) fn offered(&self, id: GatewayId, family: Family) -> Option<Offered<'_>> {
         self.ground.offered(id, family)
     }

@@ -16,7 +16,7 @@ use meridian_model::{ClusterId, GatewayId};
 use crate::denial::Denial;
 use crate::limits::CNAME_DEPTH;
 use crate::name::QueryName;
-use crate::names::{Guess, Names};
+use crate::names::{Looked, Names};
 use crate::plain::push_record;
 use crate::transfer::Transferred;
 
@@ -114,17 +114,13 @@ pub(crate) enum Found<'t> {
 }
 
 impl ZoneTable {
-    /// Looks a question up. Its cost grows with the labels of the name and with nothing else. `guess`: what the name
-    /// may be, where somebody has looked already.
-    pub(crate) fn find(
-        &self,
-        name: &QueryName,
-        guess: Option<Guess>,
-        question_type: RecordType,
-    ) -> Found<'_> {
-        let guessed = guess.filter(|&guess| self.names.is(guess, name.ancestor(0)));
-        let guessed = guessed.and_then(|guess| Some((0, self.nodes.get(guess.number() as usize)?)));
-        let Some((skipped, node)) = guessed.or_else(|| self.closest(name)) else {
+    /// Looks a question up. Its cost grows with the labels of the name and with nothing else. `looked`: what somebody
+    /// who has looked at the names has seen.
+    pub(crate) fn find(&self, name: &QueryName, looked: Looked, question_type: RecordType) -> Found<'_> {
+        let guess = looked.guess().filter(|&guess| self.names.is(guess, name.ancestor(0)));
+        let guessed = guess.and_then(|guess| Some((0, self.nodes.get(guess.number() as usize)?)));
+        let least = usize::from(looked.is_absent());
+        let Some((skipped, node)) = guessed.or_else(|| self.closest(name, least)) else {
             return Found::NotOurs;
         };
         let Some(zone) = self.zones.get(node.zone as usize) else {
@@ -146,7 +142,7 @@ impl ZoneTable {
     /// What stands at the end of a chain of aliases, and the names that it goes through (RFC 1034 §4.3.2).
     /// The end of one that is too long, or a loop, is an alias.
     pub(crate) fn follow(&self, name: &QueryName, question_type: RecordType) -> (Found<'_>, Vec<Name>) {
-        let mut found = self.find(name, None, question_type);
+        let mut found = self.find(name, Looked::NOT, question_type);
         let mut passed: Vec<Name> = Vec::new();
         let mut owner = name.to_name();
         while let Some(target) = owner.and_then(|owner| found.target(&owner))
@@ -156,7 +152,7 @@ impl ZoneTable {
         {
             passed.push(target.clone());
             owner = Some(target);
-            found = self.find(&next, None, question_type);
+            found = self.find(&next, Looked::NOT, question_type);
         }
         (found, passed)
     }
@@ -168,14 +164,14 @@ impl ZoneTable {
         Some((index, self.zones.get(index)?))
     }
 
-    /// The node of the name itself, or of its closest encloser, with the labels skipped to get there.
-    fn closest(&self, name: &QueryName) -> Option<(usize, &Node)> {
-        (0..=name.label_count()).find_map(|skip| Some((skip, self.node(name.ancestor(skip))?)))
+    /// The node of the name itself, or of its closest encloser, with the labels skipped to get there: `least` or more.
+    fn closest(&self, name: &QueryName, least: usize) -> Option<(usize, &Node)> {
+        (least..=name.label_count()).find_map(|skip| Some((skip, self.node(name.ancestor(skip))?)))
     }
 
     /// The name itself, or the nearest above it that exists; `None` outside our zones.
     pub(crate) fn encloser<'n>(&self, name: &'n QueryName) -> Option<&'n [u8]> {
-        self.closest(name).map(|(skipped, _)| name.ancestor(skipped))
+        self.closest(name, 0).map(|(skipped, _)| name.ancestor(skipped))
     }
 
     fn node(&self, wire: &[u8]) -> Option<&Node> {

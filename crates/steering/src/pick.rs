@@ -57,7 +57,14 @@ struct Picking<'p, A> {
 impl<A: Number> Picking<'_, A> {
     fn pick(&self, draw: Draw, into: &mut Given) -> Picked {
         let cname = match (draw, &self.decision.candidates[..]) {
-            // What most decisions are: each address is looked at once.
+            // What most decisions are: with one address, that one.
+            (Draw::Random(_), [only @ Candidate { count: 1, as_cname: false, .. }]) if self.most() > 0 => {
+                if let Some(listed) = self.usable(only).next() {
+                    into.push(listed.address.into());
+                }
+                return Picked::default();
+            }
+            // Each is looked at once.
             (Draw::Random(random), [only]) if !only.as_cname => {
                 let usable = self.give(only, &mut Draws::new(random), into);
                 return Picked { cname: None, drawn: usable > into.len() };

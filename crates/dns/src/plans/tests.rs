@@ -10,6 +10,7 @@ use meridian_model::{
 use meridian_steering::standings;
 
 use super::*;
+use crate::select::Asker;
 
 const CLUSTERS: [(f64, f64); 4] = [(53.35, -6.26), (39.04, -77.49), (35.68, 139.77), (-33.87, 151.21)];
 const GATEWAYS: usize = 6;
@@ -114,7 +115,8 @@ fn plans_are_counted_shared_and_dropped_and_without_room_only_narrower() {
             for _ in 0..20 {
                 let client = IpAddr::V4(Ipv4Addr::from_bits(random.u32(..)));
                 let of = |(plans, numbers): &(Plans, Vec<PlanNumber>)| {
-                    let (split, scope) = plans.plan(numbers[at]).unwrap().decide(client, client).unwrap();
+                    let (split, scope) =
+                        plans.plan(numbers[at]).unwrap().decide(&Asker::alone(client, client, 0)).unwrap();
                     (split.clone(), scope)
                 };
                 let (wide, narrow) = (of(&wide), of(&narrow));

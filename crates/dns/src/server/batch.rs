@@ -44,13 +44,6 @@ pub(super) struct Tally {
     pub(super) unsent: usize,
 }
 
-impl Tally {
-    /// Whether there may be more to receive.
-    pub(super) fn is_full(self) -> bool {
-        self.received == UDP_BATCH
-    }
-}
-
 /// The datagrams of a batch, and the replies to them.
 pub(super) struct Arrivals<'b, 'd, F: Family> {
     arrived: &'b [Arrived<'d, F>],

@@ -66,6 +66,9 @@ impl Port {
     }
 }
 
+/// By port: whether something has arrived.
+type Ready = SmallVec<[bool; 8]>;
+
 struct Worker {
     shared: Shared,
     random: fastrand::Rng,
@@ -92,9 +95,9 @@ impl Worker {
     }
 
     /// Waits until some socket has something; `None`: it is time to stop.
-    fn wait(&self, ports: &[Port]) -> io::Result<Option<Vec<bool>>> {
+    fn wait(&self, ports: &[Port]) -> io::Result<Option<Ready>> {
         let sockets = ports.iter().map(|port| port.socket.as_fd());
-        let mut all: Vec<PollFd<'_>> =
+        let mut all: SmallVec<[PollFd<'_>; 8]> =
             sockets.chain([self.stop.as_fd()]).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         loop {
             match poll(&mut all, PollTimeout::NONE) {
@@ -103,21 +106,17 @@ impl Worker {
                 Err(error) => return Err(error.into()),
             }
         }
-        let mut ready: Vec<bool> = all.iter().map(|one| one.any().unwrap_or(true)).collect();
+        let mut ready: Ready = all.iter().map(|one| one.any().unwrap_or(true)).collect();
         let stop = ready.pop().unwrap_or(true);
         Ok((!stop).then_some(ready))
     }
 
-    /// Answers what has arrived at a socket, up to so much that the others get their turn.
+    /// Answers what has arrived at a socket, up to so much that the others get their turn. While the worker is busy more
+    /// has arrived behind a batch that was not full, and to ask for that costs less than to wait for it.
     fn turns(&mut self, port: &mut Port) {
         for _ in 0..UDP_TURNS {
             match self.turn(port) {
-                Ok(tally) => {
-                    add_many(&self.shared.counters.send_failed, tally.unsent);
-                    if !tally.is_full() {
-                        return;
-                    }
-                }
+                Ok(tally) => add_many(&self.shared.counters.send_failed, tally.unsent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.failed(),
@@ -165,16 +164,15 @@ impl Answering<'_> {
             let numbered = |index| Some((index, self.query(arrivals.datagram(index)?)?));
             let queries: SmallVec<[Numbered<'_>; TOGETHER]> =
                 (first..arrivals.len()).take(TOGETHER).filter_map(numbered).collect();
-            let (room, view, each) = (&mut *self.room, self.view, queries.iter().map(|(_, query)| *query));
-            let read = AssertUnwindSafe(|| {
-                let room = room;
-                room.read(view, each)
-            });
-            // What goes wrong here goes wrong again where it counts.
-            let asked = catch_unwind(read).unwrap_or_default();
-            for ((index, (peer, query)), asked) in queries.into_iter().zip(asked) {
+            let (room, view) = (&mut *self.room, self.view);
+            let read = AssertUnwindSafe(|| room.read(view, queries.iter().map(|(_, query)| query)));
+            if catch_unwind(read).is_err() {
+                // What goes wrong there goes wrong again where it counts.
+                self.room.forget();
+            }
+            for (&(index, (ref peer, query)), asked) in queries.iter().zip(self.room.asked()) {
                 let moment = Moment { random: self.random.u64(..), ..self.moment };
-                let answer = |out: &mut Vec<u8>| answer_asked(self.view, asked, query, peer, moment, out);
+                let answer = |out: &mut Vec<u8>| answer_asked(self.view, asked, query, *peer, moment, out);
                 arrivals.reply(index, |out| {
                     let reply = guarded(&self.shared.counters, query, out, answer);
                     counted.count(&self.shared.counters, reply);
