@@ -43,6 +43,7 @@ pub struct Ground {
 }
 
 /// All that an answer needs of a gateway beside its plans.
+#[repr(align(64))]
 pub(crate) struct Offer {
     pub(crate) ttl: u32,
     pub(crate) min_ttl: u32,
