@@ -23,35 +23,54 @@ use servers::{Kind, Server, World};
 const QUESTIONS: usize = 1 << 16;
 
 /// What is asked: names below the zone, a type, and whether with a random client.
+#[derive(Clone, Copy)]
 struct Mix {
     name: &'static str,
+    /// Names and clusters that there are, and how many of the names are asked for.
+    world: (usize, usize),
     names: usize,
     prefix: &'static str,
     record_type: RecordType,
     with_client: bool,
 }
 
-const MIXES: [Mix; 10] = [
-    mix("A, nearest", 1000, "g", RecordType::A, false),
-    mix("A, nearest, with a client", 1000, "g", RecordType::A, true),
-    mix("AAAA, nearest, with a client", 1000, "g", RecordType::AAAA, true),
-    mix("A, one name, with a client", 1, "g", RecordType::A, true),
-    mix("A, static", 1000, "s", RecordType::A, false),
-    mix("TXT, static", 1000, "s", RecordType::TXT, false),
-    mix("HTTPS, static", 1000, "s", RecordType::HTTPS, false),
-    mix("no such name", 1000, "x", RecordType::A, false),
-    mix("A, nearest, 100,000 names", 100_000, "g", RecordType::A, false),
-    mix("A, nearest, 100,000 names, with a client", 100_000, "g", RecordType::A, true),
+const MIXES: [Mix; 16] = [
+    mix("A, nearest", "g", RecordType::A),
+    mix("A, nearest, with a client", "g", RecordType::A).client(),
+    mix("AAAA, nearest, with a client", "g", RecordType::AAAA).client(),
+    mix("A, one name", "g", RecordType::A).among(1),
+    mix("A, one name, with a client", "g", RecordType::A).among(1).client(),
+    mix("A, static", "s", RecordType::A),
+    mix("TXT, static", "s", RecordType::TXT),
+    mix("HTTPS, static", "s", RecordType::HTTPS),
+    mix("no such name", "x", RecordType::A),
+    mix("A, nearest, 100,000 names", "g", RecordType::A).among(100_000),
+    mix("A, nearest, 100,000 names, with a client", "g", RecordType::A).among(100_000).client(),
+    mix("A, nearest, 1,000,000 names", "g", RecordType::A).among(1_000_000),
+    mix("A, nearest, 1,000,000 names, with a client", "g", RecordType::A).among(1_000_000).client(),
+    mix("A, nearest, 3 clusters, with a client", "g", RecordType::A).clusters(3).client(),
+    mix("A, nearest, 300 clusters", "g", RecordType::A).clusters(300),
+    mix("A, nearest, 300 clusters, with a client", "g", RecordType::A).clusters(300).client(),
 ];
 
-const fn mix(
-    name: &'static str,
-    names: usize,
-    prefix: &'static str,
-    record_type: RecordType,
-    with_client: bool,
-) -> Mix {
-    Mix { name, names, prefix, record_type, with_client }
+/// Of a thousand names, with eight clusters, without a client.
+const fn mix(name: &'static str, prefix: &'static str, record_type: RecordType) -> Mix {
+    Mix { name, world: (1000, 8), names: 1000, prefix, record_type, with_client: false }
+}
+
+impl Mix {
+    const fn client(self) -> Self {
+        Self { with_client: true, ..self }
+    }
+
+    const fn among(self, names: usize) -> Self {
+        let size = if names < 1000 { 1000 } else { names };
+        Self { names, world: (size, self.world.1), ..self }
+    }
+
+    const fn clusters(self, clusters: usize) -> Self {
+        Self { world: (self.world.0, clusters), ..self }
+    }
 }
 
 impl Mix {
@@ -87,30 +106,23 @@ fn main() {
     let only = of("only").unwrap_or_default();
     println!("| {rounds} rounds of {time:?} each | Meridian | gdnsd | ceiling a second |");
     println!("|---|---|---|---|");
-    for size in [1000, 100_000] {
-        let mixes: Vec<(usize, &Mix)> =
-            MIXES.iter().enumerate().filter(|(_, mix)| fits(mix, size, only)).collect();
-        if mixes.is_empty() {
-            continue;
-        }
-        let world = World::new(size);
-        let servers = [Kind::Echo, Kind::Meridian, Kind::Gdnsd].map(|kind| world.start(kind));
+    let asked = MIXES.iter().enumerate().filter(|(_, mix)| mix.name.contains(only));
+    let asked: Vec<(usize, &Mix)> = asked.collect();
+    for mixes in asked.chunk_by(|(_, one), (_, next)| one.world == next.world) {
+        let world = World::new(mixes[0].1.world);
+        let servers: Vec<Server> = world.kinds().iter().map(|kind| world.start(*kind)).collect();
         for (number, mix) in mixes {
-            let mut rates: [Vec<f64>; 3] = Default::default();
+            let mut rates: Vec<Vec<f64>> = vec![Vec::new(); servers.len()];
             for round in 0..rounds {
-                for turn in 0..3 {
+                for turn in 0..servers.len() {
                     // Whoever is first in one round is last in the next.
-                    let which = (turn + usize::try_from(round).expect("few")) % 3;
-                    rates[which].push(measure(&servers[which], number, mix, time));
+                    let which = (turn + usize::try_from(round).expect("few")) % servers.len();
+                    rates[which].push(measure(&servers[which], *number, mix, time));
                 }
             }
             println!("{}", row(mix, &mut rates));
         }
     }
-}
-
-fn fits(mix: &Mix, size: usize, only: &str) -> bool {
-    (mix.names > 1000) == (size > 1000) && mix.name.contains(only)
 }
 
 /// Asks from the second core, in a process of its own.
@@ -158,7 +170,7 @@ pub(crate) fn quiet(mut command: Command) -> Process {
     Process(child)
 }
 
-fn row(mix: &Mix, rates: &mut [Vec<f64>; 3]) -> String {
+fn row(mix: &Mix, rates: &mut [Vec<f64>]) -> String {
     for all in rates.iter_mut() {
         all.sort_by(f64::total_cmp);
     }
@@ -168,7 +180,8 @@ fn row(mix: &Mix, rates: &mut [Vec<f64>; 3]) -> String {
         let [low, middle, high] = [all[0], median(all), all[all.len() - 1]].map(|rate| rate / ceiling);
         format!("{middle:.2} ({low:.2} to {high:.2})")
     };
-    let [meridian, gdnsd] = [share(&rates[1]), share(&rates[2])];
+    let meridian = share(&rates[1]);
+    let gdnsd = rates.get(2).map_or_else(|| String::from("-"), |rates| share(rates));
     let (low, high) = (rates[0][0] / ceiling, rates[0][rates[0].len() - 1] / ceiling);
     format!("| {} | {meridian} | {gdnsd} | {ceiling:.0} ({low:.2} to {high:.2}) |", mix.name)
 }

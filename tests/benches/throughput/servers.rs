@@ -24,6 +24,12 @@ const CLUSTERS: [(&str, f64, f64); 8] = [
     ("afs1", -33.92, 18.42),
 ];
 
+/// A cluster: its name, and where it is.
+type Place = (String, f64, f64);
+
+/// So many datacenters gdnsd takes.
+const GDNSDS_MOST: usize = 254;
+
 /// How long a server may take to load.
 const LOADING: Duration = Duration::from_secs(120);
 
@@ -43,13 +49,27 @@ pub(crate) struct Server {
 /// Gateways and as many static names, with a City database.
 pub(crate) struct World {
     size: usize,
+    clusters: Vec<Place>,
     database: PathBuf,
     folder: PathBuf,
 }
 
 impl World {
-    pub(crate) fn new(size: usize) -> Self {
-        Self { size, database: City::open().in_maxminds_schema(), folder: scratch() }
+    pub(crate) fn new((size, clusters): (usize, usize)) -> Self {
+        let mut random = fastrand::Rng::with_seed(1);
+        let known =
+            CLUSTERS.iter().map(|&(name, latitude, longitude)| (name.to_owned(), latitude, longitude));
+        let more = std::iter::repeat_with(|| (random.f64() * 130.0 - 60.0, random.f64() * 360.0 - 180.0));
+        let more =
+            more.zip(CLUSTERS.len()..).map(|((north, east), number)| (format!("c{number}"), north, east));
+        let clusters = known.chain(more).take(clusters).collect();
+        Self { size, clusters, database: City::open().in_maxminds_schema(), folder: scratch() }
+    }
+
+    /// The servers that can have it.
+    pub(crate) fn kinds(&self) -> &'static [Kind] {
+        let all = &[Kind::Echo, Kind::Meridian, Kind::Gdnsd];
+        if self.clusters.len() > GDNSDS_MOST { &all[..2] } else { all }
     }
 
     pub(crate) fn start(&self, kind: Kind) -> Server {
@@ -109,18 +129,20 @@ impl World {
             }
         }
         text.push_str("]\n");
-        for (name, latitude, longitude) in CLUSTERS {
+        for (name, latitude, longitude) in &self.clusters {
             writeln!(
                 text,
                 "[[clusters]]\nname = \"{name}\"\nlatitude = {latitude:?}\nlongitude = {longitude:?}"
             )
             .expect("a string");
         }
-        let endpoint = |(index, (name, ..)): (usize, &(&str, f64, f64))| {
-            let host = index + 1;
-            format!("{{ cluster = \"{name}\", addresses = [\"192.0.2.{host}\", \"2001:db8::{host}\"] }}")
+        let endpoint = |(index, (name, ..)): (usize, &Place)| {
+            let (net, host) = (index / 250, index % 250 + 1);
+            format!(
+                "{{ cluster = \"{name}\", addresses = [\"100.64.{net}.{host}\", \"2001:db8::{net}:{host}\"] }}"
+            )
         };
-        let endpoints: Vec<String> = CLUSTERS.iter().enumerate().map(endpoint).collect();
+        let endpoints: Vec<String> = self.clusters.iter().enumerate().map(endpoint).collect();
         let names: Vec<String> = self.names("g").map(|name| format!("\"{name}.gslb.example\"")).collect();
         // With gdnsd all names have one resource. Of Meridian's gateways each has at most so many.
         for (number, hostnames) in names.chunks(10_000).enumerate() {
@@ -136,9 +158,9 @@ impl World {
     }
 
     fn gdnsd(&self, address: SocketAddr) -> String {
-        let names: Vec<&str> = CLUSTERS.iter().map(|(name, ..)| *name).collect();
+        let names: Vec<&str> = self.clusters.iter().map(|(name, ..)| &**name).collect();
         let spots: Vec<String> =
-            CLUSTERS.iter().map(|(name, lat, lon)| format!("{name} => [{lat:?}, {lon:?}]")).collect();
+            self.clusters.iter().map(|(name, lat, lon)| format!("{name} => [{lat:?}, {lon:?}]")).collect();
         let addresses: Vec<String> = (1..=names.len())
             .map(|host| {
                 format!(
