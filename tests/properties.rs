@@ -154,6 +154,70 @@ proptest! {
     }
 }
 
+/// A zone that may be transferred, with all that a gateway can give in it.
+fn transferred() -> &'static Arc<Ground> {
+    static GROUND: OnceLock<Arc<Ground>> = OnceLock::new();
+    GROUND.get_or_init(|| {
+        let endpoints = [("c0", "192.0.2.1,2001:db8::1"), ("c1", "192.0.2.2,192.0.2.3"), ("c2", "192.0.2.4")];
+        let config = Config::new()
+            .with("[zones.transfer]\nallow = [\"127.0.0.0/8\"]\n[server]\ndata_dir = \"/nowhere\"\n")
+            .record("www", "CNAME", "\"shop\"")
+            .record("fixed.wild", "AAAA", "\"2001:db8::9\"")
+            .with("[[probes]]\nname = \"web\"\ntype = \"http\"\n")
+            .clusters(&PLACES)
+            .gateway(
+                "shop",
+                &["shop.gslb.example", "also.gslb.example"],
+                "probe = \"web\"\nhttps = { alpn = [\"h2\"] }\n",
+                &endpoints,
+            )
+            .gateway(
+                "wild",
+                &["*.wild.gslb.example"],
+                "probe = \"web\"\npolicy = \"weighted\"\n",
+                &endpoints[..2],
+            )
+            .gateway(
+                "few",
+                &["few.gslb.example"],
+                "probe = \"web\"\nanswers = 1\nall_down = \"nodata\"\n",
+                &endpoints[1..],
+            );
+        ground(config.text())
+    })
+}
+
+proptest! {
+    /// What a zone's content is known by goes by what is there, and not by the changes on the way to it.
+    #[test]
+    fn contents_are_known_by_what_is_there(
+        steps in prop::collection::vec(prop::collection::vec(any_verdict(), 7), 1..6),
+    ) {
+        let ground = transferred();
+        let mut before: Option<View> = None;
+        for verdicts in steps {
+            let health = ground.catalog().targets().iter().zip(verdicts.iter().cycle());
+            let health = health.map(|(_, &(verdict, in_doubt))| TargetHealth { verdict, in_doubt, lost: 1 });
+            let verdicts = Verdicts::new(health.collect());
+            let fresh = View::new(ground.clone(), verdicts.clone(), None);
+            let next = View::new(ground.clone(), verdicts, before.as_ref());
+            prop_assert_eq!(next.contents().len(), 1);
+            prop_assert_eq!(next.contents(), fresh.contents());
+            if let Some(before) = before {
+                let gives = |view: &View| {
+                    let names = ["shop", "also", "x.wild", "few"].map(|name| format!("{name}.gslb.example."));
+                    let types = [RecordType::A, RecordType::AAAA];
+                    let asks = names.iter().flat_map(|name| types.map(|of| Ask::new(name, of)));
+                    asks.map(|asks| ask(view, &asks, 0).addresses()).collect::<Vec<_>>()
+                };
+                let same = gives(&before) == gives(&next);
+                prop_assert!(same || before.contents() != next.contents());
+            }
+            before = Some(next);
+        }
+    }
+}
+
 /// One view with a bit of everything, for the packets below.
 fn sample() -> &'static View {
     static VIEW: OnceLock<View> = OnceLock::new();

@@ -61,7 +61,6 @@ impl ClientSubnet {
     #[inline]
     pub(crate) fn address(&self) -> IpAddr {
         match self.family {
-            #[expect(clippy::cast_possible_truncation, reason = "32 bits are left")]
             1 => IpAddr::V4(Ipv4Addr::from_bits((self.address >> 96) as u32)),
             _ => IpAddr::V6(Ipv6Addr::from_bits(self.address)),
         }

@@ -18,6 +18,7 @@ mod answer;
 mod asked;
 mod certificate;
 mod compile;
+mod content;
 mod cookie;
 mod counters;
 mod denial;

@@ -1,37 +1,26 @@
 //! All of a zone at once (AXFR, RFC 5936), for those who may have it.
-//!
-//! A steered name has what a client without a known place would get now, with its shortest TTL: whoever serves
-//! the copy learns later what has changed. That a wildcard gateway covers names below others that exist is
-//! written out, as RFC 4592 would not say so.
 
-use std::hash::Hasher;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RData, RecordType};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable};
-use meridian_model::{DomainName, GatewayId, Zone, is_newer_serial};
-use siphasher::sip::SipHasher24;
+use meridian_model::{DomainName, Zone, is_newer_serial};
 
+use crate::content::{Steered, name, steered};
 use crate::limits::TRANSFER_MESSAGE;
 use crate::message::{Header, Query, Rcode, Received, receive};
 use crate::opt::Extras;
 use crate::peer::{Moment, Peer, Transport};
 use crate::reply::{Ending, ExtendedError, NOT_AUTHORITATIVE, Section, Writer};
-use crate::select::Asker;
-use crate::steered::{Outcome, of_gateway, of_site};
 use crate::tsig::{Signing, TsigKey};
 use crate::view::View;
-use crate::zone::{Apex, Node, RrSet, ZoneTable};
+use crate::zone::{RrSet, ZoneTable};
 
 /// AXFR (RFC 5936 §1).
 pub(crate) const TYPE_AXFR: u16 = 252;
 /// IXFR (RFC 1995).
 pub(crate) const TYPE_IXFR: u16 = 251;
-
-/// The types for which a gateway's hostname has records of its own.
-const STEERED_TYPES: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::HTTPS];
 
 //----------- Transferred ----------------------------------------------------
 
@@ -44,27 +33,22 @@ pub(crate) struct Transferred {
     rules: meridian_model::Transfer,
     /// The zone's names, the apex first.
     nodes: Vec<u32>,
-    /// Those of them at which, or right below which, something is steered.
-    steered: Vec<u32>,
-    /// A hash of all that is not steered.
-    fixed: u64,
+    /// What of them is steered, and a hash of all that is not.
+    pub(crate) steered: Steered,
 }
 
 impl Transferred {
     /// Notes what a zone has, from the numbers of its names; their nodes must be complete.
     pub(crate) fn new(table: &ZoneTable, nodes: Vec<u32>, slot: usize, zone: &Zone) -> Option<Self> {
         let rules = zone.transfer.clone()?;
-        let is_steered = |number: &u32| table.nodes[*number as usize].is_steered();
-        let steered = nodes.iter().copied().filter(is_steered).collect();
-        let mut hasher = SipHasher24::new();
-        for &number in &nodes {
-            hasher.write(table.names.wire(number));
-            for set in &table.nodes[number as usize].sets {
-                digest(&mut hasher, set);
-            }
-        }
+        let steered = Steered::new(table, &nodes);
         let (zone, serial) = (zone.name.clone(), zone.soa.serial);
-        Some(Self { slot, zone, serial, rules, nodes, steered, fixed: hasher.finish() })
+        Some(Self { slot, zone, serial, rules, nodes, steered })
+    }
+
+    /// As it is in a view where a hash of all in it is this.
+    pub(crate) fn content(&self, digest: u64) -> Content {
+        Content { zone: self.zone.clone(), digest, serial: self.serial }
     }
 
     pub(crate) fn rules(&self) -> &meridian_model::Transfer {
@@ -81,25 +65,6 @@ impl Transferred {
     }
 }
 
-/// Adds an RRset to a hash, without the serial.
-fn digest(hasher: &mut SipHasher24, set: &RrSet) {
-    hasher.write_u16(set.record_type.into());
-    hasher.write_u32(set.ttl);
-    for data in &set.data {
-        let octets = match data {
-            RData::SOA(soa) => {
-                let mut soa = soa.clone();
-                soa.serial = 0;
-                RData::SOA(soa).to_bytes()
-            }
-            data => data.to_bytes(),
-        };
-        let octets = octets.unwrap_or_default();
-        hasher.write_usize(octets.len());
-        hasher.write(&octets);
-    }
-}
-
 /// A zone that may be transferred, as it is in one view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
@@ -109,99 +74,6 @@ pub struct Content {
     pub digest: u64,
     /// The serial that the file gives it.
     pub serial: Option<u32>,
-}
-
-impl View {
-    /// Every zone that may be transferred, in the order in which [`View::with_serials`] takes serials.
-    #[must_use]
-    pub fn contents(&self) -> Vec<Content> {
-        let table = self.zones();
-        let content = |apex: &Apex| {
-            let transferred = apex.transferred.as_ref()?;
-            let mut hasher = SipHasher24::new();
-            hasher.write_u64(transferred.fixed);
-            for &number in &transferred.steered {
-                for (owner, set) in steered(self, number) {
-                    hasher.write(&owner.to_bytes().unwrap_or_default());
-                    digest(&mut hasher, &set);
-                }
-            }
-            let (zone, serial) = (transferred.zone.clone(), transferred.serial);
-            Some(Content { zone, digest: hasher.finish(), serial })
-        };
-        table.zones.iter().filter_map(content).collect()
-    }
-}
-
-/// The steered records at a name, and at the wildcard below it.
-fn steered(view: &View, number: u32) -> Vec<(Name, RrSet)> {
-    let table = view.zones();
-    let Some(node) = table.nodes.get(number as usize) else { return Vec::new() };
-    let Some(owner) = name(table, number) else { return Vec::new() };
-    // What is delegated away has no steered names, nor has an alias.
-    if node.cut.is_some() || node.set(RecordType::CNAME).is_some() {
-        return Vec::new();
-    }
-    let mut all = Vec::new();
-    let asker = nobody();
-    if let Some((gateway, site)) = node.site {
-        for question_type in [RecordType::A, RecordType::AAAA] {
-            add(&mut all, &owner, of_site(view, gateway, site, question_type, asker), min_ttl(view, gateway));
-        }
-        return all;
-    }
-    // The wildcard of a wildcard gateway stands with the name above it.
-    let covered = node.covered_by.filter(|_| !node.has_address() && !is_wildcard(table, number));
-    if let Some(gateway) = node.gateway.or(covered) {
-        add_all(&mut all, view, gateway, node, &owner);
-    }
-    let below = node.below.zip(Name::from_ascii("*").ok().and_then(|star| star.append_domain(&owner).ok()));
-    if let Some((gateway, owner)) = below {
-        let wildcard = node.wildcard.and_then(|number| table.nodes.get(number as usize));
-        match wildcard {
-            Some(at) if at.has_address() || at.set(RecordType::CNAME).is_some() => {}
-            Some(at) => add_all(&mut all, view, gateway, at, &owner),
-            None => add_all(&mut all, view, gateway, &Node::default(), &owner),
-        }
-    }
-    all
-}
-
-/// Who has no place: the one that "default" is for.
-fn nobody() -> Asker {
-    let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    Asker::alone(nowhere, nowhere, 0)
-}
-
-fn min_ttl(view: &View, gateway: GatewayId) -> u32 {
-    view.ground().catalog().gateway(gateway).min_ttl
-}
-
-/// Adds what a gateway has at an owner beside the records that stand there.
-fn add_all(all: &mut Vec<(Name, RrSet)>, view: &View, gateway: GatewayId, node: &Node, owner: &Name) {
-    for question_type in STEERED_TYPES {
-        if node.set(question_type).is_none() && view.zones().steers(gateway, question_type) {
-            let outcome = of_gateway(view, gateway, question_type, nobody());
-            add(all, owner, outcome, min_ttl(view, gateway));
-        }
-    }
-}
-
-fn add(all: &mut Vec<(Name, RrSet)>, owner: &Name, outcome: Outcome, min_ttl: u32) {
-    let Outcome::Set(mut set, _) = outcome else { return };
-    set.ttl = set.ttl.min(min_ttl);
-    // A CNAME is the answer to every type, and stands once.
-    if !all.iter().any(|(at, other)| at == owner && other.record_type == set.record_type) {
-        all.push((owner.clone(), set));
-    }
-}
-
-fn is_wildcard(table: &ZoneTable, number: u32) -> bool {
-    table.names.wire(number).starts_with(b"\x01*")
-}
-
-fn name(table: &ZoneTable, number: u32) -> Option<Name> {
-    Name::read(&mut BinDecoder::new(table.names.wire(number))).ok()
 }
 
 //----------- Transfer -------------------------------------------------------

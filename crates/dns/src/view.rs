@@ -15,6 +15,7 @@ use meridian_steering::{
 use tokio::sync::watch;
 
 use crate::compile::CompileError;
+use crate::content::Digests;
 use crate::manners::Manners;
 use crate::outlooks::{Outlooks, index};
 use crate::plan::{Plan, Shapes};
@@ -206,6 +207,7 @@ pub struct View {
     by_gateway: Vec<[PlanNumber; 2]>,
     /// Of the zones that may be transferred; empty: those of the ground.
     serials: Vec<u32>,
+    digests: Digests,
 }
 
 impl View {
@@ -227,7 +229,7 @@ impl View {
             planner.give_back(*number);
         }
         let mut room = StandingRoom::default();
-        for at in changed {
+        for &at in &changed {
             let gateway = &ground.catalog.gateways()[at];
             let Some(numbers) = by_gateway.get_mut(at) else { continue };
             *numbers = Family::ALL.map(|family| {
@@ -236,13 +238,20 @@ impl View {
             });
         }
         let plans = planner.finish();
-        Self { generation, ground, verdicts, plans, by_gateway, serials: Vec::new() }
+        let (serials, digests) = (Vec::new(), Digests::default());
+        let mut view = Self { generation, ground, verdicts, plans, by_gateway, serials, digests };
+        view.digests = Digests::new(&view, known.map(|known| (&known.digests, &changed[..])));
+        view
     }
 
     /// With these serials, in the order of [`View::contents`].
     #[must_use]
     pub fn with_serials(self, serials: Vec<u32>) -> Self {
         Self { serials, ..self }
+    }
+
+    pub(crate) fn digests(&self) -> &Digests {
+        &self.digests
     }
 
     /// The serial of a zone.

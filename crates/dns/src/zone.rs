@@ -348,12 +348,6 @@ impl Node {
         self.set(RecordType::CNAME).map(|set| Found::Alias { set })
     }
 
-    /// Whether a gateway decides of anything here, or right below.
-    pub(crate) fn is_steered(&self) -> bool {
-        let gateways = [self.gateway, self.covered_by, self.below];
-        self.site.is_some() || gateways.iter().any(Option::is_some)
-    }
-
     pub(crate) fn has_address(&self) -> bool {
         self.sets.iter().any(|set| is_address(set.record_type))
     }
