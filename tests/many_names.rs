@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Config, Meridian, Site, WORLD, ask_udp, now};
+use meridian_tests::{Ask, Config, Meridian, Site, WORLD, ask_udp, now, scratch};
 use serde_json::Value;
 
 const GATEWAYS: usize = 1000;
@@ -16,7 +16,10 @@ const SOON: Duration = Duration::from_secs(1);
 /// The gateway 0 has two clusters of its own, all others share two.
 fn config(site: &Site) -> String {
     let mut config = Config::new()
-        .with("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n[health]\nisolation = false\n")
+        // The serial goes before each view.
+        .with("[zones.transfer]\nallow = [\"127.0.0.0/8\"]\n")
+        .with(&format!("[server]\ndata_dir = {:?}\n", scratch()))
+        .with("listen = [\"127.0.0.1:0\"]\nworkers = 1\n[health]\nisolation = false\n")
         .with(&format!(
             "[[probes]]\nname = \"web\"\ntype = \"tcp\"\nport = {}\ninterval = \"100ms\"\n",
             site.port
