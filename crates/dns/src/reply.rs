@@ -56,6 +56,8 @@ pub(crate) struct Writer<'o> {
     extras: Extras<'o>,
     class: u16,
     limit: u16,
+    /// What of that there is for records.
+    room: u16,
     questions: u16,
     counts: [u16; 3],
     truncated: bool,
@@ -88,6 +90,9 @@ impl<'o> Writer<'o> {
     ) -> Self {
         out.clear();
         let limit = size_limit(edns.as_ref(), udp);
+        let signing = extras.signing.map_or(0, signing_size);
+        // The space of the OPT record and of the signature is kept free until the end.
+        let room = limit.saturating_sub(opt::size(edns.as_ref(), &extras) + signing);
         let mut writer = Self {
             encoder: BinEncoder::new(out),
             header,
@@ -95,14 +100,12 @@ impl<'o> Writer<'o> {
             extras,
             class: CLASS_IN,
             limit,
+            room,
             questions: 0,
             counts: [0; 3],
             truncated: false,
         };
-        // The space of the OPT record is kept free until the end.
-        writer.encoder.set_max_size(
-            limit.saturating_sub(opt::size(writer.edns.as_ref(), &writer.extras) + writer.signing_size()),
-        );
+        writer.encoder.set_max_size(room.saturating_add(WRITTEN_OUT));
         // Overwritten at the end; it always fits.
         let _zeros = writer.encoder.emit_vec(&[0; HEADER_SIZE]);
         writer
@@ -125,7 +128,7 @@ impl<'o> Writer<'o> {
         let start = self.encoder.offset();
         let mut count = 0;
         for data in data {
-            if self.record(owner, record_type, ttl, data).is_none() {
+            if self.record(owner, record_type, ttl, data).is_none() || self.is_over() {
                 self.rewind(start);
                 return false;
             }
@@ -141,7 +144,7 @@ impl<'o> Writer<'o> {
         let start = self.encoder.offset();
         let mut record = Vec::new();
         denial.write(longer, ttl, serial, &mut record);
-        if self.encoder.emit_vec(&record).is_err() {
+        if self.encoder.emit_vec(&record).is_err() || self.is_over() {
             self.rewind(start);
             return false;
         }
@@ -213,17 +216,28 @@ impl<'o> Writer<'o> {
         length.replace(encoder, written).ok()
     }
 
+    /// Whether more is written than there is room for.
+    fn is_over(&self) -> bool {
+        self.encoder.len() > usize::from(self.room)
+    }
+
     fn rewind(&mut self, to: usize) {
         self.encoder.set_offset(to);
         self.encoder.trim();
     }
 
-    /// How many octets the TSIG record needs.
     fn signing_size(&self) -> u16 {
-        let size = self.extras.signing.map_or(0, |signing| signing.size());
-        // Two names of at most 255 octets, and less than 200 beside them.
-        u16::try_from(size).unwrap_or(u16::MAX)
+        self.extras.signing.map_or(0, signing_size)
     }
+}
+
+/// The library writes a name out, at most 255 octets, before it puts a pointer in place of what stands already.
+const WRITTEN_OUT: u16 = 255;
+
+/// How many octets the TSIG record needs.
+fn signing_size(signing: Signing<'_>) -> u16 {
+    // Two names of at most 255 octets, and less than 200 beside them.
+    u16::try_from(signing.size()).unwrap_or(u16::MAX)
 }
 
 /// How many octets a reply may have.
