@@ -54,6 +54,7 @@ impl Index {
             .unwrap_or(bucket);
             index.top.push(bucket);
         }
+        index.blocks.shrink_to_fit();
         index
     }
 

@@ -126,6 +126,7 @@ pub(crate) fn select<'v>(
     }
 }
 
+/// The same from a split that holds for the asker, in a prefix of this length.
 fn select_from<'v>(
     view: &View,
     gateway: GatewayId,

@@ -36,14 +36,6 @@ pub(super) struct Batch<F: Family> {
     from: Vec<Option<F::Local>>,
 }
 
-/// How many datagrams there were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) received: usize,
-    /// Replies that the kernel did not take.
-    pub(super) unsent: usize,
-}
-
 /// The datagrams of a batch, and the replies to them.
 pub(super) struct Arrivals<'b, 'd, F: Family> {
     arrived: &'b [Arrived<'d, F>],
@@ -96,7 +88,8 @@ impl<F: Family> Batch<F> {
         MultiHeaders::preallocate(UDP_BATCH, wildcard.then(F::control_space))
     }
 
-    /// Receives what has arrived, up to a batch, without waiting, and sends what `answer` makes of it.
+    /// Receives what has arrived, up to a batch, without waiting, and sends what `answer` makes of it. Returns how many
+    /// replies the kernel did not take.
     ///
     /// # Errors
     /// Of receiving. Nothing was there: [`io::ErrorKind::WouldBlock`].
@@ -104,7 +97,7 @@ impl<F: Family> Batch<F> {
         &mut self,
         socket: &UdpSocket,
         answer: impl FnOnce(&mut Arrivals<'_, '_, F>),
-    ) -> io::Result<Tally> {
+    ) -> io::Result<usize> {
         let descriptor = socket.as_raw_fd();
         let Self { wildcard, queries, received, replies, to, from, .. } = self;
         to.clear();
@@ -114,12 +107,10 @@ impl<F: Family> Batch<F> {
             let buffer = chunks.next().and_then(|chunk| chunk.get_mut(..UDP_QUERY_SIZE));
             [IoSliceMut::new(buffer.unwrap_or_default())]
         });
-        let mut tally = Tally::default();
         let mut told = true;
         let messages = recvmmsg(descriptor, received, parts.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
         let mut arrived: SmallVec<[Arrived<'_, F>; UDP_BATCH]> = SmallVec::new();
         for message in messages {
-            tally.received += 1;
             // A datagram from port 0 wants no reply (RFC 768), and can have none.
             let Some(to) = message.address.filter(|address| F::port(address) != 0) else { continue };
             // What is cut off is as good as not told: the other datagrams are not lost for it.
@@ -130,12 +121,12 @@ impl<F: Family> Batch<F> {
         }
         answer(&mut Arrivals { arrived: &arrived, replies, to, from });
         drop(arrived);
-        tally.unsent = self.send(descriptor);
+        let unsent = self.send(descriptor);
         if !told {
             // The kernel writes into the headers how long what it told is, and would not tell more the next time.
             self.received = Self::headers(self.wildcard);
         }
-        Ok(tally)
+        Ok(unsent)
     }
 
     /// Sends the replies; returns how many the kernel did not take. The network drops some too: the client asks again.

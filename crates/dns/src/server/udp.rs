@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use smallvec::SmallVec;
 
-use super::batch::{Arrivals, Batch, Family, Tally, V4, V6};
+use super::batch::{Arrivals, Batch, Family, V4, V6};
 use super::{Shared, guarded, proxy};
 use crate::answer::{Reply, answer_asked};
 use crate::counters::{Counters, add, add_many};
@@ -116,7 +116,7 @@ impl Worker {
     fn turns(&mut self, port: &mut Port) {
         for _ in 0..UDP_TURNS {
             match self.turn(port) {
-                Ok(tally) => add_many(&self.shared.counters.send_failed, tally.unsent),
+                Ok(unsent) => add_many(&self.shared.counters.send_failed, unsent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.failed(),
@@ -130,8 +130,8 @@ impl Worker {
         std::thread::sleep(FAILURE_PAUSE);
     }
 
-    /// Answers a batch from one load of the view.
-    fn turn(&mut self, Port { socket, batch }: &mut Port) -> io::Result<Tally> {
+    /// Answers a batch from one load of the view; returns how many replies the kernel did not take.
+    fn turn(&mut self, Port { socket, batch }: &mut Port) -> io::Result<usize> {
         let Self { shared, random, room, .. } = self;
         let view = shared.live.load();
         let moment = shared.moment(random);
