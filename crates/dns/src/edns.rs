@@ -50,6 +50,11 @@ impl Edns {
         Self { payload_size, dnssec_ok: flags & 0x80 != 0, ..Self::default() }
     }
 
+    /// The subnet of the client that it discloses, if the peer's word counts.
+    pub(crate) fn client(&self) -> Option<&ClientSubnet> {
+        self.subnet.as_ref().filter(|subnet| subnet.speaks())
+    }
+
     /// Whether it asks for anything that an OPT record does not have by itself.
     pub(crate) fn wants_extras(&self) -> bool {
         self.cookie.is_some() || self.nsid || self.keepalive || self.padding

@@ -21,7 +21,7 @@ pub(crate) struct Names {
 }
 
 /// A name of the table.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
     number: u32,
     /// Where it begins in the arena: so that what is compared can be read without a look at `ends`. A name ends with its
@@ -30,7 +30,7 @@ struct Entry {
 }
 
 /// What a look at the table has shown of a name. In one word, which is handed about in a register.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Looked(Entry);
 
 impl Looked {
@@ -46,7 +46,7 @@ impl Looked {
 
     /// Whether it is not there.
     pub(crate) fn is_absent(self) -> bool {
-        self.0.number == Self::ABSENT.0.number && self.0.start == Self::ABSENT.0.start
+        self == Self::ABSENT
     }
 }
 

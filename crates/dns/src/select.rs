@@ -12,6 +12,7 @@ use meridian_steering::{
 };
 
 use crate::asked::Spot;
+use crate::ecs::ClientSubnet;
 use crate::edns::Edns;
 use crate::peer::Peer;
 use crate::view::{Offered, View};
@@ -44,7 +45,7 @@ impl Asker {
     /// Who sent a query: for whom its subnet speaks, if the peer's word counts, else for itself.
     #[inline]
     pub(crate) fn new(edns: Option<&Edns>, peer: &Peer, random: u64) -> Self {
-        match edns.and_then(|edns| edns.subnet.as_ref()).filter(|subnet| subnet.speaks()) {
+        match edns.and_then(Edns::client) {
             Some(subnet) => {
                 let source = subnet.source();
                 Self { source, ..Self::alone(subnet.address(), peer.address, random) }
@@ -64,10 +65,7 @@ impl Asker {
 /// For whom a query is: whom its subnet speaks for, if the peer's word counts, else who sent it.
 #[inline]
 pub(crate) fn client(edns: Option<&Edns>, peer: &Peer) -> IpAddr {
-    match edns.and_then(|edns| edns.subnet.as_ref()).filter(|subnet| subnet.speaks()) {
-        Some(subnet) => subnet.address(),
-        None => peer.address,
-    }
+    edns.and_then(Edns::client).map_or(peer.address, ClientSubnet::address)
 }
 
 /// What a client gets in one family, and for how long and how many.

@@ -9,7 +9,6 @@ use meridian_model::{ClusterId, GatewayId, Https};
 use meridian_steering::{Basis, Family, Given};
 
 use crate::answer::{Answering, Denied, Ended};
-use crate::ecs::ClientSubnet;
 use crate::edns::Edns;
 use crate::message::Rcode;
 use crate::name::to_name;
@@ -241,8 +240,7 @@ impl Answering<'_> {
 
 /// RFC 7871 §7.2.1: a scope only for what the client disclosed.
 pub(crate) fn disclosed_scope(edns: Option<&Edns>, scope: u8) -> u8 {
-    let discloses = edns.and_then(|edns| edns.subnet.as_ref()).is_some_and(ClientSubnet::speaks);
-    if discloses { scope } else { 0 }
+    if edns.and_then(Edns::client).is_some() { scope } else { 0 }
 }
 
 fn address_data(address: IpAddr) -> RData {
