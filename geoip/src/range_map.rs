@@ -23,8 +23,7 @@ impl<K: Key> RangeMap<K> {
         match self.index.find(address) {
             Found::Whole { value, scope } => (value, scope),
             // A map always has the range that starts at zero.
-            Found::Within { first } => self
-                .bounds(self.position_from(first, address))
+            Found::Within { first } => Bounds::of(&self.ranges, self.position_from(first, address))
                 .map_or((0, K::BITS), |bounds| (bounds.value, bounds.scope(address))),
         }
     }
@@ -33,11 +32,6 @@ impl<K: Key> RangeMap<K> {
     #[inline]
     pub(crate) fn touch(&self, address: K) {
         self.index.touch(address);
-    }
-
-    /// The range at a position.
-    fn bounds(&self, position: usize) -> Option<Bounds<K>> {
-        Bounds::of(&self.ranges, position)
     }
 
     /// The values of the ranges from the one that holds `first` to the one that holds `last`, in order; `None` if
