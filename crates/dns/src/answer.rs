@@ -5,6 +5,7 @@ use std::time::Duration;
 use hickory_proto::rr::rdata::{CNAME, HINFO, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
+use crate::asked;
 use crate::cookie::Checked;
 use crate::edns::Edns;
 use crate::limits::CNAME_DEPTH;
@@ -62,7 +63,7 @@ pub enum Denied {
 /// Total: every input gives a result. The same view, packet, peer and moment give the same octets; over UDP
 /// there may be a limit of replies, which counts.
 pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
-    let mut asked = crate::asked::Asked::nothing();
+    let mut asked = asked::Asked::nothing();
     let is_plain = asked.read(packet).is_some();
     answer_asked(view, is_plain.then_some(&mut asked), packet, peer, moment, out)
 }
@@ -70,7 +71,7 @@ pub fn answer(view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut 
 /// The same for a packet that was read, where it is plain.
 pub(crate) fn answer_asked(
     view: &View,
-    asked: Option<&mut crate::asked::Asked>,
+    asked: Option<&mut asked::Asked>,
     packet: &[u8],
     peer: Peer,
     moment: Moment,

@@ -35,6 +35,13 @@ impl Extras<'_> {
         if self.checked.is_some() { Rcode::BadCookie } else { Rcode::NoError }
     }
 
+    /// How many octets the TSIG record needs.
+    pub(crate) fn signing_size(&self) -> u16 {
+        let size = self.signing.map_or(0, |signing| signing.size());
+        // Two names of at most 255 octets, and less than 200 beside them.
+        u16::try_from(size).unwrap_or(u16::MAX)
+    }
+
     /// The octets of the options, but for the padding, which takes what is left.
     fn size(&self) -> usize {
         let cookie = self.checked.map_or(0, |checked| 4 + checked.octets.len());

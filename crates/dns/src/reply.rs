@@ -90,9 +90,8 @@ impl<'o> Writer<'o> {
     ) -> Self {
         out.clear();
         let limit = size_limit(edns.as_ref(), udp);
-        let signing = extras.signing.map_or(0, signing_size);
         // The space of the OPT record and of the signature is kept free until the end.
-        let room = limit.saturating_sub(opt::size(edns.as_ref(), &extras) + signing);
+        let room = limit.saturating_sub(opt::size(edns.as_ref(), &extras) + extras.signing_size());
         let mut writer = Self {
             encoder: BinEncoder::new(out),
             header,
@@ -169,10 +168,11 @@ impl<'o> Writer<'o> {
 
     /// Ends the reply with its OPT record and header; says whether it was truncated.
     pub(crate) fn finish(mut self, rcode: Rcode, ending: &Ending) -> bool {
-        self.encoder.set_max_size(self.limit.saturating_sub(self.signing_size()));
+        self.encoder.set_max_size(self.limit.saturating_sub(self.extras.signing_size()));
         if let Some(edns) = &self.edns {
             let mut record = Vec::new();
-            let space = Space { before: self.encoder.len(), behind: self.signing_size(), limit: self.limit };
+            let behind = self.extras.signing_size();
+            let space = Space { before: self.encoder.len(), behind, limit: self.limit };
             opt::write(edns, &self.extras, rcode, ending, space, &mut record);
             // The space was kept free, so this cannot fail; without it the reply would still be sound.
             if self.encoder.emit_vec(&record).is_ok() {
@@ -225,20 +225,10 @@ impl<'o> Writer<'o> {
         self.encoder.set_offset(to);
         self.encoder.trim();
     }
-
-    fn signing_size(&self) -> u16 {
-        self.extras.signing.map_or(0, signing_size)
-    }
 }
 
 /// The library writes a name out, at most 255 octets, before it puts a pointer in place of what stands already.
 const WRITTEN_OUT: u16 = 255;
-
-/// How many octets the TSIG record needs.
-fn signing_size(signing: Signing<'_>) -> u16 {
-    // Two names of at most 255 octets, and less than 200 beside them.
-    u16::try_from(signing.size()).unwrap_or(u16::MAX)
-}
 
 /// How many octets a reply may have.
 pub(crate) fn size_limit(edns: Option<&Edns>, udp: bool) -> u16 {
