@@ -20,8 +20,6 @@ pub(crate) struct Asked {
     /// How many octets of the packet the header and the question take.
     pub(crate) question_end: usize,
     pub(crate) edns: Option<Edns>,
-    /// Of the name, where somebody has made it.
-    pub(crate) hash: u64,
     /// What a look at the table of names has shown.
     pub(crate) looked: Looked,
     /// Where the client is that it speaks for, if somebody has looked.
@@ -37,7 +35,6 @@ impl Asked {
             question_type: RecordType::ZERO,
             question_end: 0,
             edns: None,
-            hash: 0,
             looked: Looked::NOT,
             spot: Spot::default(),
         }

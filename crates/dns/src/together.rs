@@ -42,17 +42,20 @@ impl Room {
         self.forget();
         let names = &view.zones().names;
         let mut discloses = false;
-        for (place, (_, packet)) in self.0.iter_mut().zip(queries.clone()) {
+        let mut hashes = [0; TOGETHER];
+        for ((place, hash), (_, packet)) in self.0.iter_mut().zip(&mut hashes).zip(queries.clone()) {
             let Place { is_plain, asked } = place;
             *is_plain = asked.read(packet).is_some();
             if *is_plain {
-                asked.hash = names.hash(asked.name.ancestor(0));
+                *hash = names.hash(asked.name.ancestor(0));
                 discloses |= discloses_client(asked);
             }
         }
         // Apart from the reading, so that nothing else is between two of them.
-        for asked in self.asked().flatten() {
-            asked.looked = names.look(asked.hash);
+        for (asked, hash) in self.asked().zip(hashes) {
+            if let Some(asked) = asked {
+                asked.looked = names.look(hash);
+            }
         }
         let has_many = view.zones().nodes.len() >= TOUCHED_NAMES;
         let peers = queries.map(|(peer, _)| peer);
