@@ -1,11 +1,13 @@
 //! From snapshots of health to views.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use meridian_dns::{Ground, Live, View};
 use meridian_health_probe::Snapshot;
 use meridian_store::Folder;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::serials::Serials;
 
@@ -26,6 +28,9 @@ struct Grounds {
 
 /// Reloads that can wait for a first round; the probes take the newest of them, so more never matter.
 const PREPARED: usize = 4;
+/// For how long the view before is kept at least, and how often it is then looked at: workers are done with it after a
+/// batch, and most connections are after an answer.
+const RELEASE: Duration = Duration::from_secs(1);
 
 impl Publisher {
     /// Waits for the first snapshot, and begins with the view of it, with serials. `None` if the probes ended.
@@ -61,14 +66,24 @@ impl Publisher {
     /// being published are passed over for the newest.
     pub(crate) async fn run(&self) {
         let mut snapshots = self.snapshots.clone();
-        let mut before = None;
-        while snapshots.changed().await.is_ok() {
-            let snapshot = snapshots.borrow_and_update().clone();
-            if let Some(snapshot) = snapshot {
-                before = self.publish(snapshot).or(before);
+        let mut before: Option<Arc<View>> = None;
+        loop {
+            tokio::select! {
+                changed = snapshots.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let snapshot = snapshots.borrow_and_update().clone();
+                    if let Some(snapshot) = snapshot {
+                        before = self.publish(snapshot).or(before);
+                    }
+                }
+                // After a reload it holds all of the ground before.
+                () = sleep(RELEASE), if before.is_some() => {
+                    before = before.filter(|view| Arc::strong_count(view) > 1);
+                }
             }
         }
-        drop(before);
     }
 
     /// Takes up the serials that another process has kept until now.
@@ -94,7 +109,7 @@ impl Publisher {
     }
 
     /// The one place where a view is published. Returns the view before, which the caller keeps
-    /// until the next: so a worker never frees a large view.
+    /// until nobody reads it: so a worker never frees a large view.
     fn publish(&self, snapshot: Snapshot) -> Option<Arc<View>> {
         let ground = {
             let mut grounds = self.grounds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,5 +132,54 @@ impl Publisher {
         let before = self.live.store(view);
         tracing::debug!(generation, transitions = snapshot.transitions, "view published");
         Some(before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use meridian_model::{TargetHealth, Verdict, Verdicts};
+
+    use super::*;
+    use crate::load::load_text;
+    use crate::serve::wall;
+
+    const FILE: &str = "version = 1\n[[zones]]\nname = \"example\"\nnameservers = [\"ns.example.net\"]\nhostmaster = \"a.example.net\"\n";
+
+    fn ground() -> Arc<Ground> {
+        load_text(FILE, Path::new("a file")).unwrap_or_else(|issues| panic!("{issues}")).ground
+    }
+
+    fn snapshot(ground: &Ground) -> Snapshot {
+        let healthy = TargetHealth { verdict: Verdict::Healthy, ..TargetHealth::default() };
+        let verdicts = Verdicts::new(vec![healthy; ground.catalog().targets().len()]);
+        Snapshot { catalog: ground.catalog().clone(), verdicts, transitions: 0 }
+    }
+
+    /// As long as a connection is answered from what was in force, that is there; then it goes, though nothing else
+    /// comes into force.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_in_force_goes_when_nobody_reads_it() {
+        let (first, second) = (ground(), ground());
+        let (snapshots, received) = watch::channel(Some(snapshot(&first)));
+        let known = Arc::downgrade(&first);
+        let publisher = Publisher::first(first, received, Serials::open(None, wall)).await.unwrap();
+        let publisher = Arc::new(publisher);
+        let reader = publisher.live().load();
+        let running = tokio::spawn({
+            let publisher = publisher.clone();
+            async move { publisher.run().await }
+        });
+        publisher.prepare(second.clone());
+        snapshots.send_replace(Some(snapshot(&second)));
+        sleep(10 * RELEASE).await;
+        assert!(Arc::ptr_eq(publisher.live().load().ground(), &second));
+        assert!(known.upgrade().is_some());
+        drop(reader);
+        sleep(2 * RELEASE).await;
+        assert!(known.upgrade().is_none());
+        drop(snapshots);
+        running.await.unwrap();
     }
 }
