@@ -1,16 +1,20 @@
 //! What the server counts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::answer::{Denied, Reply};
 use crate::message::Rcode;
 
 macro_rules! counters {
     ($($(#[doc = $help:literal])* $name:ident,)*) => {
-        /// Counters of one server, added to by all its workers.
+        /// Counters of one server. Its connections share them; a worker of UDP has some of its own, and takes no line
+        /// of memory from another core.
         #[derive(Debug, Default)]
+        #[repr(align(128))]
         pub struct Counters {
             $(pub(crate) $name: AtomicU64,)*
+            of_workers: Mutex<Vec<Arc<Counters>>>,
         }
 
         /// The counters at one moment.
@@ -23,7 +27,11 @@ macro_rules! counters {
             /// Reads all of them. Each is exact, they are not read at one instant.
             #[must_use]
             pub fn totals(&self) -> Totals {
-                Totals { $($name: self.$name.load(Ordering::Relaxed),)* }
+                let mut totals = Totals { $($name: self.$name.load(Ordering::Relaxed),)* };
+                for worker in self.of_workers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                    $(totals.$name += worker.$name.load(Ordering::Relaxed);)*
+                }
+                totals
             }
         }
 
@@ -127,6 +135,13 @@ counters! {
 }
 
 impl Counters {
+    /// Those of one worker more, which count for these.
+    pub(crate) fn of_worker(&self) -> Arc<Self> {
+        let counters = Arc::<Self>::default();
+        self.of_workers.lock().unwrap_or_else(PoisonError::into_inner).push(counters.clone());
+        counters
+    }
+
     /// Counts what became of one message.
     pub(crate) fn count(&self, reply: Reply) {
         let (rcode, truncated, slipped, denied) = match reply {

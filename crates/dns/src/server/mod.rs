@@ -102,7 +102,8 @@ impl Server {
         let mut seeds = fastrand::Rng::with_seed(seed);
         let Parts { udp, tcp, quic } = bound.parts;
         for (index, sockets) in udp.into_iter().enumerate() {
-            udp::start(index, sockets, workers_stop.try_clone()?, shared.clone(), seeds.u64(..))?;
+            let shared = Shared { counters: shared.counters.of_worker(), ..shared.clone() };
+            udp::start(index, sockets, workers_stop.try_clone()?, shared, seeds.u64(..))?;
         }
         accept::start(tcp, &shared, seeds.u64(..))?;
         Ok(Self {

@@ -201,8 +201,8 @@ impl Answering<'_> {
 
 //----------- Counted --------------------------------------------------------
 
-/// What most replies of a batch are, counted here and told once: workers share the counters, and would take the line of
-/// memory from each other with each.
+/// What most replies of a batch are, counted here and told once: an atomic addition costs as much as some steps of an
+/// answer.
 #[derive(Default)]
 struct Counted {
     received: usize,
