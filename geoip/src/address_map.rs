@@ -60,6 +60,15 @@ impl AddressMap {
         }
     }
 
+    /// Reads what a look-up reads next.
+    #[inline]
+    pub(crate) fn touch_last(&self, address: IpAddr) {
+        match address {
+            IpAddr::V4(ipv4) => self.ipv4.touch_last(ipv4.to_bits()),
+            IpAddr::V6(ipv6) => self.ipv6.touch_last(ipv6.to_bits()),
+        }
+    }
+
     /// The values of all addresses in a network, in order, equal neighbours as one. `None` for one of
     /// IPv6 that holds all of IPv4 or only a part of what one of its addresses stands for, and for more than `most`.
     pub(crate) fn values_within(&self, network: IpNet, most: usize) -> Option<Vec<u32>> {

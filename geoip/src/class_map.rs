@@ -34,6 +34,12 @@ impl ClassMap {
         self.map.touch(address);
     }
 
+    /// The same of what it will read last.
+    #[inline]
+    pub fn touch_last(&self, address: IpAddr) {
+        self.map.touch_last(address);
+    }
+
     /// The classes of all addresses in a network, each once. `None` where they cannot be told: the network
     /// has more than 4,096 ranges, or it is one of IPv6 that holds all
     /// of IPv4, or only a part of what one of its addresses stands for.

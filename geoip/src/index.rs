@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::limits::{INDEX_BITS_BELOW, MOST_INDEX_BITS, MOST_RANGES_UNSPLIT};
 use crate::range_map::{Bounds, Key};
 use crate::ranges::Ranges;
+use crate::table::Table;
 
 /// How many buckets a block has: as many as fill a line of memory.
 const BLOCK: usize = 1 << INDEX_BITS_BELOW;
@@ -22,7 +23,7 @@ pub(crate) struct Index {
     bits: u32,
     top: Vec<Bucket>,
     /// By the bits after those.
-    blocks: Vec<[Bucket; BLOCK]>,
+    blocks: Table<[u32; BLOCK]>,
 }
 
 /// What an index knows of an address.
@@ -38,7 +39,7 @@ impl Index {
     /// Of ranges in ascending order, the first of which begins at zero.
     pub(crate) fn new<K: Key>(ranges: &K::Ranges) -> Self {
         let bits = ranges.count().max(2).ilog2().min(MOST_INDEX_BITS);
-        let mut index = Self { bits, top: Vec::with_capacity(1 << bits), blocks: Vec::new() };
+        let mut index = Self { bits, top: Vec::with_capacity(1 << bits), blocks: Table::default() };
         let mut maker = Maker::<K> { ranges, known: None };
         let mut next = 0;
         for leading in 0..1 << bits {
@@ -54,7 +55,7 @@ impl Index {
             .unwrap_or(bucket);
             index.top.push(bucket);
         }
-        index.blocks.shrink_to_fit();
+        index.blocks.finish();
         index
     }
 
@@ -66,7 +67,7 @@ impl Index {
             let leading = leading << INDEX_BITS_BELOW | at;
             let first = next;
             next = maker.end(first, |start| start.leading(bits) == leading);
-            maker.bucket(K::of_leading(leading, bits), first..next)
+            maker.bucket(K::of_leading(leading, bits), first..next).0
         });
         let bucket = Bucket::new(Bucket::BELOW, self.blocks.len())?;
         self.blocks.push(block);
@@ -75,12 +76,8 @@ impl Index {
 
     /// What is known of an address.
     pub(crate) fn find<K: Key>(&self, address: K) -> Found {
-        let mut bucket = self.at_top(address);
-        if bucket.kind() == Bucket::BELOW {
-            let block = self.blocks.get(bucket.number());
-            let at = address.leading(self.bits + INDEX_BITS_BELOW) % BLOCK;
-            bucket = block.map_or(Bucket::default(), |block| block[at]);
-        }
+        let bucket = self.at_top(address);
+        let bucket = if bucket.kind() == Bucket::BELOW { self.below(bucket, address) } else { bucket };
         bucket.found()
     }
 
@@ -88,6 +85,12 @@ impl Index {
     #[inline]
     pub(crate) fn touch<K: Key>(&self, address: K) {
         black_box(self.at_top(address));
+    }
+
+    fn below<K: Key>(&self, bucket: Bucket, address: K) -> Bucket {
+        let block = self.blocks.get(bucket.number());
+        let at = address.leading(self.bits + INDEX_BITS_BELOW) % BLOCK;
+        block.map_or(Bucket::default(), |block| Bucket(block[at]))
     }
 
     fn at_top<K: Key>(&self, address: K) -> Bucket {
@@ -194,6 +197,7 @@ impl<K: Key> Maker<'_, K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ranges::Ipv4Ranges;
 
     #[test]
     fn what_has_no_room_in_a_bucket_is_searched_for() {
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(Bucket::new(Bucket::WITHIN, first).map(Bucket::found), Some(Found::Within { first }));
         assert_eq!(Bucket::new(Bucket::WITHIN, first + 1), None);
         // Of two values there is no room for one.
-        let ranges = vec![(0, 7), (1 << 31, 1 << 22), (3 << 30, 8)];
+        let ranges = Ipv4Ranges::from(vec![[0, 7], [1 << 31, 1 << 22], [3 << 30, 8]]);
         let index = Index::new::<u32>(&ranges);
         assert_eq!(index.find(1_u32), Found::Whole { value: 7, scope: 1 });
         assert_eq!(index.find((1_u32 << 31) + 1), Found::Within { first: 1 });

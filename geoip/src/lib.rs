@@ -33,6 +33,7 @@ mod origin;
 mod range_map;
 mod ranges;
 mod record;
+mod table;
 
 mod tree;
 

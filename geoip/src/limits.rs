@@ -31,3 +31,6 @@ pub(crate) const MOST_FOUND_CHARACTERS: usize = 1000;
 
 /// Ranges of a network whose classes are told together: as many as a query may cost to look at.
 pub(crate) const CLASSES_WITHIN_RANGES: usize = 4096;
+
+/// The smallest table that has memory of its own.
+pub(crate) const LEAST_TABLE_BYTES: usize = 1 << 20;

@@ -1,7 +1,9 @@
 //! One value for every address of a family, as sorted ranges.
 
+use std::hint::black_box;
+
 use crate::index::{Found, Index};
-use crate::ranges::{Ipv6Ranges, Ranges};
+use crate::ranges::{Ipv4Ranges, Ipv6Ranges, Ranges};
 
 //----------- RangeMap -------------------------------------------------------
 
@@ -17,6 +19,13 @@ pub(crate) struct RangeMap<K: Key> {
 }
 
 impl<K: Key> RangeMap<K> {
+    /// Of all ranges, the first of which begins at zero.
+    fn of(mut ranges: K::Ranges) -> Self {
+        ranges.finish();
+        let index = Index::new::<K>(&ranges);
+        Self { ranges, index }
+    }
+
     /// The value of an address, and the length of the widest prefix around it that has this value
     /// throughout: 0 when the whole space has it.
     pub(crate) fn lookup(&self, address: K) -> (u32, u8) {
@@ -32,6 +41,14 @@ impl<K: Key> RangeMap<K> {
     #[inline]
     pub(crate) fn touch(&self, address: K) {
         self.index.touch(address);
+    }
+
+    /// The same of what it reads last.
+    #[inline]
+    pub(crate) fn touch_last(&self, address: K) {
+        if let Found::Within { first } = self.index.find(address) {
+            black_box(self.ranges.at(first));
+        }
     }
 
     /// The values of the ranges from the one that holds `first` to the one that holds `last`, in order; `None` if
@@ -82,7 +99,7 @@ impl<K: Key> RangeMap<K> {
 
     /// The ranges with other values; those that become equal are merged.
     pub(crate) fn map(&self, value_of: impl FnMut(u32) -> u32) -> Self {
-        Builder { ranges: self.ranges.mapped(value_of) }.finish()
+        RangeMap::of(self.ranges.mapped(value_of))
     }
 
     /// Both maps laid over each other, in one pass.
@@ -168,11 +185,13 @@ impl<K: Key> Bounds<K> {
 #[derive(Debug)]
 pub(crate) struct Builder<K: Key> {
     ranges: K::Ranges,
+    /// The last of them.
+    last: Option<(K, u32)>,
 }
 
 impl<K: Key> Default for Builder<K> {
     fn default() -> Self {
-        Self { ranges: K::Ranges::default() }
+        Self { ranges: K::Ranges::default(), last: None }
     }
 }
 
@@ -187,11 +206,13 @@ impl<K: Key> Builder<K> {
     /// From `start` on, the value is this. Starts come in ascending order, the first is zero; the
     /// last word for the same start counts.
     pub(crate) fn push(&mut self, start: K, value: u32) {
-        if self.ranges.last_one().is_some_and(|(last, _)| last == start) {
+        if self.last.is_some_and(|(last, _)| last == start) {
             self.ranges.drop_last();
+            self.last = self.ranges.last_one();
         }
-        if self.ranges.last_one().is_none_or(|(_, last)| last != value) {
+        if self.last.is_none_or(|(_, last)| last != value) {
             self.ranges.add(start, value);
+            self.last = Some((start, value));
         }
     }
 
@@ -200,9 +221,7 @@ impl<K: Key> Builder<K> {
         if self.ranges.count() == 0 {
             self.push(K::ZERO, 0);
         }
-        self.ranges.finish();
-        let index = Index::new::<K>(&self.ranges);
-        RangeMap { ranges: self.ranges, index }
+        RangeMap::of(self.ranges)
     }
 }
 
@@ -277,5 +296,5 @@ macro_rules! key {
     };
 }
 
-key!(u32, Vec<(u32, u32)>);
+key!(u32, Ipv4Ranges);
 key!(u128, Ipv6Ranges);

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::table::Table;
+
 /// Ranges in ascending order: the first address of each, and its value.
 pub(crate) trait Ranges<K>: Clone + std::fmt::Debug + Default + PartialEq + Eq {
     /// How many there are.
@@ -22,11 +24,8 @@ pub(crate) trait Ranges<K>: Clone + std::fmt::Debug + Default + PartialEq + Eq {
     fn size_bytes(&self) -> usize;
     /// Those with other values, where they differ from the one before; of at least one, one is left.
     fn mapped(&self, value_of: impl FnMut(u32) -> u32) -> Self;
-
     /// All, in order.
-    fn all(&self) -> impl Iterator<Item = (K, u32)> {
-        (0..self.count()).map_while(|position| self.at(position))
-    }
+    fn all(&self) -> impl Iterator<Item = (K, u32)>;
 
     /// The last.
     fn last_one(&self) -> Option<(K, u32)> {
@@ -37,53 +36,59 @@ pub(crate) trait Ranges<K>: Clone + std::fmt::Debug + Default + PartialEq + Eq {
 //----------- IPv4 -----------------------------------------------------------
 
 /// IPv4: start and value side by side, for a look-up is as dear as the lines of memory that it touches.
-impl Ranges<u32> for Vec<(u32, u32)> {
+pub(crate) type Ipv4Ranges = Table<[u32; 2]>;
+
+impl Ranges<u32> for Ipv4Ranges {
     fn count(&self) -> usize {
         self.len()
     }
 
     fn at(&self, position: usize) -> Option<(u32, u32)> {
-        self.get(position).copied()
+        self.get(position).map(|&[start, value]| (start, value))
     }
 
     fn reserve(&mut self, count: usize) {
-        self.reserve_exact(count);
+        Table::reserve(self, self.len() + count);
     }
 
     fn add(&mut self, start: u32, value: u32) {
-        self.push((start, value));
+        self.push([start, value]);
     }
 
     fn drop_last(&mut self) {
-        self.pop();
+        self.truncate(self.len().saturating_sub(1));
     }
 
     fn count_to(&self, positions: Range<usize>, address: u32) -> usize {
-        self.get(positions).unwrap_or_default().partition_point(|&(start, _)| start <= address)
+        self.get(positions).unwrap_or_default().partition_point(|&[start, _]| start <= address)
     }
 
     fn finish(&mut self) {
-        self.shrink_to_fit();
+        Table::finish(self);
     }
 
     fn size_bytes(&self) -> usize {
-        size_of_val(self.as_slice())
+        size_of_val(&**self)
     }
 
     fn mapped(&self, mut value_of: impl FnMut(u32) -> u32) -> Self {
         // What is not used of it is never touched.
-        let mut all = vec![(0, 0); self.len()];
+        let mut mapped = Self::zeroed(self.len());
+        let all = mapped.as_mut();
         let mut kept = Kept::default();
-        for &(start, value) in self {
+        for &[start, value] in &**self {
             let value = value_of(value);
             if let Some(place) = all.get_mut(kept.count) {
-                *place = (start, value);
+                *place = [start, value];
             }
             kept.take(value);
         }
-        all.truncate(kept.count);
-        all.shrink_to_fit();
-        all
+        mapped.truncate(kept.count);
+        mapped
+    }
+
+    fn all(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.iter().map(|&[start, value]| (start, value))
     }
 }
 
@@ -110,7 +115,7 @@ impl Kept {
 pub(crate) struct Ipv6Ranges {
     starts: Ipv6Starts,
     /// As many.
-    values: Vec<u32>,
+    values: Table<u32>,
 }
 
 impl Ranges<u128> for Ipv6Ranges {
@@ -124,7 +129,7 @@ impl Ranges<u128> for Ipv6Ranges {
 
     fn reserve(&mut self, count: usize) {
         self.starts.reserve(count);
-        self.values.reserve_exact(count);
+        self.values.reserve(self.values.len() + count);
     }
 
     fn add(&mut self, start: u128, value: u32) {
@@ -134,7 +139,7 @@ impl Ranges<u128> for Ipv6Ranges {
 
     fn drop_last(&mut self) {
         self.starts.drop_last();
-        self.values.pop();
+        self.values.truncate(self.values.len().saturating_sub(1));
     }
 
     fn count_to(&self, positions: Range<usize>, address: u128) -> usize {
@@ -143,7 +148,7 @@ impl Ranges<u128> for Ipv6Ranges {
 
     fn finish(&mut self) {
         self.starts.finish();
-        self.values.shrink_to_fit();
+        self.values.finish();
     }
 
     fn size_bytes(&self) -> usize {
@@ -152,16 +157,14 @@ impl Ranges<u128> for Ipv6Ranges {
 
     fn mapped(&self, mut value_of: impl FnMut(u32) -> u32) -> Self {
         let Ipv6Starts { halves, inside, seconds, .. } = &self.starts;
-        let mut mapped = Self {
-            starts: Ipv6Starts { halves: vec![0; halves.len()], ..Ipv6Starts::default() },
-            values: vec![0; self.values.len()],
-        };
-        let (starts, values) = (&mut mapped.starts, &mut mapped.values);
+        let mut starts = Ipv6Starts::default();
+        let (mut firsts, mut values) = (Table::zeroed(halves.len()), Table::zeroed(self.values.len()));
+        let (all_firsts, all_values) = (firsts.as_mut(), values.as_mut());
         let mut inside = inside.iter().zip(seconds).peekable();
         let mut kept = Kept::default();
-        for (position, (&first, &value)) in (0..).zip(halves.iter().zip(&self.values)) {
+        for (position, (&first, &value)) in (0..).zip(halves.iter().zip(&*self.values)) {
             let (value, at) = (value_of(value), kept.count);
-            if let (Some(half), Some(place)) = (starts.halves.get_mut(at), values.get_mut(at)) {
+            if let (Some(half), Some(place)) = (all_firsts.get_mut(at), all_values.get_mut(at)) {
                 (*half, *place) = (first, value);
             }
             kept.take(value);
@@ -173,10 +176,10 @@ impl Ranges<u128> for Ipv6Ranges {
                 starts.mark(at, true);
             }
         }
-        starts.halves.truncate(kept.count);
+        firsts.truncate(kept.count);
         values.truncate(kept.count);
-        mapped.finish();
-        mapped
+        starts.halves = firsts;
+        Self { starts, values }
     }
 
     fn all(&self) -> impl Iterator<Item = (u128, u32)> {
@@ -191,7 +194,7 @@ impl Ranges<u128> for Ipv6Ranges {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Ipv6Starts {
     /// The first halves of all.
-    halves: Vec<u64>,
+    halves: Table<u64>,
     /// The positions whose second half is not zero, ascending.
     inside: Vec<u32>,
     /// Those second halves, as many as `inside`.
@@ -231,7 +234,7 @@ impl Ipv6Starts {
     }
 
     fn reserve(&mut self, count: usize) {
-        self.halves.reserve_exact(count);
+        self.halves.reserve(self.halves.len() + count);
     }
 
     fn add(&mut self, start: u128) {
@@ -246,7 +249,7 @@ impl Ipv6Starts {
     }
 
     fn drop_last(&mut self) {
-        self.halves.pop();
+        self.halves.truncate(self.halves.len().saturating_sub(1));
         let is_gone = |&mut position: &mut u32| position as usize >= self.halves.len();
         if self.inside.pop_if(is_gone).is_some() {
             self.seconds.pop();
@@ -277,7 +280,7 @@ impl Ipv6Starts {
     }
 
     fn finish(&mut self) {
-        self.halves.shrink_to_fit();
+        self.halves.finish();
         self.inside.shrink_to_fit();
         self.seconds.shrink_to_fit();
         while self.is_inside.pop_if(|bits| *bits == 0).is_some() {}
@@ -293,7 +296,7 @@ impl Ipv6Starts {
 
     fn all(&self) -> impl Iterator<Item = u128> {
         let mut inside = self.inside.iter().zip(&self.seconds).peekable();
-        (0..).zip(&self.halves).map(move |(position, &first)| {
+        (0..).zip(&*self.halves).map(move |(position, &first)| {
             let second = inside.next_if(|(at, _)| **at == position).map_or(0, |(_, &second)| second);
             u128::from(first) << 64 | u128::from(second)
         })

@@ -5,14 +5,16 @@
 //! queries are one. Nothing is decided here; a wrong guess costs nothing but its time.
 
 use std::hint::black_box;
+use std::net::IpAddr;
 
 use hickory_proto::rr::RecordType;
 use meridian_geoip::ClassMap;
 use meridian_model::GatewayId;
 use meridian_steering::{Addresses, Family};
+use smallvec::SmallVec;
 
 use crate::answer::{Reply, answer_asked};
-use crate::asked::Asked;
+use crate::asked::{Asked, Spot};
 use crate::limits::{TOGETHER, TOUCHED_NAMES};
 use crate::peer::{Moment, Peer};
 use crate::select::client;
@@ -116,19 +118,19 @@ impl Room {
         peers: impl Iterator<Item = &'p Peer> + Clone,
         all: bool,
     ) {
-        let mut maps: [Option<&ClassMap>; TOGETHER] = [None; TOGETHER];
-        for ((asked, peer), place) in self.asked().zip(peers.clone()).zip(&mut maps) {
+        let mut sought: SmallVec<[(&mut Spot, &ClassMap, IpAddr); TOGETHER]> = SmallVec::new();
+        for (asked, peer) in self.asked().zip(peers) {
             let Some(asked) = asked.filter(|asked| all || discloses_client(asked)) else { continue };
-            *place = steered(view, asked).and_then(|(gateway, family)| view.plan(gateway, family)?.map());
-            if let Some(map) = place {
-                map.touch(client(asked.edns.as_ref(), peer));
+            let map = steered(view, asked).and_then(|(gateway, family)| view.plan(gateway, family)?.map());
+            if let Some(map) = map {
+                let client = client(asked.edns.as_ref(), peer);
+                sought.push((&mut asked.spot, map, client));
             }
         }
-        for ((asked, peer), map) in self.asked().zip(peers).zip(maps) {
-            if let (Some(asked), Some(map)) = (asked, map) {
-                asked.spot.look(map, client(asked.edns.as_ref(), peer));
-            }
-        }
+        // Few steps each, so that a processor is with the next ones while it waits for one.
+        sought.iter().for_each(|(_, map, client)| map.touch(*client));
+        sought.iter().for_each(|(_, map, client)| map.touch_last(*client));
+        sought.into_iter().for_each(|(spot, map, client)| spot.look(map, client));
     }
 
     /// Reads what will be read of the gateways.
