@@ -22,8 +22,8 @@ pub(crate) struct Index {
     /// How many leading bits make a bucket; at least 1.
     bits: u32,
     top: Vec<Bucket>,
-    /// By the bits after those.
-    blocks: Table<[u32; BLOCK]>,
+    /// By the bits after those, a block after the other.
+    blocks: Table<u32>,
 }
 
 /// What an index knows of an address.
@@ -63,14 +63,14 @@ impl Index {
     fn block<K: Key>(&mut self, maker: &mut Maker<'_, K>, leading: usize, first: usize) -> Option<Bucket> {
         let bits = self.bits + INDEX_BITS_BELOW;
         let mut next = first;
-        let block = std::array::from_fn(|at| {
+        let block: [Bucket; BLOCK] = std::array::from_fn(|at| {
             let leading = leading << INDEX_BITS_BELOW | at;
             let first = next;
             next = maker.end(first, |start| start.leading(bits) == leading);
-            maker.bucket(K::of_leading(leading, bits), first..next).0
+            maker.bucket(K::of_leading(leading, bits), first..next)
         });
-        let bucket = Bucket::new(Bucket::BELOW, self.blocks.len())?;
-        self.blocks.push(block);
+        let bucket = Bucket::new(Bucket::BELOW, self.blocks.len() / BLOCK)?;
+        block.into_iter().for_each(|bucket| self.blocks.push(bucket.0));
         Some(bucket)
     }
 
@@ -88,9 +88,8 @@ impl Index {
     }
 
     fn below<K: Key>(&self, bucket: Bucket, address: K) -> Bucket {
-        let block = self.blocks.get(bucket.number());
         let at = address.leading(self.bits + INDEX_BITS_BELOW) % BLOCK;
-        block.map_or(Bucket::default(), |block| Bucket(block[at]))
+        self.blocks.at(bucket.number() * BLOCK + at).map_or(Bucket::default(), Bucket)
     }
 
     fn at_top<K: Key>(&self, address: K) -> Bucket {

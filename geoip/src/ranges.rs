@@ -44,7 +44,7 @@ impl Ranges<u32> for Ipv4Ranges {
     }
 
     fn at(&self, position: usize) -> Option<(u32, u32)> {
-        self.get(position).map(|&[start, value]| (start, value))
+        Table::at(self, position).map(|[start, value]| (start, value))
     }
 
     fn reserve(&mut self, count: usize) {
@@ -60,7 +60,7 @@ impl Ranges<u32> for Ipv4Ranges {
     }
 
     fn count_to(&self, positions: Range<usize>, address: u32) -> usize {
-        self.get(positions).unwrap_or_default().partition_point(|&[start, _]| start <= address)
+        self.count_while(positions, |[start, _]| start <= address)
     }
 
     fn finish(&mut self) {
@@ -124,7 +124,7 @@ impl Ranges<u128> for Ipv6Ranges {
     }
 
     fn at(&self, position: usize) -> Option<(u128, u32)> {
-        Some((self.starts.at(position)?, *self.values.get(position)?))
+        Some((self.starts.at(position)?, self.values.at(position)?))
     }
 
     fn reserve(&mut self, count: usize) {
@@ -229,7 +229,7 @@ impl Ipv6Starts {
 
 impl Ipv6Starts {
     fn at(&self, position: usize) -> Option<u128> {
-        let first = *self.halves.get(position)?;
+        let first = self.halves.at(position)?;
         Some(u128::from(first) << 64 | u128::from(self.second(position)))
     }
 
@@ -259,14 +259,13 @@ impl Ipv6Starts {
 
     fn count_to(&self, positions: Range<usize>, address: u128) -> usize {
         let (first, second) = split(address);
-        let halves = self.halves.get(positions.clone()).unwrap_or_default();
-        let up_to = halves.partition_point(|&half| half <= first);
-        let last = up_to.checked_sub(1).and_then(|last| halves.get(last));
-        if self.inside.is_empty() || last != Some(&first) {
+        let up_to = self.halves.count_while(positions.clone(), |half| half <= first);
+        let last = up_to.checked_sub(1).and_then(|last| self.halves.at(positions.start + last));
+        if self.inside.is_empty() || last != Some(first) {
             return up_to;
         }
         // Several may begin in the address's /64.
-        let mut low = halves.partition_point(|&half| half < first);
+        let mut low = self.halves.count_while(positions.clone(), |half| half < first);
         let mut high = up_to;
         while low < high {
             let middle = low.midpoint(high);

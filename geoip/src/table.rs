@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use memmap2::{Advice, MmapMut};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -86,6 +86,35 @@ impl<T: Plain> Table<T> {
         }
     }
 
+    /// One of them. By this, and not as a slice, which costs more to make than to read one.
+    #[inline]
+    pub(crate) fn at(&self, position: usize) -> Option<T> {
+        match &self.pages {
+            Some(pages) => pages.at(position),
+            None => self.values.get(position).copied(),
+        }
+    }
+
+    /// How many of those at these positions come first that are `before` the others.
+    #[inline]
+    pub(crate) fn count_while(&self, positions: Range<usize>, before: impl Fn(T) -> bool) -> usize {
+        let (mut low, mut high) = (positions.start, positions.end.min(self.len()));
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.at(middle).is_some_and(&before) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low.saturating_sub(positions.start)
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.pages.as_ref().map_or(self.values.len(), |pages| pages.len)
+    }
+
     /// All, to be written over.
     pub(crate) fn as_mut(&mut self) -> &mut [T] {
         match &mut self.pages {
@@ -107,7 +136,6 @@ impl<T: Plain> Table<T> {
 impl<T: Plain> Deref for Table<T> {
     type Target = [T];
 
-    #[inline]
     fn deref(&self) -> &[T] {
         match &self.pages {
             Some(pages) => pages.get(),
@@ -195,6 +223,15 @@ impl<T: Plain> Pages<T> {
     }
 
     #[inline]
+    fn at(&self, position: usize) -> Option<T> {
+        if position >= self.len {
+            return None;
+        }
+        let start = self.skipped_bytes + position * size_of::<T>();
+        let octets = self.memory.get(start..start + size_of::<T>())?;
+        T::read_from_bytes(octets).ok()
+    }
+
     fn get(&self) -> &[T] {
         let bytes = self.memory.get(self.skipped_bytes..).unwrap_or_default();
         <[T]>::ref_from_prefix_with_elems(bytes, self.len).map_or(&[], |(values, _)| values)
@@ -246,6 +283,11 @@ mod tests {
                 assert!(!has_its_own || table.as_ptr().align_offset(HUGE_PAGE_BYTES) == 0, "{count}");
                 assert_eq!(*table, *values);
                 assert_eq!(table.clone(), table);
+                for position in [0, count / 2, count.saturating_sub(1), count, usize::MAX / 16] {
+                    assert_eq!(table.at(position), values.get(position).copied());
+                    let found = table.count_while(position..count + 7, |value| value < values[count / 3]);
+                    assert_eq!(found, (count / 3).saturating_sub(position));
+                }
             }
             let mut table = Table::zeroed(count + 3);
             assert!(table.len() == count + 3 && table.iter().all(|&value| value == 0));
