@@ -20,9 +20,9 @@ pub(crate) const QUERY_SIZE: usize = 4096;
 /// How many datagrams one worker answers from one load of the view.
 pub(crate) const UDP_BATCH: usize = 64;
 
-/// How many queries are read before the first of them is answered: about as many waits for memory as a core has under
-/// way at once, and few enough that what was read is still in its nearest cache.
-pub(crate) const TOGETHER: usize = 16;
+/// How many queries are read before the first of them is answered: more than the waits for memory that a core has under
+/// way at once, so that few are waited for alone, and few enough that what was read is still in its nearest cache.
+pub(crate) const TOGETHER: usize = 32;
 
 /// From how many names on it is worth while to read, for queries that are answered together, what they will need: fewer
 /// are in a near cache (with 1,000 it cost more than it brought).
