@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Cluster, Config, Meridian, Process, Site, WORLD, ask_udp, binary, now, scratch};
+use meridian_tests::{Ask, Cluster, Config, Meridian, Process, Site, WORLD, ask_udp, binary, now, says, scratch};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -194,6 +194,53 @@ fn metrics_count_probes_verdicts_transitions_and_overrides() {
     assert!(value("meridian_transition_total") >= 3.0);
     assert_eq!(value("meridian_isolated"), 0.0);
     assert!(page.ends_with("# EOF\n"), "{page}");
+}
+
+/// What runs can be seen, and compared with a repository; what was refused is loud in the status and the metrics, and
+/// changes nothing else.
+#[test]
+fn what_runs_and_what_was_refused_is_shown() {
+    let stage = Stage::new();
+    let mut server = Meridian::serve(&stage.config);
+    let socket = stage.data_dir.join("meridian.sock");
+    let file = server.config();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let sha256 = |file: &Path| {
+        let output = Command::new("sha256sum").arg(file).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().split_whitespace().next().unwrap().to_owned()
+    };
+    let first = sha256(&file);
+    let shows = |page: &str, wanted: &str| assert!(page.contains(wanted), "{wanted}: {page}");
+    assert_eq!(stage.good(&["config"]), text);
+    let page = http_get(&socket, "/metrics");
+    shows(&page, &format!("meridian_configuration_info{{sha256=\"{first}\"}} 1\n"));
+    shows(&page, "meridian_reload_last_accepted 1\n");
+    std::fs::write(&file, format!("{text}[nowhere]\n")).unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for("the refusal", |line| says(line, "reload refused"));
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(http_get(&socket, path), "ok\n");
+    }
+    let page = http_get(&socket, "/metrics");
+    shows(&page, &format!("meridian_configuration_info{{sha256=\"{first}\"}} 1\n"));
+    shows(&page, "meridian_reload_last_accepted 0\n");
+    shows(&page, "meridian_reload_total{result=\"refused\"} 1\n");
+    assert_eq!(stage.good(&["config"]), text);
+    let table = stage.good(&["status"]);
+    assert!(table.starts_with("REFUSED ") && table.contains("nowhere: expected "), "{table}");
+    assert_eq!(answer(&server, CLIENTS[0]), [stage.address(1)]);
+    // A good one, which differs.
+    std::fs::write(&file, format!("# another\n{text}")).unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for("the reload", |line| says(line, "reloaded"));
+    let shown: Value = serde_json::from_str(&stage.good(&["config", "--json"])).unwrap();
+    assert_eq!(shown["sha256"], sha256(&file));
+    assert_eq!(shown["text"], format!("# another\n{text}"));
+    assert_eq!((&shown["refused"], &shown["file"]), (&Value::Null, &Value::from(file.to_str().unwrap())));
+    let page = http_get(&socket, "/metrics");
+    shows(&page, "meridian_reload_last_accepted 1\n");
+    shows(&page, "meridian_reload_total{result=\"accepted\"} 1\n");
+    assert!(stage.good(&["status"]).starts_with("GATEWAY"));
 }
 
 /// The body of an answer over a Unix socket.

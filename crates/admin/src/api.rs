@@ -13,9 +13,10 @@ use axum::{Json, Router};
 use meridian_dns::Counters;
 use meridian_health_probe::{Handle as Probes, Report};
 use meridian_model::{Forced, Override, OverrideTarget};
+use tokio::sync::watch;
 
 use crate::limits::{BODY_OCTETS_MAX, BY_CHARS_MAX, DRAIN_MAX, HOLD_MAX, REASON_CHARS_MAX};
-use crate::{Book, BookError, Command, Commands, Said, metrics, status, wire};
+use crate::{Book, BookError, Command, Commands, Configuration, Said, metrics, status, wire};
 
 /// What requests are answered from.
 #[derive(Clone, Debug)]
@@ -24,20 +25,25 @@ pub(crate) struct Sources {
     pub(crate) probes: Arc<Probes>,
     pub(crate) queries: Arc<Counters>,
     pub(crate) commands: Commands,
+    pub(crate) configuration: watch::Receiver<Configuration>,
     /// The wall clock.
     pub(crate) wall: fn() -> SystemTime,
 }
 
-const PATHS: &str = "expected /v1/status, /v1/overrides, /v1/reload, /v1/process, /v1/restart or /metrics";
+const PATHS: &str = "expected /v1/status, /v1/overrides, /v1/configuration, /v1/reload, /v1/process, /v1/restart, /metrics, /livez \
+                     or /readyz";
 
 pub(crate) fn router(sources: Sources) -> Router {
     Router::new()
         .route("/v1/status", get(show))
         .route("/v1/overrides", get(list).put(say).delete(lift))
+        .route("/v1/configuration", get(configuration))
         .route("/v1/reload", post(reload))
         .route("/v1/process", get(process))
         .route("/v1/restart", post(restart))
         .route("/metrics", get(scrape))
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(ready))
         .fallback(async || refuse(StatusCode::NOT_FOUND, PATHS))
         .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
         .with_state(sources)
@@ -51,7 +57,11 @@ fn refuse(status: StatusCode, error: impl ToString) -> Response {
 
 async fn show(State(sources): State<Sources>) -> Response {
     match report(&sources).await {
-        Ok(report) => Json(status::status(&report, &sources.book.all(), (sources.wall)())).into_response(),
+        Ok(report) => {
+            let configuration = status::configuration(&sources.configuration.borrow());
+            let wall = (sources.wall)();
+            Json(status::status(&report, &sources.book.all(), configuration, wall)).into_response()
+        }
         Err(refusal) => refusal,
     }
 }
@@ -68,9 +78,24 @@ async fn scrape(State(sources): State<Sources>) -> Response {
         Ok(report) => report,
         Err(refusal) => return refusal,
     };
-    match metrics::render(&report, &sources.probes.counters(), &sources.queries.totals()) {
+    let configuration = sources.configuration.borrow().clone();
+    match metrics::render(&report, &sources.probes.counters(), &sources.queries.totals(), &configuration) {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error),
+    }
+}
+
+async fn configuration(State(sources): State<Sources>) -> Response {
+    let configuration = sources.configuration.borrow().clone();
+    let text = configuration.text().to_string();
+    Json(wire::Running { configuration: status::configuration(&configuration), text }).into_response()
+}
+
+/// There is an API when answers are given; what was refused since does not count, as what was before it answers.
+async fn ready(State(sources): State<Sources>) -> Response {
+    match report(&sources).await {
+        Ok(_) => "ok\n".into_response(),
+        Err(refusal) => refusal,
     }
 }
 

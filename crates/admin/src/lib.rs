@@ -10,6 +10,7 @@
 mod api;
 mod book;
 mod command;
+mod configuration;
 pub mod limits;
 mod metrics;
 mod server;
@@ -18,4 +19,5 @@ pub mod wire;
 
 pub use book::{Book, BookError, Said};
 pub use command::{Command, Commands};
+pub use configuration::{Configuration, Refused, Reloads, Stamp};
 pub use server::{About, Admin, SOCKET};

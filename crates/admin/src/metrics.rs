@@ -1,6 +1,7 @@
 //! What Prometheus reads (OpenMetrics text).
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use meridian_dns::Totals;
 use meridian_health_probe::{Counters, EndpointStatus, LATENCY_BOUNDS, ProbeTally, Report};
@@ -12,11 +13,18 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::{Configuration, Reloads};
+
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// # Errors
 /// Of the encoder, which has none on a `String`.
-pub(crate) fn render(report: &Report, counters: &Counters, queries: &Totals) -> Result<String, fmt::Error> {
+pub(crate) fn render(
+    report: &Report,
+    counters: &Counters,
+    queries: &Totals,
+    configuration: &Configuration,
+) -> Result<String, fmt::Error> {
     let counts = counters.read();
     let scrape = Scrape {
         by_probe: counters.by_probe(),
@@ -39,6 +47,7 @@ pub(crate) fn render(report: &Report, counters: &Counters, queries: &Totals) -> 
         ],
         isolated: i64::from(report.isolated_for.is_some()),
         queries: queries.named(),
+        configuration: configuration.clone(),
     };
     let mut registry = Registry::with_prefix("meridian");
     registry.register_collector(Box::new(scrape));
@@ -58,6 +67,7 @@ struct Scrape {
     isolated: i64,
     /// What the server counts: name, help, value.
     queries: Vec<(&'static str, &'static str, u64)>,
+    configuration: Configuration,
 }
 
 /// The verdicts on one address.
@@ -151,6 +161,7 @@ impl Collector for Scrape {
             let name = format!("dns_{}", name.trim_end_matches("_total"));
             total.encode(encoder.encode_descriptor(&name, help, None, MetricType::Counter)?)?;
         }
+        configuration(&self.configuration, &mut encoder)?;
         let help = "Whether the server suspects that it is itself cut off, and keeps its verdicts";
         ConstGauge::new(self.isolated).encode(encoder.encode_descriptor(
             "isolated",
@@ -159,4 +170,32 @@ impl Collector for Scrape {
             MetricType::Gauge,
         )?)
     }
+}
+
+fn configuration(of: &Configuration, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let help = "The configuration that was accepted last, by the SHA-256 of its file";
+    let mut info = encoder.encode_descriptor("configuration", help, None, MetricType::Info)?;
+    info.encode_info(&[("sha256", of.digest())])?;
+    let since = |wall: SystemTime| wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    for (name, help, at) in [
+        ("configuration_accepted_timestamp_seconds", "When it was accepted", of.accepted()),
+        (
+            "data_accepted_timestamp_seconds",
+            "When its databases, tables and zone files were read last",
+            of.data_accepted(),
+        ),
+    ] {
+        let gauge = ConstGauge::new(since(at.wall));
+        gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+    }
+    let help = "Whether the last reload was accepted; what was before it answers on if not";
+    let accepted = ConstGauge::new(i64::from(of.refused().is_none()));
+    accepted.encode(encoder.encode_descriptor("reload_last_accepted", help, None, MetricType::Gauge)?)?;
+    let mut family =
+        encoder.encode_descriptor("reload", "Reloads, by what came of them", None, MetricType::Counter)?;
+    let Reloads { accepted, refused } = of.reloads();
+    for (result, count) in [("accepted", accepted), ("refused", refused)] {
+        ConstCounter::new(count).encode(family.encode_family(&[("result", result)])?)?;
+    }
+    Ok(())
 }

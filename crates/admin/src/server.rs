@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::api::{Sources, router};
 use crate::limits::{CLOSING_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_WAIT_MAX};
-use crate::{Book, Commands};
+use crate::{Book, Commands, Configuration};
 
 /// The name of the socket in the server's folder.
 pub const SOCKET: &str = "meridian.sock";
@@ -53,6 +53,8 @@ pub struct About {
     pub wall: fn() -> SystemTime,
     /// The process.
     pub commands: Commands,
+    /// What it runs.
+    pub configuration: watch::Receiver<Configuration>,
 }
 
 impl Admin {
@@ -63,7 +65,7 @@ impl Admin {
     /// # Errors
     /// Of the system, when the socket cannot be made.
     pub fn start(about: About, inherited: Option<OwnedFd>) -> io::Result<Self> {
-        let About { book, probes, queries, wall, commands } = about;
+        let About { book, probes, queries, wall, commands, configuration } = about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
             Some(inherited) => std::os::unix::net::UnixListener::from(inherited),
@@ -75,7 +77,7 @@ impl Admin {
         let (open, closed) = watch::channel(());
         let mut tasks = JoinSet::new();
         tasks.spawn({
-            let sources = Sources { book: Arc::clone(&book), probes, queries, wall, commands };
+            let sources = Sources { book: Arc::clone(&book), probes, queries, wall, commands, configuration };
             async move {
                 tokio::select! {
                     () = accept(listener, sources, closed) => {}

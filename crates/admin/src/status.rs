@@ -8,17 +8,38 @@ use meridian_health_probe::{
 use meridian_model::{Forced, GatewayId, Order};
 use meridian_store::KeptOverride;
 
-use crate::wire;
+use crate::{Configuration, wire};
 
 /// `wall`: now, for the times that are shown as such.
-pub(crate) fn status(report: &Report, kept: &[KeptOverride], wall: SystemTime) -> wire::Status {
+pub(crate) fn status(
+    report: &Report,
+    kept: &[KeptOverride],
+    configuration: wire::Configuration,
+    wall: SystemTime,
+) -> wire::Status {
     wire::Status {
+        configuration,
         isolated_for_ms: report.isolated_for.map(ms),
         overrides: overrides(kept, Some(report)),
         gateways: (0..report.catalog.gateways().len())
             .map(|index| gateway(report, GatewayId::from_index(index)))
             .collect(),
         endpoints: report.endpoints.iter().map(|of| endpoint(report, of, wall)).collect(),
+    }
+}
+
+pub(crate) fn configuration(of: &Configuration) -> wire::Configuration {
+    wire::Configuration {
+        file: of.file.as_ref().map(|file| file.display().to_string()),
+        sha256: of.digest().to_owned(),
+        accepted: rfc3339(of.accepted().wall),
+        age_ms: ms(of.accepted().clock.elapsed()),
+        data_age_ms: ms(of.data_accepted().clock.elapsed()),
+        refused: of.refused().map(|refused| wire::Refused {
+            at: rfc3339(refused.at.wall),
+            ago_ms: ms(refused.at.clock.elapsed()),
+            issues: refused.issues.to_string(),
+        }),
     }
 }
 

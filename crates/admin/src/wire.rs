@@ -38,6 +38,8 @@ pub struct Successor {
 /// `GET /v1/status`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
+    /// What it runs.
+    pub configuration: Configuration,
     /// For how long the server has suspected that it is itself cut off, if it does.
     pub isolated_for_ms: Option<u64>,
     /// The overrides in force, as said first.
@@ -46,6 +48,44 @@ pub struct Status {
     pub gateways: Vec<Gateway>,
     /// Every address that is handed out, in the file's order.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// `GET /v1/configuration`: what the server runs, and its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// What it runs.
+    #[serde(flatten)]
+    pub configuration: Configuration,
+    /// The text of its file. Secrets are in files of their own.
+    pub text: String,
+}
+
+/// The configuration that was accepted last, in force after the first round of what was new in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// Its file; `null` for a text that is nobody's file.
+    pub file: Option<String>,
+    /// The SHA-256 of its text, in hexadecimal digits: what `sha256sum` says of the file.
+    pub sha256: String,
+    /// When this text was accepted (RFC 3339).
+    pub accepted: String,
+    /// How long ago.
+    pub age_ms: u64,
+    /// How long ago its databases, tables and zone files were read last.
+    pub data_age_ms: u64,
+    /// What the last reload was refused for, if it was.
+    pub refused: Option<Refused>,
+}
+
+/// A reload that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// When (RFC 3339).
+    pub at: String,
+    /// How long ago.
+    pub ago_ms: u64,
+    /// Every issue, one a line.
+    pub issues: String,
 }
 
 /// One gateway.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::configuration::{self, Config};
 use crate::diff::{self, Diff};
 use crate::explain::{self, Explain};
 use crate::logs::{self, LogFormat};
@@ -93,6 +94,8 @@ enum Command {
     ///
     /// Observed is what the probes say, forced what an operator says, effective what counts.
     Status(Status),
+    /// Print the configuration that the server on this machine runs, as its file had it when it was accepted.
+    Config(Config),
     /// Say what counts for endpoints of the server on this machine, whatever its probes find.
     ///
     /// It is in force at once and holds across restarts. Of several that match, the narrowest counts: an
@@ -133,6 +136,7 @@ pub fn run() -> ExitCode {
         Command::Diff(asked) => diff::run(&asked),
         Command::Probe(asked) => probe::run(&asked),
         Command::Status(asked) => status::run(&asked),
+        Command::Config(asked) => configuration::run(&asked),
         Command::Override(asked) => overrides::say(&asked),
         Command::Restore(asked) => overrides::restore(&asked),
         Command::Prove(asked) => prove::run(&asked),

@@ -15,6 +15,7 @@ mod certificate;
 mod check;
 mod client;
 mod command;
+mod configuration;
 mod demo;
 mod descriptors;
 mod diff;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use meridian_admin::{About, Admin, Book, Commands, SOCKET};
+use meridian_admin::{About, Admin, Book, Commands, Configuration, SOCKET};
 use meridian_dns::{Bound, Counters, Handle, Listening, Notifier, Passed, Server};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
 use meridian_store::Folder;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::handover::{Offer, Successor};
@@ -34,6 +35,7 @@ pub(crate) struct Running {
     folder: Option<Arc<Folder>>,
     book: Option<Arc<Book>>,
     admin: Option<Admin>,
+    configuration: watch::Receiver<Configuration>,
 }
 
 impl Running {
@@ -64,6 +66,7 @@ impl Running {
             async move { publisher.run().await }
         });
         let (requester, requests) = requests();
+        let configuration = supply.configuration();
         let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
         let sockets = bound.take_handles().into();
         let live = publisher.live();
@@ -75,7 +78,19 @@ impl Running {
         }
         tracing::info!("ready");
         let admin = None;
-        Ok(Self { probes, publisher, requester, supply, notifier, server, sockets, folder, book, admin })
+        Ok(Self {
+            probes,
+            publisher,
+            requester,
+            supply,
+            notifier,
+            server,
+            sockets,
+            folder,
+            book,
+            admin,
+            configuration,
+        })
     }
 
     //--- What two processes cannot have at once
@@ -87,7 +102,8 @@ impl Running {
         let (Some(folder), Some(book), None) = (&self.folder, &self.book, &self.admin) else { return };
         let socket = folder.path().join(SOCKET);
         let (book, probes) = (Arc::clone(book), Arc::clone(&self.probes));
-        let about = About { book, probes, queries: self.counters().clone(), wall, commands };
+        let (queries, configuration) = (self.counters().clone(), self.configuration.clone());
+        let about = About { book, probes, queries, wall, commands, configuration };
         match Admin::start(about, inherited) {
             Ok(admin) => {
                 tracing::info!(socket = %socket.display(), "the API listens");

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use meridian_admin::wire::Reloaded;
+use meridian_admin::{Configuration, Stamp};
 use meridian_config::{Issues, Server, Settings, Tls};
 use meridian_discovery::hostnames::{self, HickoryLookup, Resolved};
 use meridian_dns::Ground;
@@ -40,8 +41,8 @@ const REQUESTS: usize = 1;
 pub(crate) struct Supply {
     /// The configuration file; `None` for a text that is nobody's file.
     file: Option<PathBuf>,
-    /// The file's content as it was accepted last: what data is read again for.
-    text: Arc<str>,
+    /// The file's content as it was accepted last, which data is read again for, and what became of it since.
+    configuration: watch::Sender<Configuration>,
     settings: Settings,
     watch: Watch,
     of_file: Watch,
@@ -68,12 +69,28 @@ impl Supply {
         let first = catalogs.wait_for(Option::is_some).await.ok().and_then(|first| first.clone());
         let first = first.context("the resolution of hostnames ended before its first round")?;
         let last = on(&ground, first).await.context("cannot serve what the hostnames resolve to")?;
-        Ok(Self { file, text, settings, watch, of_file, names, catalogs, loaded: vec![ground], last })
+        let configuration = watch::Sender::new(Configuration::new(file.clone(), text, stamp()));
+        Ok(Self {
+            file,
+            configuration,
+            settings,
+            watch,
+            of_file,
+            names,
+            catalogs,
+            loaded: vec![ground],
+            last,
+        })
     }
 
     /// The ground to begin with.
     pub(crate) fn ground(&self) -> &Arc<Ground> {
         &self.last
+    }
+
+    /// What is run, as it changes.
+    pub(crate) fn configuration(&self) -> watch::Receiver<Configuration> {
+        self.configuration.subscribe()
     }
 
     /// Keeps everything up to date until the requests end.
@@ -159,7 +176,7 @@ impl Supply {
     async fn read_again(&mut self) -> Result<Reloaded, String> {
         let Some(file) = self.file.clone() else { return Err("nothing to read again".to_owned()) };
         let before = "the configuration before it stays in force";
-        let loaded = loading(before, move || load_again(&file)).await?;
+        let loaded = self.noted(loading(before, move || load_again(&file)).await)?;
         // How queries are met comes with the ground; the sockets and the like do not.
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let mut at_restart = |differs: bool, table: &str| {
@@ -180,12 +197,20 @@ impl Supply {
 
     /// Databases and tables anew, for the configuration as it was accepted.
     async fn reload_data(&mut self) {
-        let (text, file) = (self.text.clone(), self.file.clone().unwrap_or_default());
+        let text = self.configuration.borrow().text().clone();
+        let file = self.file.clone().unwrap_or_default();
         let before = "the data before it stay in force until the files change again";
-        if let Ok(loaded) = loading(before, move || load_text(&text, &file)).await {
+        if let Ok(loaded) = self.noted(loading(before, move || load_text(&text, &file)).await) {
             tracing::info!(places = loaded.ground.locality().places().len(), "databases and tables reloaded");
             self.accept(loaded);
         }
+    }
+
+    /// What was loaded; if nothing was, that is told to who asks.
+    fn noted(&self, loaded: Result<Loaded, String>) -> Result<Loaded, String> {
+        loaded.inspect_err(|issues| {
+            self.configuration.send_modify(|configuration| configuration.refuse(issues, stamp()));
+        })
     }
 
     fn accept(&mut self, loaded: Loaded) {
@@ -193,7 +218,8 @@ impl Supply {
             tracing::warn!("{warning}");
         }
         let Loaded { ground, settings, watch, of_file, text, .. } = loaded;
-        (self.settings, self.watch, self.text) = (settings, watch, text);
+        self.configuration.send_modify(|configuration| configuration.accept(text, stamp()));
+        (self.settings, self.watch) = (settings, watch);
         if let Some(of_file) = of_file {
             self.of_file = of_file;
         }
@@ -222,6 +248,11 @@ impl Supply {
             Err(error) => tracing::error!("hostnames: {error:#}: what was in force stays so"),
         }
     }
+}
+
+/// Now.
+fn stamp() -> Stamp {
+    Stamp { wall: wall(), clock: tokio::time::Instant::now() }
 }
 
 /// What a look at the files finds.

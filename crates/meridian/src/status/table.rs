@@ -19,6 +19,14 @@ pub(super) fn render(status: &Status) -> String {
             span(ms)
         );
     }
+    if let Some(refused) = &status.configuration.refused {
+        page += &format!(
+            "REFUSED {} ago, what is {} old runs on:\n{}\n\n",
+            span(refused.ago_ms),
+            span(status.configuration.age_ms),
+            refused.issues
+        );
+    }
     let rows = status.endpoints.iter().map(row);
     page += &aligned(&std::iter::once(HEADS.map(str::to_owned)).chain(rows).collect::<Vec<_>>());
     page += "\nFAIL-OVER AT WORST\n";
