@@ -337,3 +337,34 @@ fn the_demo_at_a_terminal() {
     // The master reports the end of the slave as an error or an end of file.
     let _rest = screen.read_to_end(&mut Vec::new());
 }
+
+/// A real shell completes by what is printed for it.
+#[test]
+fn a_shell_completes_commands_and_options() {
+    let script = run(&["completions", "bash"]);
+    assert_eq!(script.status.code(), Some(0));
+    let folder = scratch();
+    let file = folder.join("meridian.bash");
+    std::fs::write(&file, &script.stdout).unwrap();
+    let complete = |words: &[&str]| {
+        let (last, before) = (words[words.len() - 1], words[words.len() - 2]);
+        let asked = format!(
+            "source {}; COMP_WORDS=({}); COMP_CWORD={}; _meridian meridian '{last}' '{before}'; echo \"${{COMPREPLY[@]}}\"",
+            file.display(),
+            words.join(" "),
+            words.len() - 1
+        );
+        let output = Command::new("bash").args(["--norc", "-c", &asked]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(complete(&["meridian", "stat"]), "status");
+    assert_eq!(complete(&["meridian", "status", "--dat"]), "--data-dir");
+    std::fs::remove_dir_all(&folder).unwrap();
+    for shell in ["zsh", "fish"] {
+        let script = String::from_utf8(run(&["completions", shell]).stdout).unwrap();
+        for word in ["status", "override", "data-dir"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(run(&["completions", "perl"]).status.code(), Some(2));
+}

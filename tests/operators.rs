@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hickory_proto::rr::RecordType;
-use meridian_tests::{Ask, Cluster, Config, Meridian, Process, Site, WORLD, ask_udp, binary, now, says, scratch};
+use meridian_tests::{
+    Ask, Cluster, Config, Meridian, Process, Site, WORLD, ask_udp, binary, now, says, scratch,
+};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

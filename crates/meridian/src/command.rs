@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::configuration::{self, Config};
 use crate::diff::{self, Diff};
@@ -14,7 +15,7 @@ use crate::probe::{self, Probe};
 use crate::process::{self, Reload, Restart};
 use crate::prove::{self, Prove};
 use crate::status::{self, Status};
-use crate::{check, demo, exit, serve};
+use crate::{check, demo, exit, page, serve};
 
 /// A DNS-based global load balancer: answers each hostname with the address of the nearest healthy
 /// cluster.
@@ -116,6 +117,13 @@ enum Command {
     ///
     /// Ends with 0 when the new process serves, and with 1, after why, when it does not.
     Restart(Restart),
+    /// Print what a shell needs to complete the command line.
+    ///
+    /// For bash: meridian completions bash > /etc/bash_completion.d/meridian
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Run three small clusters and the DNS server for them on loopback addresses.
     Demo {
         /// Where the DNS server listens, UDP and TCP.
@@ -142,6 +150,12 @@ pub fn run() -> ExitCode {
         Command::Prove(asked) => prove::run(&asked),
         Command::Reload(asked) => process::reload(&asked),
         Command::Restart(asked) => process::restart(&asked),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Line::command(), "meridian", &mut script);
+            page::print(&String::from_utf8_lossy(&script));
+            Ok(exit::OK)
+        }
         Command::Serve { config } => {
             let _logs = logs::init(line.log_format, line.log_level);
             serve::run(&config)
