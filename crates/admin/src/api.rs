@@ -49,7 +49,7 @@ pub(crate) fn router(sources: Sources) -> Router {
         .with_state(sources)
 }
 
-fn refuse(status: StatusCode, error: impl ToString) -> Response {
+pub(crate) fn refuse(status: StatusCode, error: impl ToString) -> Response {
     (status, Json(wire::Refusal { error: error.to_string() })).into_response()
 }
 

@@ -1,12 +1,13 @@
 //! What operators see and say of a server that runs: status, overrides, metrics, reload and restart, as HTTP over
-//! a Unix socket in its folder.
+//! a Unix socket in its folder, and on a network.
 //!
 //! [`Book`] holds the overrides: it keeps them in the [`meridian_store::Folder`], hands them to the probes and
 //! lifts those whose time is over. [`Admin`] serves it together with what the probes report. Whoever may open
-//! the socket may do everything; its mode lets that be the server's own user.
+//! the socket may do everything; its mode lets that be the server's own user. On a network tokens say who may do what.
 //!
-//! What it does not do: answer DNS, decide anything, or listen on a network.
+//! What it does not do: answer DNS, or decide anything.
 
+mod access;
 mod api;
 mod book;
 mod command;
@@ -17,7 +18,8 @@ mod server;
 mod status;
 pub mod wire;
 
+pub use access::{Access, Role, Token};
 pub use book::{Book, BookError, Said};
 pub use command::{Command, Commands};
 pub use configuration::{Configuration, Refused, Reloads, Stamp};
-pub use server::{About, Admin, SOCKET};
+pub use server::{About, Admin, Handles, Network, SOCKET};

@@ -13,8 +13,10 @@ pub const HOLD_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest that a drain takes.
 pub const DRAIN_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Connections at once; one more waits until another ends.
-pub const CONNECTIONS_MAX: usize = 16;
+/// Connections at once to each of the two sockets; for one more the longest idle ends, or else it does.
+pub const CONNECTIONS_MAX: usize = 64;
+/// Octets of a request's head.
+pub const HEAD_OCTETS_MAX: usize = 16 << 10;
 /// Octets of a request's body.
 pub const BODY_OCTETS_MAX: usize = 16 << 10;
 /// How long a client may take for the head of a request.

@@ -1,26 +1,36 @@
-//! The socket and its connections.
+//! The sockets and their connections.
 
+use std::collections::VecDeque;
 use std::fs::{self, Permissions};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use meridian_dns::Counters;
 use meridian_health_probe::Handle as Probes;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
+use crate::access::{Access, guard};
 use crate::api::{Sources, router};
-use crate::limits::{CLOSING_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_WAIT_MAX};
+use crate::limits::{CLOSING_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_OCTETS_MAX, HEAD_WAIT_MAX};
 use crate::{Book, Commands, Configuration};
 
 /// The name of the socket in the server's folder.
@@ -37,7 +47,25 @@ pub struct Admin {
     open: watch::Sender<()>,
     socket: PathBuf,
     /// For who takes over.
-    listener: OwnedFd,
+    handles: Handles,
+}
+
+/// The sockets of an API, for another process that serves it.
+#[derive(Debug, Default)]
+pub struct Handles {
+    /// [`SOCKET`].
+    pub unix: Option<OwnedFd>,
+    /// That on a network.
+    pub network: Option<OwnedFd>,
+}
+
+/// The API on a network.
+#[derive(Debug)]
+pub struct Network {
+    /// Its socket, which listens.
+    pub listener: std::net::TcpListener,
+    /// Who may do what there.
+    pub access: watch::Receiver<Access>,
 }
 
 /// What the API is about.
@@ -64,7 +92,7 @@ impl Admin {
     ///
     /// # Errors
     /// Of the system, when the socket cannot be made.
-    pub fn start(about: About, inherited: Option<OwnedFd>) -> io::Result<Self> {
+    pub fn start(about: About, inherited: Option<OwnedFd>, network: Option<Network>) -> io::Result<Self> {
         let About { book, probes, queries, wall, commands, configuration } = about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
@@ -73,27 +101,35 @@ impl Admin {
         };
         listener.set_nonblocking(true)?;
         let copy = listener.try_clone()?.into();
-        let listener = UnixListener::from_std(listener)?;
+        let listener = Listener::Unix(UnixListener::from_std(listener)?);
         let (open, closed) = watch::channel(());
         let mut tasks = JoinSet::new();
-        tasks.spawn({
-            let sources = Sources { book: Arc::clone(&book), probes, queries, wall, commands, configuration };
-            async move {
-                tokio::select! {
-                    () = accept(listener, sources, closed) => {}
-                    () = book.run() => {}
-                }
+        let router =
+            router(Sources { book: Arc::clone(&book), probes, queries, wall, commands, configuration });
+        let mut handles = Handles { unix: Some(copy), network: None };
+        if let Some(Network { listener, access }) = network {
+            listener.set_nonblocking(true)?;
+            handles.network = Some(listener.try_clone()?.into());
+            let router = router.clone().layer(from_fn_with_state(access.clone(), guard));
+            let listener = Listener::Network { listener: TcpListener::from_std(listener)?, access };
+            tasks.spawn(accept(listener, router, closed.clone()));
+        }
+        tasks.spawn(async move {
+            tokio::select! {
+                () = accept(listener, router, closed) => {}
+                () = book.run() => {}
             }
         });
-        Ok(Self { tasks, open, socket, listener: copy })
+        Ok(Self { tasks, open, socket, handles })
     }
 
-    /// Its socket, for a process that takes over.
+    /// Its sockets, for a process that takes over.
     ///
     /// # Errors
     /// When descriptors are short.
-    pub fn handle(&self) -> io::Result<OwnedFd> {
-        self.listener.try_clone()
+    pub fn handles(&self) -> io::Result<Handles> {
+        let copy = |handle: &Option<OwnedFd>| handle.as_ref().map(OwnedFd::try_clone).transpose();
+        Ok(Handles { unix: copy(&self.handles.unix)?, network: copy(&self.handles.network)? })
     }
 
     /// Ends all connections, and returns when nothing holds the book and the probes any more.
@@ -122,29 +158,78 @@ fn listen(socket: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     Ok(listener)
 }
 
-/// Until `closed`; then all connections end.
-async fn accept(listener: UnixListener, sources: Sources, closed: watch::Receiver<()>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let router = router(sources);
+//----------- Connections ----------------------------------------------------
+
+enum Listener {
+    Unix(UnixListener),
+    Network { listener: TcpListener, access: watch::Receiver<Access> },
+}
+
+/// A connection that may have to be encrypted first.
+enum Incoming {
+    Unix(UnixStream),
+    Plain(TcpStream),
+    Tls(TcpStream, Arc<ServerConfig>),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<(Incoming, Option<SocketAddr>)> {
+        Ok(match self {
+            Self::Unix(listener) => (Incoming::Unix(listener.accept().await?.0), None),
+            Self::Network { listener, access } => {
+                let (stream, from) = listener.accept().await?;
+                let incoming = match access.borrow().tls.clone() {
+                    Some(tls) => Incoming::Tls(stream, tls),
+                    None => Incoming::Plain(stream),
+                };
+                (incoming, Some(from))
+            }
+        })
+    }
+}
+
+/// The place of a connection.
+struct Seat {
+    connection: AbortHandle,
+    /// Whether no request of it is under way.
+    is_idle: Arc<AtomicBool>,
+}
+
+/// Until `closed`; then all connections end. Of too many the one that has been idle longest, as they came, makes room; if
+/// none is, the newcomer goes.
+async fn accept(listener: Listener, router: Router, closed: watch::Receiver<()>) {
     let mut connections = JoinSet::new();
+    let mut seats: VecDeque<Seat> = VecDeque::new();
     let mut end = pin!(ended(closed.clone()));
     loop {
-        while connections.try_join_next().is_some() {}
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            listener.accept().await.map(|(stream, _)| (stream, place))
-        };
-        let next = tokio::select! {
-            next = next => next,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = &mut end => break,
         };
-        match next {
-            Ok((stream, place)) => {
-                let (router, closed) = (router.clone(), closed.clone());
-                connections.spawn(async move {
-                    serve(stream, router, closed).await;
-                    drop(place);
-                });
+        while connections.try_join_next().is_some() {}
+        seats.retain(|seat| !seat.connection.is_finished());
+        match accepted {
+            Ok((incoming, from)) => {
+                if seats.len() >= CONNECTIONS_MAX {
+                    let idle = seats.iter().position(|seat| seat.is_idle.load(Ordering::Relaxed));
+                    let Some(seat) = idle.and_then(|idle| seats.remove(idle)) else { continue };
+                    seat.connection.abort();
+                }
+                let is_idle = Arc::new(AtomicBool::new(true));
+                let router = router.clone().layer(from_fn({
+                    let is_idle = is_idle.clone();
+                    move |request: Request, next: Next| {
+                        let is_idle = is_idle.clone();
+                        async move {
+                            is_idle.store(false, Ordering::Relaxed);
+                            let response = next.run(request).await;
+                            is_idle.store(true, Ordering::Relaxed);
+                            response
+                        }
+                    }
+                }));
+                let connection = connections.spawn(connection(incoming, from, router, closed.clone()));
+                seats.push_back(Seat { connection, is_idle });
             }
             Err(error) => {
                 tracing::warn!("the API cannot accept: {error}");
@@ -162,10 +247,39 @@ async fn ended(mut closed: watch::Receiver<()>) {
     while closed.changed().await.is_ok() {}
 }
 
-async fn serve(stream: UnixStream, router: axum::Router, closed: watch::Receiver<()>) {
+async fn connection(
+    incoming: Incoming,
+    from: Option<SocketAddr>,
+    router: Router,
+    closed: watch::Receiver<()>,
+) {
+    let served = match incoming {
+        Incoming::Unix(stream) => serve(stream, router, closed).await,
+        Incoming::Plain(stream) => serve(stream, router, closed).await,
+        Incoming::Tls(stream, tls) => {
+            match timeout(HEAD_WAIT_MAX, TlsAcceptor::from(tls).accept(stream)).await {
+                Ok(Ok(stream)) => serve(stream, router, closed).await,
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("its handshake took too long".to_owned()),
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(?from, "a connection to the API: {error}");
+    }
+}
+
+/// # Errors
+/// Why it ended, for the log.
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    closed: watch::Receiver<()>,
+) -> Result<(), String> {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT_MAX)
+        .max_buf_size(HEAD_OCTETS_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let served = async {
         let mut connection = pin!(connection);
@@ -178,8 +292,7 @@ async fn serve(stream: UnixStream, router: axum::Router, closed: watch::Receiver
         connection.await
     };
     match timeout(CONNECTION_LIFE_MAX, served).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!("a connection to the API: {error}"),
-        Err(_) => tracing::debug!("a connection to the API was too slow"),
+        Ok(served) => served.map_err(|error| error.to_string()),
+        Err(_) => Err("it was too slow".to_owned()),
     }
 }

@@ -22,6 +22,7 @@
 //! - Nothing is unlimited: see `limits.rs`.
 //! - After a line that is no TOML only issues that line cannot have caused are reported beside it.
 
+mod admin;
 mod area;
 mod clusters;
 mod countries;
@@ -60,14 +61,14 @@ mod zones;
 
 use std::fs::File;
 use std::io::Read;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use meridian_model::{Catalog, CatalogParts, DomainName};
 
+use crate::admin::AdminSpec;
 use crate::clusters::{ClusterSpec, Clusters};
-use crate::findings::{Findings, KeyPath, Source, Spot, Spotted};
+use crate::findings::{Findings, KeyPath, Source, Spot};
 use crate::gateways::GatewaySpec;
 use crate::geoip::GeoipSpec;
 use crate::health::HealthSpec;
@@ -83,8 +84,8 @@ use crate::zones::{ZoneSpec, Zones};
 
 pub use issue::{Issue, Issues, Located, Matter, Position};
 pub use settings::{
-    Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Key, KeyAlgorithm, Manners, RateLimit, Resolver,
-    Server, Settings, Streams, Tls,
+    Admin, AdminTls, Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Key, KeyAlgorithm, Manners,
+    RateLimit, Resolver, Role, Server, Settings, Streams, Tls, Token,
 };
 
 //----------- Loading --------------------------------------------------------
@@ -186,7 +187,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Loaded, Issues> {
 /// The whole file as written.
 struct Spec {
     server: ServerSpec,
-    admin: Option<Spotted<SocketAddr>>,
+    admin: AdminSpec,
     geoip: GeoipSpec,
     resolver: ResolverSpec,
     health: HealthSpec,
@@ -203,7 +204,7 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
     root.required("version", &Whole { min: 1_u32, max: 1, unit: "" });
     Spec {
         server: server::read(root, file),
-        admin: server::read_admin(root),
+        admin: admin::read(root, file),
         geoip: geoip::read(root, file),
         resolver: resolver::read(root),
         health: health::read(root),
@@ -225,6 +226,7 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     }
     let mut data_files = geoip.data_files();
     data_files.extend(server.data_files());
+    data_files.extend(admin.data_files());
     let server = server::build(server, admin, findings);
     let geoip = geoip::build(geoip, findings);
     let resolver = resolver::build(resolver, findings);

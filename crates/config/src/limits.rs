@@ -257,6 +257,10 @@ pub(crate) const LATENCY_LINES: usize = 500_000;
 
 /// Octets of what NSID says: a name as a rule; it is part of every reply that asks for it.
 pub(crate) const NSID_OCTETS: usize = 64;
+/// Tokens of the API: one a person or program; each request is compared with all of them.
+pub(crate) const API_TOKENS: usize = 1000;
+/// Characters of a token's name: as many as who says an override may have.
+pub(crate) const API_TOKEN_NAME_CHARS: usize = 64;
 /// Keys of signed messages: one a partner as a rule; each is compared by name.
 pub(crate) const KEYS: usize = 256;
 /// Octets of a key's secret: as the shortest digest that is still in use, to a block of the longest.

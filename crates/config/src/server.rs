@@ -1,10 +1,11 @@
-//! `[server]` and `[admin]`: sockets, threads and files.
+//! `[server]`: sockets, threads and files.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::admin::AdminSpec;
 use crate::findings::{Findings, Spotted};
 use crate::kinds::{At, FilePath, Flag, List, Parsed, Section, Span, Whole};
 use crate::limits;
@@ -65,23 +66,17 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> ServerSpec {
     root.or("server", ServerSpec::default(), &Section { header: "[server]", read })
 }
 
-/// Reads `[admin]`: where the API will listen.
-pub(crate) fn read_admin(root: &mut Table<'_>) -> Option<Spotted<SocketAddr>> {
-    let read = |table: &mut Table<'_>| table.optional("listen", &At(SOCKET));
-    root.optional("admin", &Section { header: "[admin]", read }).flatten()
-}
-
-/// Builds the section, checks that no socket stands twice, and warns of keys without effect.
-pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findings: &Findings<'_>) -> Server {
+/// Builds the sections, and checks that no socket stands twice.
+pub(crate) fn build(spec: ServerSpec, admin: AdminSpec, findings: &Findings<'_>) -> Server {
     let ServerSpec { listen, data_dir, workers, first_round, reload_on_change, tls, manners } = spec;
     // One address and port is two sockets: one of TCP, one of UDP.
     let plain = || listen.iter().flatten();
     once(std::iter::empty(), plain(), findings);
     once(plain(), tls.iter().flat_map(|tls| [&tls.dot, &tls.doh]).flatten(), findings);
     once(plain(), tls.iter().flat_map(|tls| [&tls.doh3, &tls.doq]).flatten(), findings);
-    if let Some(admin) = &admin {
-        findings.warn(&admin.spot, "nothing listens there yet in this version");
-    }
+    let before = || plain().chain(tls.iter().flat_map(|tls| [&tls.dot, &tls.doh]).flatten());
+    once(before(), admin.listen(), findings);
+    let admin = admin.build(data_dir.is_some(), findings);
     let listen = listen.map(|sockets| sockets.into_iter().map(|socket| socket.value).collect());
     Server {
         listen: listen.unwrap_or_else(|| LISTEN_DEFAULT.to_vec()),
@@ -91,6 +86,7 @@ pub(crate) fn build(spec: ServerSpec, admin: Option<Spotted<SocketAddr>>, findin
         reload_on_change,
         tls: tls.map(|tls| tls.build(findings)),
         manners: manners.build(findings),
+        admin,
     }
 }
 

@@ -48,6 +48,50 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// How queries are met, whatever they ask for.
     pub manners: Manners,
+    /// `[admin]`; `None`: the API is on its Unix socket alone.
+    pub admin: Option<Admin>,
+}
+
+/// `[admin]`: the API on a network. Elsewhere than on loopback there are tokens and TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens; no socket of TCP besides.
+    pub listen: SocketAddr,
+    /// Who may do what; no name twice. `None`: who may connect may do everything.
+    pub tokens: Option<Vec<Token>>,
+    /// `[admin.tls]`; `None`: in the clear.
+    pub tls: Option<AdminTls>,
+}
+
+/// `[admin.tls]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminTls {
+    /// The certificate and what it is signed by, in PEM; not read here.
+    pub cert_file: Located<PathBuf>,
+    /// Its private key, in PEM; not read here.
+    pub key_file: Located<PathBuf>,
+    /// By whom clients have to be certified, in PEM; not read here. `None`: they need no certificate.
+    pub client_ca_file: Option<Located<PathBuf>>,
+}
+
+/// A token, of which nobody knows more than its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// What it is good for.
+    pub role: Role,
+    /// Whose it is: 1 to 64 characters in one line.
+    pub name: Box<str>,
+    /// The SHA-256 of its text.
+    pub sha256: [u8; 32],
+}
+
+/// What somebody may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// See everything.
+    Viewer,
+    /// And change it.
+    Operator,
 }
 
 /// `[server.tls]`: the encrypted transports. No socket stands twice, there and in `listen`, unless with port 0.

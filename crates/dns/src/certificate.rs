@@ -64,7 +64,9 @@ impl Certificate {
         self.not_after_s
     }
 
-    pub(crate) fn key(&self) -> &Arc<CertifiedKey> {
+    /// What signs handshakes.
+    #[must_use]
+    pub fn key(&self) -> &Arc<CertifiedKey> {
         &self.key
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use meridian_config::{Issue, Located, Matter, Tls, read_data};
+use meridian_config::{Issue, Located, Matter, read_data};
 use meridian_dns::{Certificate, CertificateError};
 
 /// Octets of a file in PEM: a chain of certificates is a few thousand.
@@ -12,33 +12,34 @@ const PEM_OCTETS: u64 = 1 << 20;
 const SOON_DAYS: i64 = 7;
 const DAY_S: i64 = 24 * 3600;
 
-/// Reads the certificate that `[server.tls]` of `file` names, with a warning where it has expired or soon will.
+/// Reads the certificate that two keys of `file` name, with a warning where it has expired or soon will.
 ///
 /// # Errors
 /// An issue at the line of each file that is not what it should be.
 pub(crate) fn of(
     file: &Path,
-    tls: &Tls,
+    cert_file: &Located<PathBuf>,
+    key_file: &Located<PathBuf>,
     now: SystemTime,
 ) -> Result<(Certificate, Option<Issue>), Vec<Issue>> {
-    let chain = read(file, &tls.cert_file, "a file with a certificate in PEM");
-    let key = read(file, &tls.key_file, "a file with a private key in PEM");
+    let chain = read(file, cert_file, "a file with a certificate in PEM");
+    let key = read(file, key_file, "a file with a private key in PEM");
     let (chain, key) = match (chain, key) {
         (Ok(chain), Ok(key)) => (chain, key),
         (chain, key) => return Err([chain.err(), key.err()].into_iter().flatten().collect()),
     };
     let certificate = Certificate::from_pem(&chain, &key).map_err(|error| {
         let (at, expected) = match error {
-            CertificateError::Chain(_) => (&tls.cert_file, "a file with a certificate in PEM"),
-            CertificateError::Key(_) => (&tls.key_file, "a file with a private key in PEM"),
-            CertificateError::Mismatch => (&tls.key_file, "the private key of the certificate in cert_file"),
+            CertificateError::Chain(_) => (cert_file, "a file with a certificate in PEM"),
+            CertificateError::Key(_) => (key_file, "a file with a private key in PEM"),
+            CertificateError::Mismatch => (key_file, "the private key of the certificate in cert_file"),
         };
         vec![Issue::mistake(file, at, expected, &format!("{}: {error}", at.value.display()))]
     })?;
     let warning = expiry(&certificate, now).map(|text| Issue {
         file: file.into(),
-        position: Some(tls.cert_file.position),
-        key: tls.cert_file.key.clone(),
+        position: Some(cert_file.position),
+        key: cert_file.key.clone(),
         matter: Matter::Warning(text),
     });
     Ok((certificate, warning))
@@ -55,7 +56,7 @@ pub(crate) fn expiry(certificate: &Certificate, now: SystemTime) -> Option<Strin
     }
 }
 
-fn read(file: &Path, named: &Located<PathBuf>, expected: &str) -> Result<Vec<u8>, Issue> {
+pub(crate) fn read(file: &Path, named: &Located<PathBuf>, expected: &str) -> Result<Vec<u8>, Issue> {
     let issue = |found: &dyn std::fmt::Display| {
         let found = format!("{}: {found}", named.value.display());
         Issue::mistake(file, named, expected, &found)

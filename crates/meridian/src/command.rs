@@ -15,7 +15,7 @@ use crate::probe::{self, Probe};
 use crate::process::{self, Reload, Restart};
 use crate::prove::{self, Prove};
 use crate::status::{self, Status};
-use crate::{check, demo, exit, page, serve};
+use crate::{check, demo, exit, page, serve, token};
 
 /// A DNS-based global load balancer: answers each hostname with the address of the nearest healthy
 /// cluster.
@@ -117,6 +117,8 @@ enum Command {
     ///
     /// Ends with 0 when the new process serves, and with 1, after why, when it does not.
     Restart(Restart),
+    /// Make a token for who uses the API over a network. The file of tokens has its hash alone.
+    Token(token::Asked),
     /// Print what a shell needs to complete the command line.
     ///
     /// For bash: meridian completions bash > /etc/bash_completion.d/meridian
@@ -150,6 +152,7 @@ pub fn run() -> ExitCode {
         Command::Prove(asked) => prove::run(&asked),
         Command::Reload(asked) => process::reload(&asked),
         Command::Restart(asked) => process::restart(&asked),
+        Command::Token(asked) => token::run(&asked),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Line::command(), "meridian", &mut script);

@@ -11,6 +11,7 @@
 //! - Exactly one function publishes a view: `publish::Publisher::publish`.
 //! - A failing reload leaves everything as it was.
 
+mod access;
 mod certificate;
 mod check;
 mod client;
@@ -38,6 +39,7 @@ mod serve;
 mod status;
 mod supply;
 mod systemd;
+mod token;
 mod unreached;
 mod watch;
 

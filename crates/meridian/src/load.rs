@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use meridian_admin::Access;
 use meridian_config::{Issue, Issues, Located, Settings};
 use meridian_dns::Ground;
 use meridian_geoip::{DatabaseError, Locality};
@@ -11,7 +12,7 @@ use meridian_model::Network;
 
 use crate::serve::wall;
 use crate::watch::Watch;
-use crate::{certificate, manners, probes, unreached};
+use crate::{access, certificate, manners, probes, unreached};
 
 /// How long files must stay as they were read, and how often that is tried: who writes a file waits less between two
 /// parts of it, and is done sooner.
@@ -26,6 +27,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What the author should know all the same.
     pub warnings: Vec<Issue>,
+    /// Who may use the API over a network, where it is on one.
+    pub(crate) access: Option<Access>,
     /// The databases and tables that were read.
     pub(crate) watch: Watch,
     /// The file itself; `None` for a text.
@@ -89,7 +92,12 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     let geoip = &loaded.settings.geoip;
     let mut issues = probes::never(file, &loaded.catalog, &loaded.settings.probes);
     let server = &loaded.settings.server;
-    let certificate = match server.tls.as_ref().map(|tls| certificate::of(file, tls, wall())).transpose() {
+    let certificate = match server
+        .tls
+        .as_ref()
+        .map(|tls| certificate::of(file, &tls.cert_file, &tls.key_file, wall()))
+        .transpose()
+    {
         Ok(certificate) => certificate,
         Err(found) => {
             issues.extend(found);
@@ -97,6 +105,14 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
         }
     };
     let (certificate, expiry) = certificate.unzip();
+    let access = match server.admin.as_ref().map(|admin| access::of(file, admin, wall())).transpose() {
+        Ok(access) => access,
+        Err(found) => {
+            issues.extend(found);
+            None
+        }
+    };
+    let (access, expiry_of_admin) = access.unzip();
     let locality = match locality(&geoip.databases, &geoip.networks) {
         Ok(locality) if issues.is_empty() => locality,
         Ok(_) => return Err(all(file, issues)),
@@ -110,9 +126,9 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     let ground = Ground::new(Arc::new(loaded.catalog), Arc::new(locality), Arc::new(manners), None)
         .map_err(|error| Issue::unreadable(file, error.to_string()))?;
     let meridian_config::Loaded { settings, mut warnings, text, .. } = loaded;
-    warnings.extend(expiry.flatten());
+    warnings.extend(expiry.flatten().into_iter().chain(expiry_of_admin.flatten()));
     warnings.extend(unreached::warnings(file, ground.catalog(), ground.locality()));
-    Ok(Loaded { ground: Arc::new(ground), settings, warnings, watch, of_file: None, text })
+    Ok(Loaded { ground: Arc::new(ground), settings, warnings, access, watch, of_file: None, text })
 }
 
 /// What was found after the loader, of which there is something.

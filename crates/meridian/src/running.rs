@@ -1,12 +1,13 @@
 //! A server with all that keeps its views up to date.
 
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use meridian_admin::{About, Admin, Book, Commands, Configuration, SOCKET};
+use meridian_admin::{About, Admin, Book, Commands, Configuration, Network, SOCKET};
 use meridian_dns::{Bound, Counters, Handle, Listening, Notifier, Passed, Server};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
 use meridian_store::Folder;
@@ -36,6 +37,8 @@ pub(crate) struct Running {
     book: Option<Arc<Book>>,
     admin: Option<Admin>,
     configuration: watch::Receiver<Configuration>,
+    /// Until [`Running::open`].
+    network: Option<Network>,
 }
 
 impl Running {
@@ -46,6 +49,7 @@ impl Running {
         file: Option<&Path>,
         mut bound: Bound,
         folder: Option<Folder>,
+        network: Option<TcpListener>,
     ) -> anyhow::Result<Self> {
         let first_round = loaded.settings.server.first_round;
         let folder = folder.map(Arc::new);
@@ -66,7 +70,8 @@ impl Running {
             async move { publisher.run().await }
         });
         let (requester, requests) = requests();
-        let configuration = supply.configuration();
+        let (configuration, access) = (supply.configuration(), supply.access());
+        let network = network.map(|listener| Network { listener, access });
         let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
         let sockets = bound.take_handles().into();
         let live = publisher.live();
@@ -90,6 +95,7 @@ impl Running {
             book,
             admin,
             configuration,
+            network,
         })
     }
 
@@ -97,16 +103,22 @@ impl Running {
 
     /// Starts the API, if there is a folder for it. Whatever is wrong with it, answers are given.
     ///
-    /// `inherited`: its socket, from the process that had it.
+    /// `inherited`: its socket in the folder, from the process that had it.
     pub(crate) fn open(&mut self, commands: Commands, inherited: Option<OwnedFd>) {
+        // Without a folder it is closed: who connects must not wait for nobody.
+        let network = self.network.take();
         let (Some(folder), Some(book), None) = (&self.folder, &self.book, &self.admin) else { return };
         let socket = folder.path().join(SOCKET);
         let (book, probes) = (Arc::clone(book), Arc::clone(&self.probes));
         let (queries, configuration) = (self.counters().clone(), self.configuration.clone());
         let about = About { book, probes, queries, wall, commands, configuration };
-        match Admin::start(about, inherited) {
+        let address = network.as_ref().and_then(|network| network.listener.local_addr().ok());
+        match Admin::start(about, inherited, network) {
             Ok(admin) => {
                 tracing::info!(socket = %socket.display(), "the API listens");
+                if let Some(address) = address {
+                    tracing::info!(%address, "the API listens");
+                }
                 self.admin = Some(admin);
             }
             Err(error) => tracing::error!("no status, no metrics: {}: {error}", socket.display()),
@@ -147,7 +159,7 @@ impl Running {
     pub(crate) fn offer(&self) -> anyhow::Result<Offer> {
         let folder = match &self.folder {
             Some(folder) => {
-                let api = self.admin.as_ref().map(Admin::handle).transpose()?;
+                let api = self.admin.as_ref().map(Admin::handles).transpose()?.unwrap_or_default();
                 Some((folder.path().to_owned(), folder.lock()?, api))
             }
             None => None,

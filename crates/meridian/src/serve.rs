@@ -1,14 +1,14 @@
 //! `meridian serve`: everything together.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use meridian_admin::wire::Successor as Started;
-use meridian_admin::{Command, Commands};
+use meridian_admin::{Command, Commands, Handles};
 use meridian_config::{DATA_DIR_DEFAULT, Issues};
 use meridian_dns::{Bound, Listen};
 use meridian_store::Folder;
@@ -64,13 +64,14 @@ async fn serve(
     }
     let settings = &loaded.settings.server;
     let first_round = settings.first_round;
-    let Gift { mut sockets, folder: held, api } = gift;
+    let Gift { mut sockets, folder: held, api: Handles { unix, network } } = gift;
     let bound = Bound::bind(&listen(settings), workers(settings.workers), &mut sockets)
         .with_context(|| format!("cannot listen; [server] in {} says where", config.display()))?;
     systemd::forget(sockets);
-    let (folder, api) = folder(settings, held, api);
+    let network = settings.admin.as_ref().map(|admin| listen_for_api(admin.listen, network)).transpose()?;
+    let (folder, api) = folder(settings, held, unix);
     let mut running = tokio::select! {
-        running = Running::start(loaded, Some(config), bound, folder) => running?,
+        running = Running::start(loaded, Some(config), bound, folder, network) => running?,
         stop = signals.stop() => {
             tracing::info!(signal = stop, "stopping");
             return Ok(());
@@ -291,6 +292,17 @@ fn listen(settings: &meridian_config::Server) -> Listen {
         doh: of(|tls| &tls.doh),
         doh3: of(|tls| &tls.doh3),
         doq: of(|tls| &tls.doq),
+    }
+}
+
+/// The socket of the API on a network: the one of the process before, where that is the same.
+fn listen_for_api(address: SocketAddr, held: Option<OwnedFd>) -> anyhow::Result<TcpListener> {
+    let held = held.map(TcpListener::from);
+    let is_it = |of: SocketAddr| of.ip() == address.ip() && [of.port(), 0].contains(&address.port());
+    match held.filter(|held| held.local_addr().is_ok_and(is_it)) {
+        Some(held) => Ok(held),
+        None => TcpListener::bind(address)
+            .with_context(|| format!("the API cannot listen on {address}; [admin] says where")),
     }
 }
 

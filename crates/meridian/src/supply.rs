@@ -5,13 +5,14 @@
 //! is prepared; the probes switch to it after a first round of what is new. Whatever fails on the way
 //! is reported, and what was in force stays so.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use meridian_admin::wire::Reloaded;
-use meridian_admin::{Configuration, Stamp};
+use meridian_admin::{Access, Configuration, Stamp};
 use meridian_config::{Issues, Server, Settings, Tls};
 use meridian_discovery::hostnames::{self, HickoryLookup, Resolved};
 use meridian_dns::Ground;
@@ -43,6 +44,10 @@ pub(crate) struct Supply {
     file: Option<PathBuf>,
     /// The file's content as it was accepted last, which data is read again for, and what became of it since.
     configuration: watch::Sender<Configuration>,
+    /// Where the API is on a network, until a restart.
+    listens: Option<SocketAddr>,
+    /// Who may use it there.
+    access: watch::Sender<Access>,
     settings: Settings,
     watch: Watch,
     of_file: Watch,
@@ -57,7 +62,8 @@ pub(crate) struct Supply {
 impl Supply {
     /// Resolves the hostnames of what was loaded, and waits for their first round (capped).
     pub(crate) async fn start(loaded: Loaded, file: Option<PathBuf>, seed: u64) -> anyhow::Result<Self> {
-        let Loaded { ground, settings, watch, of_file, text, .. } = loaded;
+        let Loaded { ground, settings, watch, of_file, text, access, .. } = loaded;
+        let (listens, access) = (listens(&settings.server), watch::Sender::new(access.unwrap_or_default()));
         let of_file = of_file.unwrap_or_default();
         let resolver = &settings.resolver;
         let lookup = HickoryLookup::new(&resolver.servers, resolver.timeout).context("no resolver")?;
@@ -73,6 +79,8 @@ impl Supply {
         Ok(Self {
             file,
             configuration,
+            listens,
+            access,
             settings,
             watch,
             of_file,
@@ -91,6 +99,11 @@ impl Supply {
     /// What is run, as it changes.
     pub(crate) fn configuration(&self) -> watch::Receiver<Configuration> {
         self.configuration.subscribe()
+    }
+
+    /// Who may use the API over a network, as it changes.
+    pub(crate) fn access(&self) -> watch::Receiver<Access> {
+        self.access.subscribe()
     }
 
     /// Keeps everything up to date until the requests end.
@@ -187,6 +200,7 @@ impl Supply {
             }
         };
         at_restart(sockets(&loaded.settings.server) != sockets(&self.settings.server), "[server]");
+        at_restart(listens(&loaded.settings.server) != self.listens, "[admin]");
         at_restart(loaded.settings.resolver != self.settings.resolver, "[resolver]");
         let catalog = loaded.ground.catalog();
         let (gateways, targets) = (catalog.gateways().len(), catalog.targets().len());
@@ -217,7 +231,11 @@ impl Supply {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        let Loaded { ground, settings, watch, of_file, text, .. } = loaded;
+        let Loaded { ground, settings, watch, of_file, text, access, .. } = loaded;
+        // What a file says of another socket must not open the one that is there.
+        if let Some(access) = access.filter(|_| listens(&settings.server) == self.listens) {
+            self.access.send_replace(access);
+        }
         self.configuration.send_modify(|configuration| configuration.accept(text, stamp()));
         (self.settings, self.watch) = (settings, watch);
         if let Some(of_file) = of_file {
@@ -263,9 +281,15 @@ enum Changed {
     File,
 }
 
+/// Where the API is on a network.
+fn listens(server: &Server) -> Option<SocketAddr> {
+    server.admin.as_ref().map(|admin| admin.listen)
+}
+
 /// What of `[server]` does not come with the ground.
 fn sockets(server: &Server) -> impl PartialEq {
-    let Server { listen, data_dir, workers, first_round, reload_on_change: _, tls, manners: _ } = server;
+    let Server { listen, data_dir, workers, first_round, reload_on_change: _, tls, manners: _, admin: _ } =
+        server;
     let tls = tls.as_ref().map(|Tls { dot, doh, doh3, doq, cert_file: _, key_file: _, path: _ }| {
         [dot.clone(), doh.clone(), doh3.clone(), doq.clone()]
     });

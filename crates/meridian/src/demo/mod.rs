@@ -44,7 +44,7 @@ async fn demo(listen: SocketAddr, http_port: u16) -> anyhow::Result<()> {
         CONFIG.replace("{listen}", &listen.to_string()).replace("{http_port}", &clusters.port().to_string());
     let loaded = load_text(&text, Path::new("demo.toml"))
         .map_err(|issues| anyhow!("the demo's own configuration: {issues}"))?;
-    let mut running = Running::start(loaded, None, bound, None).await?;
+    let mut running = Running::start(loaded, None, bound, None, None).await?;
     running.start_quic()?;
     let mut transitions = running.probes.transitions();
 

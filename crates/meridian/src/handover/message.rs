@@ -48,6 +48,8 @@ pub(super) enum Offered {
     Lock { data_dir: PathBuf },
     /// The API's socket in it.
     Api,
+    /// The API's socket on a network.
+    ApiNetwork,
 }
 
 /// By its name for operators.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use data_encoding::HEXLOWER;
+use meridian_admin::Handles;
 use meridian_dns::{Inherited, Passed};
 
 use super::VARIABLE;
@@ -22,14 +23,14 @@ pub(crate) struct Gift {
     pub(crate) sockets: Inherited,
     /// Its folder, and the lock of that.
     pub(crate) folder: Option<(PathBuf, OwnedFd)>,
-    /// The API's socket in that folder.
-    pub(crate) api: Option<OwnedFd>,
+    /// The API's sockets.
+    pub(crate) api: Handles,
 }
 
 impl Gift {
     /// Sockets alone.
     pub(crate) fn of(sockets: Inherited) -> Self {
-        Self { sockets, folder: None, api: None }
+        Self { sockets, folder: None, api: Handles::default() }
     }
 }
 
@@ -65,7 +66,7 @@ impl Predecessor {
     /// # Errors
     /// When it says something else.
     pub(crate) async fn gift(&self) -> anyhow::Result<Gift> {
-        let mut gift = Gift { sockets: Inherited::served(), folder: None, api: None };
+        let mut gift = Gift::of(Inherited::served());
         loop {
             let (version, offered, more, files) = match self.0.receive().await? {
                 Some((Message::Offer { version, files: offered, more }, files)) => {
@@ -82,7 +83,8 @@ impl Predecessor {
                         gift.sockets.add(service(&name), file).context("a socket of no use")?;
                     }
                     Offered::Lock { data_dir } => gift.folder = Some((data_dir, file)),
-                    Offered::Api => gift.api = Some(file),
+                    Offered::Api => gift.api.unix = Some(file),
+                    Offered::ApiNetwork => gift.api.network = Some(file),
                 }
             }
             if !more {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use meridian_admin::Handles;
 use meridian_dns::{Departed, Handle, Leaving};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -26,8 +27,8 @@ const LOADING: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) sockets: Arc<[Handle]>,
-    /// The folder, its lock, and the API's socket in it.
-    pub(crate) folder: Option<(PathBuf, OwnedFd, Option<OwnedFd>)>,
+    /// The folder, its lock, and the API's sockets.
+    pub(crate) folder: Option<(PathBuf, OwnedFd, Handles)>,
 }
 
 impl Offer {
@@ -38,7 +39,8 @@ impl Offer {
             self.sockets.iter().map(|handle| (socket(handle), handle.socket.as_fd())).collect();
         if let Some((data_dir, lock, api)) = &self.folder {
             files.push((Offered::Lock { data_dir: data_dir.clone() }, lock.as_fd()));
-            files.extend(api.iter().map(|api| (Offered::Api, api.as_fd())));
+            files.extend(api.unix.iter().map(|api| (Offered::Api, api.as_fd())));
+            files.extend(api.network.iter().map(|api| (Offered::ApiNetwork, api.as_fd())));
         }
         files
     }
