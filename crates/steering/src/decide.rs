@@ -50,6 +50,8 @@ pub struct Candidate {
     pub count: u16,
     /// Whether its hostname is handed out in place of its addresses.
     pub as_cname: bool,
+    /// Whether it has one address and stands as that does: if the candidate may be picked, so may the address.
+    pub is_its_address: bool,
 }
 
 /// The grounds of a decision.
@@ -444,7 +446,16 @@ impl<'a> Stages<'a> {
             {
                 let weight = self.weight(index);
                 let as_cname = endpoint.name.as_ref().is_some_and(|name| name.as_cname);
-                candidates.push(Candidate { endpoint: endpoint_index, weight, first, count, as_cname });
+                // Beside a CNAME endpoints stand by the addresses of both families.
+                let is_its_address = count == 1 && !self.gateway.has_cname();
+                candidates.push(Candidate {
+                    endpoint: endpoint_index,
+                    weight,
+                    first,
+                    count,
+                    as_cname,
+                    is_its_address,
+                });
                 // A CNAME's own TTL does not depend on that of what it leads to.
                 let own = endpoint.name.as_ref().filter(|_| !as_cname).and_then(|name| name.ttl);
                 ttl_cap = [ttl_cap, own].into_iter().flatten().min();

@@ -57,9 +57,10 @@ struct Picking<'p, A> {
 impl<A: Number> Picking<'_, A> {
     fn pick(&self, draw: Draw, into: &mut Given) -> Picked {
         let cname = match (draw, &self.decision.candidates[..]) {
-            // What most decisions are: with one address, that one.
-            (Draw::Random(_), [only @ Candidate { count: 1, as_cname: false, .. }]) if self.most() > 0 => {
-                if let Some(listed) = self.usable(only).next() {
+            // What most decisions are: one address, whose health was looked at when it was decided.
+            (Draw::Random(_), [only @ Candidate { is_its_address: true, .. }]) if self.most() > 0 => {
+                debug_assert_eq!(self.usable(only).count(), 1, "it was decided by the same verdicts");
+                if let Some(listed) = self.listed.get(usize::from(only.first)) {
                     into.push(listed.address.into());
                 }
                 return Picked::default();
