@@ -289,7 +289,8 @@ fn what_is_hostile_is_refused() {
     let put = |body: &str| curl(&["-X", "PUT", "-H", JSON, "-d", body, &overrides]).0;
     let huge = stage.data_dir.parent().unwrap().join("huge");
     std::fs::write(&huge, vec![b'['; 1 << 20]).unwrap();
-    assert_eq!(put(&format!("@{}", huge.display())), 413);
+    // Or the connection ends while the rest of it is being sent.
+    assert!([413, 0].contains(&put(&format!("@{}", huge.display()))));
     for body in ["", "{", "[]", "null", "{\"target\": 7}", &"[".repeat(10_000), "{\"nowhere\": 1}"] {
         assert!([400, 422].contains(&put(body)), "{body:.20}");
     }

@@ -23,6 +23,8 @@ pub const BODY_OCTETS_MAX: usize = 16 << 10;
 pub const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a connection lives: a client that reads nothing does not keep it for ever.
 pub const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60);
+/// For how long a connection that has asked nothing yet may do so when the API ends.
+pub(crate) const CLOSING_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long requests under way may take when the API ends.
 pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(1);
 /// How long an operator waits for the disk, before being told that what was said is in force and not kept.

@@ -9,7 +9,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -30,7 +29,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::access::{Access, guard};
 use crate::api::{Sources, router};
-use crate::limits::{CLOSING_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_OCTETS_MAX, HEAD_WAIT_MAX};
+use crate::limits::{
+    CLOSING_MAX, CLOSING_WAIT_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_OCTETS_MAX, HEAD_WAIT_MAX,
+};
 use crate::{Book, Commands, Configuration};
 
 /// The name of the socket in the server's folder.
@@ -191,8 +192,17 @@ impl Listener {
 /// The place of a connection.
 struct Seat {
     connection: AbortHandle,
-    /// Whether no request of it is under way.
-    is_idle: Arc<AtomicBool>,
+    state: watch::Receiver<State>,
+}
+
+/// What a connection is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has had no request yet.
+    New,
+    /// A request is under way.
+    Busy,
+    Idle,
 }
 
 /// Until `closed`; then all connections end. Of too many the one that has been idle longest, as they came, makes room; if
@@ -211,25 +221,24 @@ async fn accept(listener: Listener, router: Router, closed: watch::Receiver<()>)
         match accepted {
             Ok((incoming, from)) => {
                 if seats.len() >= CONNECTIONS_MAX {
-                    let idle = seats.iter().position(|seat| seat.is_idle.load(Ordering::Relaxed));
+                    let idle = seats.iter().position(|seat| *seat.state.borrow() != State::Busy);
                     let Some(seat) = idle.and_then(|idle| seats.remove(idle)) else { continue };
                     seat.connection.abort();
                 }
-                let is_idle = Arc::new(AtomicBool::new(true));
-                let router = router.clone().layer(from_fn({
-                    let is_idle = is_idle.clone();
-                    move |request: Request, next: Next| {
-                        let is_idle = is_idle.clone();
-                        async move {
-                            is_idle.store(false, Ordering::Relaxed);
-                            let response = next.run(request).await;
-                            is_idle.store(true, Ordering::Relaxed);
-                            response
-                        }
+                let (sender, state) = watch::channel(State::New);
+                let sender = Arc::new(sender);
+                let router = router.clone().layer(from_fn(move |request: Request, next: Next| {
+                    let sender = sender.clone();
+                    async move {
+                        sender.send_replace(State::Busy);
+                        let response = next.run(request).await;
+                        sender.send_replace(State::Idle);
+                        response
                     }
                 }));
-                let connection = connections.spawn(connection(incoming, from, router, closed.clone()));
-                seats.push_back(Seat { connection, is_idle });
+                let ending = Ending { closed: closed.clone(), state: state.clone() };
+                let connection = connections.spawn(connection(incoming, from, router, ending));
+                seats.push_back(Seat { connection, state });
             }
             Err(error) => {
                 tracing::warn!("the API cannot accept: {error}");
@@ -247,18 +256,27 @@ async fn ended(mut closed: watch::Receiver<()>) {
     while closed.changed().await.is_ok() {}
 }
 
-async fn connection(
-    incoming: Incoming,
-    from: Option<SocketAddr>,
-    router: Router,
+/// When a connection is to end.
+struct Ending {
     closed: watch::Receiver<()>,
-) {
+    state: watch::Receiver<State>,
+}
+
+impl Ending {
+    /// Waits until it may: who has come before the end has one answer, if it is asked for soon.
+    async fn wait(mut self) {
+        ended(self.closed).await;
+        let _soon = timeout(CLOSING_WAIT_MAX, self.state.wait_for(|state| *state != State::New)).await;
+    }
+}
+
+async fn connection(incoming: Incoming, from: Option<SocketAddr>, router: Router, ending: Ending) {
     let served = match incoming {
-        Incoming::Unix(stream) => serve(stream, router, closed).await,
-        Incoming::Plain(stream) => serve(stream, router, closed).await,
+        Incoming::Unix(stream) => serve(stream, router, ending).await,
+        Incoming::Plain(stream) => serve(stream, router, ending).await,
         Incoming::Tls(stream, tls) => {
             match timeout(HEAD_WAIT_MAX, TlsAcceptor::from(tls).accept(stream)).await {
-                Ok(Ok(stream)) => serve(stream, router, closed).await,
+                Ok(Ok(stream)) => serve(stream, router, ending).await,
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err("its handshake took too long".to_owned()),
             }
@@ -274,7 +292,7 @@ async fn connection(
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     router: Router,
-    closed: watch::Receiver<()>,
+    ending: Ending,
 ) -> Result<(), String> {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -285,7 +303,7 @@ async fn serve(
         let mut connection = pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => return ended,
-            () = ended(closed) => {}
+            () = ending.wait() => {}
         }
         // A request that is under way has its answer.
         connection.as_mut().graceful_shutdown();
