@@ -93,10 +93,8 @@ async fn configuration(State(sources): State<Sources>) -> Response {
 
 /// There is an API when answers are given; what was refused since does not count, as what was before it answers.
 async fn ready(State(sources): State<Sources>) -> Response {
-    match report(&sources).await {
-        Ok(_) => "ok\n".into_response(),
-        Err(refusal) => refusal,
-    }
+    let is_watched = sources.probes.snapshots().has_changed().is_ok();
+    if is_watched { "ok\n".into_response() } else { stopping() }
 }
 
 async fn report(sources: &Sources) -> Result<Report, Response> {

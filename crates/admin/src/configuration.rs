@@ -1,10 +1,10 @@
 //! Which configuration a server runs, and what became of the last attempt at another.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
 use tokio::time::Instant;
 
@@ -112,13 +112,7 @@ impl Configuration {
 }
 
 fn sha256(text: &str) -> Arc<str> {
-    let digest = digest(&SHA256, text.as_bytes());
-    let digits = digest.as_ref().iter().fold(String::new(), |mut digits, octet| {
-        // Text takes all that is written to it.
-        let _ = write!(digits, "{octet:02x}");
-        digits
-    });
-    digits.into()
+    HEXLOWER.encode(digest(&SHA256, text.as_bytes()).as_ref()).into()
 }
 
 #[cfg(test)]

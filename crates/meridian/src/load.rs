@@ -92,27 +92,11 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     let geoip = &loaded.settings.geoip;
     let mut issues = probes::never(file, &loaded.catalog, &loaded.settings.probes);
     let server = &loaded.settings.server;
-    let certificate = match server
-        .tls
-        .as_ref()
-        .map(|tls| certificate::of(file, &tls.cert_file, &tls.key_file, wall()))
-        .transpose()
-    {
-        Ok(certificate) => certificate,
-        Err(found) => {
-            issues.extend(found);
-            None
-        }
-    };
-    let (certificate, expiry) = certificate.unzip();
-    let access = match server.admin.as_ref().map(|admin| access::of(file, admin, wall())).transpose() {
-        Ok(access) => access,
-        Err(found) => {
-            issues.extend(found);
-            None
-        }
-    };
-    let (access, expiry_of_admin) = access.unzip();
+    let certificate =
+        server.tls.as_ref().map(|tls| certificate::of(file, &tls.cert_file, &tls.key_file, wall()));
+    let (certificate, expiry) = good(certificate, &mut issues).unzip();
+    let access = server.admin.as_ref().map(|admin| access::of(file, admin, wall()));
+    let (access, expiry_of_admin) = good(access, &mut issues).unzip();
     let locality = match locality(&geoip.databases, &geoip.networks) {
         Ok(locality) if issues.is_empty() => locality,
         Ok(_) => return Err(all(file, issues)),
@@ -129,6 +113,11 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     warnings.extend(expiry.flatten().into_iter().chain(expiry_of_admin.flatten()));
     warnings.extend(unreached::warnings(file, ground.catalog(), ground.locality()));
     Ok(Loaded { ground: Arc::new(ground), settings, warnings, access, watch, of_file: None, text })
+}
+
+/// What was asked for, if it is good; else what is wrong with it is put to the issues.
+fn good<T>(asked: Option<Result<T, Vec<Issue>>>, issues: &mut Vec<Issue>) -> Option<T> {
+    asked?.map_err(|found| issues.extend(found)).ok()
 }
 
 /// What was found after the loader, of which there is something.

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use ring::digest::{SHA256, digest};
+use meridian_admin::Token;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::exit;
@@ -39,7 +39,7 @@ pub(crate) fn run(asked: &Asked) -> anyhow::Result<u8> {
     let mut octets = [0; OCTETS];
     SystemRandom::new().fill(&mut octets).map_err(|_| anyhow!("the system has no random numbers"))?;
     let token = format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&octets));
-    let sha256 = HEXLOWER.encode(digest(&SHA256, token.as_bytes()).as_ref());
+    let sha256 = HEXLOWER.encode(&Token::hash(&token));
     let role = match role {
         Role::Viewer => "viewer",
         Role::Operator => "operator",
