@@ -1,10 +1,13 @@
 //! The wall clock jumps by an hour and by a day, forward and back, and stands still, while the server probes: nothing
 //! comes of it.
 //!
-//! With libfaketime, which `./tests/run` installs, in front of the real binary. The monotonic clock goes on.
+//! With `clock/jump.c` in front of the real binary. The monotonic clock goes on.
 
+use std::fs::File;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use hickory_proto::rr::RecordType;
 use meridian_tests::{Ask, Config, Meridian, Site, WORLD, ask_tcp, ask_udp, now, says};
@@ -38,11 +41,51 @@ fn cookies(server: SocketAddr, old: &[u8]) -> (Vec<u8>, bool) {
     (new, holds)
 }
 
-fn jump(file: &Path, by: &str) {
-    // By rename, so that the process never reads half of it.
-    let next = file.with_extension("next");
-    std::fs::write(&next, by).unwrap();
-    std::fs::rename(&next, file).unwrap();
+/// What the wall clock of a process shows.
+#[derive(Clone, Copy, Debug)]
+enum Shows {
+    /// The time that is so many seconds from now.
+    Ahead(i64),
+    /// Always so many seconds since 1970.
+    Standing(i64),
+}
+
+/// The wall clock of a process that is started with its environment.
+struct Clock {
+    told: File,
+    path: PathBuf,
+    library: PathBuf,
+}
+
+impl Clock {
+    fn new() -> Self {
+        let dir = meridian_tests::scratch();
+        let (path, library) = (dir.join("clock"), dir.join("jump.so"));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("clock/jump.c");
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o"])
+            .arg(&library)
+            .arg(source)
+            .status()
+            .expect("the C compiler that Rust links with");
+        assert!(built.success());
+        let clock = Self { told: File::create(&path).unwrap(), path, library };
+        clock.jump(Shows::Ahead(0));
+        clock
+    }
+
+    fn environment(&self) -> [(&str, &str); 2] {
+        [("LD_PRELOAD", self.library.to_str().unwrap()), ("MERIDIAN_CLOCK", self.path.to_str().unwrap())]
+    }
+
+    fn jump(&self, to: Shows) {
+        let told = match to {
+            Shows::Ahead(seconds) => seconds * 2,
+            Shows::Standing(seconds) => seconds * 2 + 1,
+        };
+        // One write of a word, which no thread of the process sees half of.
+        self.told.write_all_at(&told.to_ne_bytes(), 0).unwrap();
+    }
 }
 
 #[test]
@@ -62,28 +105,21 @@ fn a_wall_clock_that_jumps_changes_nothing() {
         .with(&probe)
         .clusters(&WORLD)
         .gateway("shop", &["shop.gslb.example"], "probe = \"web\"\n", &endpoints);
-    let clock = meridian_tests::scratch().join("clock");
-    jump(&clock, "+0");
-    let environment = [
-        // The loader puts in where libraries are on this machine.
-        ("LD_PRELOAD", "/usr/$LIB/faketime/libfaketime.so.1"),
-        ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ("FAKETIME_NO_CACHE", "1"),
-    ];
-    let mut meridian = Meridian::serve_in(config.text(), &environment);
+    let clock = Clock::new();
+    let mut meridian = Meridian::serve_in(config.text(), &clock.environment());
     let mut before = hour(meridian.seen.last().unwrap());
     let server = meridian.address();
     let mut is_up = true;
     let mut cookie = cookies(server, b"12345678").0;
-    // An absolute time stands still.
-    for by in ["+1h", "+0", "-1h", "+0", "+1d", "-1d", "+0", "2026-02-28 23:59:59", "+0"] {
-        jump(&clock, by);
+    let (hours, days) = (|hours: i64| Shows::Ahead(3_600 * hours), |days: i64| Shows::Ahead(86_400 * days));
+    let one_of_2026 = Shows::Standing(1_772_323_199);
+    for to in [hours(1), hours(0), hours(-1), hours(0), days(1), days(-1), days(0), one_of_2026, days(0)] {
+        clock.jump(to);
         // A reload and one verdict that really changes show that probes go on, and what clock the log has.
         meridian.signal(Signal::SIGHUP);
         let reloaded = meridian.wait_for("a reload", |line| says(line, "reloaded"));
         let after = hour(&reloaded);
-        assert_ne!(after, before, "{by}: the clock did not jump");
+        assert_ne!(after, before, "{to:?}: the clock did not jump");
         before = after;
         // In turns: an endpoint that comes and goes too often is held.
         let began = now();
@@ -97,7 +133,7 @@ fn a_wall_clock_that_jumps_changes_nothing() {
         let (new, held) = cookies(server, &cookie);
         cookie = new;
         println!(
-            "the clock at {by}: a verdict after {moved:.1?}, the cookie from before {}, a new one holds",
+            "the clock shows {to:?}: a verdict after {moved:.1?}, the cookie from before {}, a new one holds",
             if held { "holds" } else { "is told to be old" }
         );
         // Two or three probes, one every 100 ms, and the time of one: as ever.
