@@ -3,13 +3,13 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use meridian_tests::tls::Identity;
-use meridian_tests::{Config, Meridian, WORLD, binary, now, says, scratch};
+use meridian_tests::{Config, Meridian, WORLD, api_address, binary, curl, now, says, scratch};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -50,28 +50,6 @@ fn config(data_dir: &Path, keys: &str) -> String {
         .gateway("shop", &["shop.gslb.example"], "", &[("eu-west", "192.0.2.1"), ("us-east", "192.0.2.2")])
         .text()
         .to_owned()
-}
-
-/// Waits for the API, and says where it is.
-fn api_address(server: &mut Meridian) -> SocketAddr {
-    let line =
-        server.wait_for("the API", |line| says(line, "the API listens") && line["address"].is_string());
-    line["address"].as_str().unwrap().parse().unwrap()
-}
-
-/// What `curl` gets: the status and the body.
-fn curl(arguments: &[&str]) -> (u16, String) {
-    let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--max-time", "20", "--write-out", "\n%{http_code}"])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let (body, status) = text.rsplit_once('\n').unwrap_or_else(|| {
-        panic!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    });
-    (status.parse().unwrap(), body.to_owned())
 }
 
 const JSON: &str = "Content-Type: application/json";

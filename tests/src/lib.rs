@@ -16,6 +16,7 @@
 //! Nothing here waits for luck: a test waits for an event (a log line, a view, an exit) with a
 //! deadline that only a broken build reaches.
 
+mod api;
 mod ask;
 mod authority;
 mod binary;
@@ -42,6 +43,7 @@ mod unbound;
 mod walk;
 mod wire;
 
+pub use api::{api_address, curl};
 pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
 pub use authority::Authority;
 pub use binary::{Meridian, NO_FILES, Process, binary, now, says, scratch, signal};

@@ -11,13 +11,13 @@ use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use ring::digest::{SHA256, digest};
 use rustls::ServerConfig;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
-use crate::api::refuse;
+use crate::api::Refused;
 
 /// What somebody may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,15 +80,16 @@ pub(crate) async fn guard(
     let caller = match &tokens {
         Some(tokens) => shown(request.headers()).and_then(|shown| known(tokens, shown)).ok_or_else(|| {
             let mut response =
-                refuse(StatusCode::UNAUTHORIZED, "expected a token: Authorization: Bearer TOKEN");
+                Refused::new(StatusCode::UNAUTHORIZED, "expected a token: Authorization: Bearer TOKEN")
+                    .into_response();
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             response
         }),
         None if is_from_here(request.headers()) => Ok(Caller { name: None, role: Role::Operator }),
-        None => Err(refuse(
-            StatusCode::FORBIDDEN,
-            "expected a Host and an Origin of loopback, as there are no tokens",
-        )),
+        None => {
+            let why = "expected a Host and an Origin of loopback, as there are no tokens";
+            Err(Refused::new(StatusCode::FORBIDDEN, why).into_response())
+        }
     };
     let caller = match caller {
         Ok(caller) => caller,
@@ -96,7 +97,8 @@ pub(crate) async fn guard(
     };
     let needed = if is_safe(request.method()) { Role::Viewer } else { Role::Operator };
     if caller.role < needed {
-        return refuse(StatusCode::FORBIDDEN, "expected a token of an operator, found one of a viewer");
+        let why = "expected a token of an operator, found one of a viewer";
+        return Refused::new(StatusCode::FORBIDDEN, why).into_response();
     }
     if needed == Role::Viewer {
         return next.run(request).await;

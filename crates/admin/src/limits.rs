@@ -27,5 +27,17 @@ pub const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60);
 pub(crate) const CLOSING_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long requests under way may take when the API ends.
 pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(1);
+/// Events that are kept for who was away for a moment, and transitions by themselves.
+pub const EVENTS_KEPT: usize = 1024;
+/// Streams of events at once; one more is refused.
+pub const STREAMS_MAX: usize = 32;
+/// How long a stream of events lasts: less than its connection, so that it ends in order and is asked for again.
+pub const STREAM_LIFE_MAX: Duration = Duration::from_secs(50);
+/// The most items of a list on one page.
+pub const PAGE_MAX: u32 = 1000;
+/// Items on a page where nobody says how many.
+pub const PAGE_DEFAULT: u32 = 100;
+/// Verdicts that are not healthy which are listed one by one.
+pub const NOT_HEALTHY_MAX: usize = 1000;
 /// How long an operator waits for the disk, before being told that what was said is in force and not kept.
 pub const KEEP_WAIT_MAX: Duration = Duration::from_secs(5);

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use meridian_dns::Counters;
@@ -22,7 +22,7 @@ use meridian_health_probe::Handle as Probes;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -31,8 +31,9 @@ use crate::access::{Access, guard};
 use crate::api::{Sources, router};
 use crate::limits::{
     CLOSING_MAX, CLOSING_WAIT_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_OCTETS_MAX, HEAD_WAIT_MAX,
+    STREAMS_MAX,
 };
-use crate::{Book, Commands, Configuration};
+use crate::{Book, Commands, Configuration, Events};
 
 /// The name of the socket in the server's folder.
 pub const SOCKET: &str = "meridian.sock";
@@ -76,6 +77,8 @@ pub struct About {
     pub book: Arc<Book>,
     /// The probes.
     pub probes: Arc<Probes>,
+    /// What happens.
+    pub events: Arc<Events>,
     /// What the server counts.
     pub queries: Arc<Counters>,
     /// The wall clock.
@@ -94,7 +97,7 @@ impl Admin {
     /// # Errors
     /// Of the system, when the socket cannot be made.
     pub fn start(about: About, inherited: Option<OwnedFd>, network: Option<Network>) -> io::Result<Self> {
-        let About { book, probes, queries, wall, commands, configuration } = about;
+        let About { book, probes, events, queries, wall, commands, configuration } = about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
             Some(inherited) => std::os::unix::net::UnixListener::from(inherited),
@@ -105,8 +108,18 @@ impl Admin {
         let listener = Listener::Unix(UnixListener::from_std(listener)?);
         let (open, closed) = watch::channel(());
         let mut tasks = JoinSet::new();
-        let router =
-            router(Sources { book: Arc::clone(&book), probes, queries, wall, commands, configuration });
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        let router = router(Sources {
+            book: Arc::clone(&book),
+            probes,
+            queries,
+            commands,
+            configuration,
+            events,
+            streams,
+            closed: closed.clone(),
+            wall,
+        });
         let mut handles = Handles { unix: Some(copy), network: None };
         if let Some(Network { listener, access }) = network {
             listener.set_nonblocking(true)?;
@@ -226,18 +239,9 @@ async fn accept(listener: Listener, router: Router, closed: watch::Receiver<()>)
                     seat.connection.abort();
                 }
                 let (sender, state) = watch::channel(State::New);
-                let sender = Arc::new(sender);
-                let router = router.clone().layer(from_fn(move |request: Request, next: Next| {
-                    let sender = sender.clone();
-                    async move {
-                        sender.send_replace(State::Busy);
-                        let response = next.run(request).await;
-                        sender.send_replace(State::Idle);
-                        response
-                    }
-                }));
                 let ending = Ending { closed: closed.clone(), state: state.clone() };
-                let connection = connections.spawn(connection(incoming, from, router, ending));
+                let connection =
+                    connections.spawn(connection(incoming, from, router.clone(), sender, ending));
                 seats.push_back(Seat { connection, state });
             }
             Err(error) => {
@@ -270,13 +274,19 @@ impl Ending {
     }
 }
 
-async fn connection(incoming: Incoming, from: Option<SocketAddr>, router: Router, ending: Ending) {
+async fn connection(
+    incoming: Incoming,
+    from: Option<SocketAddr>,
+    router: Router,
+    state: watch::Sender<State>,
+    ending: Ending,
+) {
     let served = match incoming {
-        Incoming::Unix(stream) => serve(stream, router, ending).await,
-        Incoming::Plain(stream) => serve(stream, router, ending).await,
+        Incoming::Unix(stream) => serve(stream, router, state, ending).await,
+        Incoming::Plain(stream) => serve(stream, router, state, ending).await,
         Incoming::Tls(stream, tls) => {
             match timeout(HEAD_WAIT_MAX, TlsAcceptor::from(tls).accept(stream)).await {
-                Ok(Ok(stream)) => serve(stream, router, ending).await,
+                Ok(Ok(stream)) => serve(stream, router, state, ending).await,
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err("its handshake took too long".to_owned()),
             }
@@ -292,13 +302,25 @@ async fn connection(incoming: Incoming, from: Option<SocketAddr>, router: Router
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     router: Router,
+    state: watch::Sender<State>,
     ending: Ending,
 ) -> Result<(), String> {
+    let (router, state) = (TowerToHyperService::new(router), Arc::new(state));
+    // Not a layer of the router: that would be all of its routes once more for every connection.
+    let service = service_fn(move |request| {
+        let (answer, state) = (router.call(request), Arc::clone(&state));
+        async move {
+            state.send_replace(State::Busy);
+            let answer = answer.await;
+            state.send_replace(State::Idle);
+            answer
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT_MAX)
         .max_buf_size(HEAD_OCTETS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let served = async {
         let mut connection = pin!(connection);
         tokio::select! {

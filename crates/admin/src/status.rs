@@ -71,7 +71,11 @@ pub(crate) fn one_override(kept: &KeptOverride) -> wire::Override {
 }
 
 fn gateway(report: &Report, id: GatewayId) -> wire::Gateway {
-    let fail_over = worst_case_failover(&report.catalog, id).map(|worst_case| {
+    wire::Gateway { name: report.catalog.gateway(id).name.to_string(), fail_over: fail_over(report, id) }
+}
+
+pub(crate) fn fail_over(report: &Report, id: GatewayId) -> Option<wire::FailOver> {
+    worst_case_failover(&report.catalog, id).map(|worst_case| {
         let WorstCase { first, detected, published, clients } = worst_case;
         let ms = |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         wire::FailOver {
@@ -80,11 +84,10 @@ fn gateway(report: &Report, id: GatewayId) -> wire::Gateway {
             published_ms: ms(published),
             caches_ms: ms(clients),
         }
-    });
-    wire::Gateway { name: report.catalog.gateway(id).name.to_string(), fail_over }
+    })
 }
 
-fn endpoint(report: &Report, of: &EndpointStatus, wall: SystemTime) -> wire::Endpoint {
+pub(crate) fn endpoint(report: &Report, of: &EndpointStatus, wall: SystemTime) -> wire::Endpoint {
     let gateway = report.catalog.gateway(of.gateway);
     let endpoint = gateway.endpoints.get(of.endpoint);
     let cluster = endpoint.map(|endpoint| report.catalog.cluster(endpoint.cluster).name.to_string());
@@ -135,10 +138,10 @@ fn last(of: &LastOutcome) -> wire::Last {
     }
 }
 
-fn ms(duration: Duration) -> u64 {
+pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use meridian_admin::{Events, Published};
 use meridian_dns::{Ground, Live, View};
 use meridian_health_probe::Snapshot;
 use meridian_store::Folder;
@@ -18,6 +19,8 @@ pub(crate) struct Publisher {
     grounds: Mutex<Grounds>,
     snapshots: watch::Receiver<Option<Snapshot>>,
     serials: Mutex<Serials>,
+    /// Who is told.
+    events: Arc<Events>,
 }
 
 struct Grounds {
@@ -38,12 +41,13 @@ impl Publisher {
         ground: Arc<Ground>,
         mut snapshots: watch::Receiver<Option<Snapshot>>,
         mut serials: Serials,
+        events: Arc<Events>,
     ) -> Option<Self> {
         let verdicts = snapshots.wait_for(Option::is_some).await.ok()?.as_ref()?.verdicts.clone();
         let view = serials.give(View::new(ground.clone(), verdicts, None));
         let live = Arc::new(Live::new(view));
         let grounds = Mutex::new(Grounds { now: ground, prepared: Vec::new() });
-        Some(Self { live, grounds, snapshots, serials: Mutex::new(serials) })
+        Some(Self { live, grounds, snapshots, serials: Mutex::new(serials), events })
     }
 
     /// What workers load their views from.
@@ -130,7 +134,9 @@ impl Publisher {
         let view = self.serials().give(view);
         let generation = view.generation();
         let before = self.live.store(view);
-        tracing::debug!(generation, transitions = snapshot.transitions, "view published");
+        let transitions = snapshot.transitions;
+        self.events.published(Published { generation, transitions });
+        tracing::debug!(generation, transitions, "view published");
         Some(before)
     }
 }
@@ -164,7 +170,10 @@ mod tests {
         let (first, second) = (ground(), ground());
         let (snapshots, received) = watch::channel(Some(snapshot(&first)));
         let known = Arc::downgrade(&first);
-        let publisher = Publisher::first(first, received, Serials::open(None, wall)).await.unwrap();
+        let publisher =
+            Publisher::first(first, received, Serials::open(None, wall), Arc::new(Events::new(wall)))
+                .await
+                .unwrap();
         let publisher = Arc::new(publisher);
         let reader = publisher.live().load();
         let running = tokio::spawn({

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use meridian_admin::{About, Admin, Book, Commands, Configuration, Network, SOCKET};
+use meridian_admin::{About, Admin, Book, Commands, Configuration, Events, Network, SOCKET};
 use meridian_dns::{Bound, Counters, Handle, Listening, Notifier, Passed, Server};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
 use meridian_store::Folder;
@@ -37,6 +37,7 @@ pub(crate) struct Running {
     book: Option<Arc<Book>>,
     admin: Option<Admin>,
     configuration: watch::Receiver<Configuration>,
+    events: Arc<Events>,
     /// Until [`Running::open`].
     network: Option<Network>,
 }
@@ -58,9 +59,12 @@ impl Running {
         let ground = supply.ground().clone();
         let settings = health_probe::Settings { first_round, seed: seed() };
         let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, NetworkChecker));
+        let events = Arc::new(Events::new(wall));
+        // Ends with the probes, as all that waits for them.
+        tokio::spawn(Arc::clone(&events).follow(probes.transitions()));
         // Before the first round ends: what is forced is so from the first answer on.
         let book = folder.as_ref().and_then(|folder| book(folder, &probes));
-        let publisher = Publisher::first(ground, probes.snapshots(), serials)
+        let publisher = Publisher::first(ground, probes.snapshots(), serials, Arc::clone(&events))
             .await
             .context("the probes ended before their first round")?;
         let publisher = Arc::new(publisher);
@@ -95,6 +99,7 @@ impl Running {
             book,
             admin,
             configuration,
+            events,
             network,
         })
     }
@@ -111,7 +116,8 @@ impl Running {
         let socket = folder.path().join(SOCKET);
         let (book, probes) = (Arc::clone(book), Arc::clone(&self.probes));
         let (queries, configuration) = (self.counters().clone(), self.configuration.clone());
-        let about = About { book, probes, queries, wall, commands, configuration };
+        let events = Arc::clone(&self.events);
+        let about = About { book, probes, events, queries, wall, commands, configuration };
         let address = network.as_ref().and_then(|network| network.listener.local_addr().ok());
         match Admin::start(about, inherited, network) {
             Ok(admin) => {

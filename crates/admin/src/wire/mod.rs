@@ -3,9 +3,17 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+mod resources;
+
+pub use resources::{
+    Addresses, Cluster, Endpoints, EndpointsQuery, GatewayDetail, GatewayEndpoint, Gateways, List, Page,
+    Transition, Transitions, TransitionsQuery, Verdict, Verdicts,
+};
 
 /// `POST /v1/reload`, when the file was accepted: in force after the first round of new targets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reloaded {
     /// How many gateways the file has.
     pub gateways: usize,
@@ -16,7 +24,7 @@ pub struct Reloaded {
 }
 
 /// `GET /v1/process`; and `POST /v1/restart`, which starts a successor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Process {
     /// The process that serves.
     pub pid: u32,
@@ -27,7 +35,7 @@ pub struct Process {
 }
 
 /// A process that is to take over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Successor {
     /// The process.
     pub pid: u32,
@@ -36,7 +44,7 @@ pub struct Successor {
 }
 
 /// `GET /v1/status`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// What it runs.
     pub configuration: Configuration,
@@ -51,7 +59,7 @@ pub struct Status {
 }
 
 /// `GET /v1/configuration`: what the server runs, and its text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Running {
     /// What it runs.
     #[serde(flatten)]
@@ -61,7 +69,7 @@ pub struct Running {
 }
 
 /// The configuration that was accepted last, in force after the first round of what was new in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Configuration {
     /// Its file; `null` for a text that is nobody's file.
     pub file: Option<String>,
@@ -78,7 +86,7 @@ pub struct Configuration {
 }
 
 /// A reload that was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refused {
     /// When (RFC 3339).
     pub at: String,
@@ -89,7 +97,7 @@ pub struct Refused {
 }
 
 /// One gateway.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Gateway {
     /// Its name.
     pub name: String,
@@ -98,7 +106,7 @@ pub struct Gateway {
 }
 
 /// How long fail-over takes at worst, from when an address dies; rounded up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailOver {
     /// Until the first outcome against it.
     pub first_outcome_ms: u64,
@@ -111,25 +119,29 @@ pub struct FailOver {
 }
 
 /// One address that is handed out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Endpoint {
     /// Of which gateway.
     pub gateway: String,
     /// In which cluster.
     pub cluster: String,
     /// `null` for a hostname that is handed out itself and has no address yet.
+    #[schema(value_type = Option<String>)]
     pub address: Option<IpAddr>,
     /// The hostname that the address is of, if it was given by one.
     pub hostname: Option<String>,
     /// What the probes say: `healthy`, `degraded`, `unhealthy`, `unknown`; healthy where there is no probe.
+    #[schema(pattern = "^(healthy|degraded|unhealthy|unknown)$")]
     pub observed: String,
     /// What an operator says: `up`, `down` or `drain`.
+    #[schema(pattern = "^(up|down|drain)$")]
     pub forced: Option<String>,
     /// By which override.
     pub forced_by: Option<String>,
     /// In percent, what a drain has left of the weight.
     pub left_percent: Option<f64>,
     /// What counts.
+    #[schema(pattern = "^(healthy|degraded|unhealthy|unknown)$")]
     pub effective: String,
     /// Whether it is held on to although something else is observed: the server suspects itself.
     pub frozen: bool,
@@ -138,7 +150,7 @@ pub struct Endpoint {
 }
 
 /// What a probe has to say of an address.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Probe {
     /// Its name.
     pub name: String,
@@ -157,9 +169,10 @@ pub struct Probe {
 }
 
 /// The last outcome of a probe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Last {
     /// `good`, `degraded`, `failed` or `no_data`.
+    #[schema(pattern = "^(good|degraded|failed|no_data)$")]
     pub result: String,
     /// What was done and found, unless it is good.
     pub reason: Option<String>,
@@ -170,11 +183,12 @@ pub struct Last {
 }
 
 /// An override in force: in the status, of `GET /v1/overrides`, and what `PUT` and `DELETE` answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Override {
     /// `cluster/NAME`, `gateway/NAME` or `endpoint/GATEWAY/CLUSTER/ADDRESS`, with `*` and `?`.
     pub target: String,
     /// `up`, `down` or `drain`.
+    #[schema(pattern = "^(up|down|drain)$")]
     pub state: String,
     /// Of a drain: in which time.
     pub over: Option<String>,
@@ -194,12 +208,13 @@ pub struct Override {
 }
 
 /// The body of `PUT /v1/overrides`. One of the same target is replaced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Say {
     /// As [`Override::target`].
     pub target: String,
     /// `up`, `down` or `drain`.
+    #[schema(pattern = "^(up|down|drain)$")]
     pub state: String,
     /// Of a drain: in which time, such as `5m`; at once without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -214,14 +229,15 @@ pub struct Say {
 }
 
 /// The query of `DELETE /v1/overrides`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Lift {
     /// As it was said.
     pub target: String,
 }
 
 /// The body of every answer that is not 200.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refusal {
     /// What was expected and what was found.
     pub error: String,
