@@ -3,10 +3,22 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use anyhow::Context;
+use serde::Serialize;
+
 /// Writes a page. A reader that has seen enough (`| head`) is no failure.
 pub(crate) fn print(page: &str) {
     let mut out = std::io::stdout().lock();
     let _reader_may_be_gone = out.write_all(page.as_bytes()).and_then(|()| out.flush());
+}
+
+/// A value for programs, its keys in order.
+///
+/// # Errors
+/// When the value is none of JSON.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<String> {
+    let value = serde_json::to_value(value).context("not JSON")?;
+    Ok(format!("{value:#}\n"))
 }
 
 /// A time in milliseconds, rounded up.

@@ -6,19 +6,23 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use meridian_admin::wire;
 use meridian_dns::{Ground, Reach};
-use meridian_model::{ClusterId, Gateway, GatewayId, Place, ResidencyClients};
+use meridian_model::{ClusterId, Gateway, GatewayId, JurisdictionId, Place, ResidencyClients};
 use meridian_steering::is_placed;
 
 use crate::exit;
 use crate::load::load;
-use crate::page::print;
+use crate::page::{json, print};
 
 /// What is proven.
 #[derive(Debug, Args)]
 pub(crate) struct Prove {
     /// The configuration file.
     file: PathBuf,
+    /// Write JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(asked: &Prove) -> anyhow::Result<u8> {
@@ -29,36 +33,72 @@ pub(crate) fn run(asked: &Prove) -> anyhow::Result<u8> {
             return Ok(exit::CONFIG);
         }
     };
-    let ground = &loaded.ground;
-    let mut page = String::new();
-    let mut broken = 0;
-    let mut any = false;
-    for (index, gateway) in ground.catalog().gateways().iter().enumerate() {
-        if gateway.residency.is_some() {
-            any = true;
-            let reach = ground.reach(GatewayId::from_index(index));
-            broken += Proof { ground, gateway, reach: &reach }.write(&mut page);
-        }
-    }
-    if !any {
-        page.push_str("no gateway has [gateways.residency]: nothing to prove\n");
-    }
-    print(&page);
-    Ok(if broken == 0 { exit::OK } else { exit::FAILED })
+    let proof = proof(&loaded.ground);
+    print(&if asked.json { json(&proof)? } else { text(&proof) });
+    Ok(if proof.holds { exit::OK } else { exit::FAILED })
 }
 
-//----------- Proof ----------------------------------------------------------
+/// What every gateway with residency could ever answer, held against its rules.
+pub(crate) fn proof(ground: &Ground) -> wire::Proof {
+    let all = ground.catalog().gateways().iter().enumerate();
+    let with_residency = all.filter(|(_, gateway)| gateway.residency.is_some());
+    let gateways: Vec<wire::GatewayProof> = with_residency
+        .map(|(index, gateway)| {
+            let reach = ground.reach(GatewayId::from_index(index));
+            let of = GatewayReach { ground, gateway, reach: &reach };
+            wire::GatewayProof { gateway: gateway.name.to_string(), reach: of.reached(), broken: of.broken() }
+        })
+        .collect();
+    wire::Proof { holds: gateways.iter().all(|gateway| gateway.broken.is_empty()), gateways }
+}
 
-/// What one gateway could answer, held against its rules.
-struct Proof<'p> {
+//----------- Text -----------------------------------------------------------
+
+fn text(proof: &wire::Proof) -> String {
+    if proof.gateways.is_empty() {
+        return "no gateway has [gateways.residency]: nothing to prove\n".to_owned();
+    }
+    let mut page = String::new();
+    for wire::GatewayProof { gateway, reach, broken } in &proof.gateways {
+        for wire::Reached { clients, clusters, all } in reach {
+            let names = match (clusters.is_empty(), all) {
+                (true, _) => "no cluster".to_owned(),
+                (false, true) => "any cluster".to_owned(),
+                (false, false) => format!("only {}", clusters.join(", ")),
+            };
+            // A String takes everything.
+            let _written = writeln!(page, "{clients} of {gateway}: {names}");
+        }
+        for one in broken {
+            let _written = writeln!(page, "BROKEN {}", broken_text(gateway, one));
+        }
+    }
+    page
+}
+
+/// `rule 1 of shop: 192.0.2.0/24 (DE) could be answered with us-east`
+pub(crate) fn broken_text(gateway: &str, of: &wire::Broken) -> String {
+    let country = of.country.as_ref().map_or_else(String::new, |country| format!(" ({country})"));
+    let behind = of
+        .resolver
+        .as_ref()
+        .map_or_else(String::new, |resolver| format!(", behind a resolver in {resolver}"));
+    let (rule, client, clusters) = (of.rule, &of.client, of.clusters.join(", "));
+    format!("rule {rule} of {gateway}: {client}{country}{behind} could be answered with {clusters}")
+}
+
+//----------- Reach ----------------------------------------------------------
+
+/// What one gateway could answer.
+struct GatewayReach<'p> {
     ground: &'p Ground,
     gateway: &'p Gateway,
     reach: &'p [Reach],
 }
 
-impl Proof<'_> {
-    /// Writes the table and what breaks it; returns how many rules can be broken.
-    fn write(&self, page: &mut String) -> usize {
+impl GatewayReach<'_> {
+    /// By what clients are, in words.
+    fn reached(&self) -> Vec<wire::Reached> {
         let catalog = self.ground.catalog();
         let mut rows: BTreeMap<String, BTreeSet<ClusterId>> = BTreeMap::new();
         for reach in self.reach {
@@ -81,21 +121,16 @@ impl Proof<'_> {
                 rows.entry(row).or_default().extend(&reach.clusters);
             }
         }
-        for (clients, clusters) in &rows {
-            let names = self.names(clusters.iter().copied());
-            let all = self.gateway.endpoints.iter().all(|endpoint| clusters.contains(&endpoint.cluster));
-            let only = match (clusters.is_empty(), all) {
-                (true, _) => "no cluster".to_owned(),
-                (false, true) => "any cluster".to_owned(),
-                (false, false) => format!("only {names}"),
-            };
-            line(page, &format!("{clients} of {}: {only}", self.gateway.name));
-        }
-        self.broken(page)
+        let row = |(clients, clusters): (String, BTreeSet<ClusterId>)| wire::Reached {
+            clients,
+            all: self.gateway.endpoints.iter().all(|endpoint| clusters.contains(&endpoint.cluster)),
+            clusters: self.names(clusters.into_iter()),
+        };
+        rows.into_iter().map(row).collect()
     }
 
     /// The jurisdictions that the rules name.
-    fn named(&self) -> impl Iterator<Item = meridian_model::JurisdictionId> {
+    fn named(&self) -> impl Iterator<Item = JurisdictionId> {
         let rules = self.gateway.residency.iter().flat_map(|residency| &residency.rules);
         let ids: BTreeSet<_> = rules
             .flat_map(|rule| match &rule.clients {
@@ -107,42 +142,32 @@ impl Proof<'_> {
     }
 
     /// Each rule must hold for every client that it is for, also where an earlier rule takes the client.
-    fn broken(&self, page: &mut String) -> usize {
+    fn broken(&self) -> Vec<wire::Broken> {
+        let rules = self.gateway.residency.iter().flat_map(|residency| &residency.rules).enumerate();
+        let broken = rules.filter_map(|(index, rule)| {
+            let ResidencyClients::In(ids) = &rule.clients else { return None };
+            self.against(index, ids, &rule.clusters)
+        });
+        broken.collect()
+    }
+
+    /// A client of these jurisdictions that could be answered with another cluster than these.
+    fn against(&self, index: usize, ids: &[JurisdictionId], allowed: &[ClusterId]) -> Option<wire::Broken> {
         let catalog = self.ground.catalog();
-        let mut broken = 0;
-        for (index, rule) in self.gateway.residency.iter().flat_map(|residency| &residency.rules).enumerate()
-        {
-            let ResidencyClients::In(ids) = &rule.clients else { continue };
-            let is_for =
-                |place: &Place| ids.iter().any(|&id| catalog.jurisdiction(id).holds(place) == Some(true));
-            let outside = |reach: &&Reach| {
-                is_for(self.place(reach))
-                    && reach.clusters.iter().any(|cluster| rule.clusters.binary_search(cluster).is_err())
-            };
-            let Some(example) = self.reach.iter().find(outside) else { continue };
-            broken += 1;
-            let others = example
-                .clusters
-                .iter()
-                .copied()
-                .filter(|cluster| rule.clusters.binary_search(cluster).is_err());
-            let place = self.place(example);
-            let country = place.country.map_or_else(String::new, |country| format!(" ({country})"));
-            let behind = example
-                .resolver
-                .map_or_else(String::new, |resolver| format!(", behind a resolver in {}", prefix(resolver)));
-            line(
-                page,
-                &format!(
-                    "BROKEN rule {} of {}: {}{country}{behind} could be answered with {}",
-                    index + 1,
-                    self.gateway.name,
-                    prefix(example.prefix),
-                    self.names(others),
-                ),
-            );
-        }
-        broken
+        let is_for =
+            |place: &Place| ids.iter().any(|&id| catalog.jurisdiction(id).holds(place) == Some(true));
+        let is_outside = |cluster: &ClusterId| allowed.binary_search(cluster).is_err();
+        let outside =
+            |reach: &&Reach| is_for(self.place(reach)) && reach.clusters.iter().any(|one| is_outside(one));
+        let example = self.reach.iter().find(outside)?;
+        let others = example.clusters.iter().copied().filter(|cluster| is_outside(cluster));
+        Some(wire::Broken {
+            rule: index + 1,
+            client: prefix(example.prefix),
+            country: self.place(example).country.map(|country| country.to_string()),
+            resolver: example.resolver.map(prefix),
+            clusters: self.names(others),
+        })
     }
 
     fn place(&self, reach: &Reach) -> &Place {
@@ -151,17 +176,11 @@ impl Proof<'_> {
         self.ground.locality().places().get(reach.place.index()).unwrap_or(&NOWHERE)
     }
 
-    fn names(&self, clusters: impl Iterator<Item = ClusterId>) -> String {
-        let names: Vec<&str> = clusters.map(|id| &*self.ground.catalog().cluster(id).name).collect();
-        names.join(", ")
+    fn names(&self, clusters: impl Iterator<Item = ClusterId>) -> Vec<String> {
+        clusters.map(|id| self.ground.catalog().cluster(id).name.to_string()).collect()
     }
 }
 
 fn prefix((address, length): (IpAddr, u8)) -> String {
     format!("{address}/{length}")
-}
-
-fn line(page: &mut String, text: &str) {
-    // A String takes everything.
-    let _written = writeln!(page, "{text}");
 }

@@ -5,8 +5,17 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+mod change;
+mod explain;
 mod resources;
 
+pub use change::{
+    Broken, CountryMoves, Diff, Flow, GatewayProof, Moves, NotCounted, Percent, Proof, Proposed, Reached,
+    Total,
+};
+pub use explain::{
+    Answer, Choice, ExplainQuery, Explanation, ExtendedError, Located, Residency, Stage, Steering, Trial,
+};
 pub use resources::{
     Addresses, Cluster, Endpoints, EndpointsQuery, GatewayDetail, GatewayEndpoint, Gateways, List, Page,
     Transition, Transitions, TransitionsQuery, Verdict, Verdicts,

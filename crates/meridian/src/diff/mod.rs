@@ -19,7 +19,7 @@ use meridian_model::{GatewayId, TargetHealth, Verdict, Verdicts};
 
 use crate::exit;
 use crate::load::load;
-use crate::page::print;
+use crate::page::{self, print};
 
 use queries::{NotCompared, Queries};
 use space::Space;
@@ -70,7 +70,10 @@ pub(crate) fn run(asked: &Diff) -> anyhow::Result<u8> {
     };
     let moved = report.total.into_iter().flatten().fold(0.0, f64::max);
     let is_over = asked.max_moved.is_some_and(|most| moved > most);
-    print(&if asked.json { json::render(&report, asked.max_moved, is_over) } else { text::render(&report) });
+    print(&match asked.json {
+        true => page::json(&json::diff(&report, asked.max_moved, is_over))?,
+        false => text::render(&report),
+    });
     if let Some(most) = asked.max_moved.filter(|_| is_over) {
         eprintln!("meridian: {moved} % moves, over --max-moved {most}");
         return Ok(exit::MOVED);

@@ -19,7 +19,7 @@ use meridian_model::{
 
 use crate::exit;
 use crate::load::{Loaded, load, load_text};
-use crate::page::print;
+use crate::page::{json, print};
 use crate::supply::Supply;
 
 use names::Naming;
@@ -103,7 +103,7 @@ pub(crate) fn run(asked: &Explain) -> anyhow::Result<u8> {
     let answered = Answered::ask(&view, &question)?;
     let naming = Naming::new(view.ground().catalog().clone(), &geoip);
     let page = if asked.json {
-        json::render(&question, &explanation, &answered, &naming) + "\n"
+        json(&json::explanation(&question, &explanation, answered, &naming))?
     } else {
         text::render(&question, &explanation, &answered, &naming)
     };

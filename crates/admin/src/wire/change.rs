@@ -1,0 +1,155 @@
+//! What a change moves, and whether residency holds: what `meridian diff --json` and `prove --json` write, too.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a change moves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Diff {
+    /// `address_space` or `queries`.
+    #[schema(pattern = "^(address_space|queries)$")]
+    pub weighed_by: String,
+    /// Hostnames that move alike share one entry.
+    pub changes: Vec<Moves>,
+    /// All together.
+    pub total: Total,
+    /// What was allowed to move.
+    pub max_moved_percent: Option<f64>,
+    /// Whether more moves.
+    pub over_max_moved: bool,
+    /// Hostnames that are new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<Vec<String>>,
+    /// Hostnames that are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Vec<String>>,
+    /// Queries that could not be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_counted: Option<NotCounted>,
+}
+
+/// Percent of clients: one number of queries, and one a family of address space; `null` where there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Percent {
+    /// Of address space.
+    OfSpace {
+        /// Of IPv4 addresses.
+        ipv4: Option<f64>,
+        /// Of IPv6 networks of 48 bits.
+        ipv6: Option<f64>,
+    },
+    /// Of queries.
+    OfQueries(Option<f64>),
+}
+
+/// What moves of some hostnames.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Moves {
+    /// They move alike.
+    pub hostnames: Vec<String>,
+    /// How much of their clients does.
+    pub moved_percent: Percent,
+    /// Of how many queries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries: Option<f64>,
+    /// Where from, most clients first; those where nothing moves are left out.
+    pub countries: Vec<CountryMoves>,
+}
+
+/// What moves of one country.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CountryMoves {
+    /// Which (ISO 3166-1 alpha-2); `null`: of clients whose country is not known.
+    pub country: Option<String>,
+    /// How much of its clients does.
+    pub moved_percent: Percent,
+    /// From where to where.
+    pub flows: Vec<Flow>,
+}
+
+/// Clients that move alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Flow {
+    /// The cluster before; `null`: none answered.
+    pub from: Option<String>,
+    /// The cluster after; `null`: none answers.
+    pub to: Option<String>,
+    /// Of the country's clients.
+    pub percent: Percent,
+}
+
+/// All hostnames together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Total {
+    /// The mean of all.
+    pub moved_percent: Percent,
+    /// How many queries there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries: Option<f64>,
+}
+
+/// Queries that could not be compared, by why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NotCounted {
+    /// Their names are new.
+    pub added: u64,
+    /// Their names are gone.
+    pub removed: u64,
+    /// Their answers do not depend on who asks.
+    pub not_steered: u64,
+}
+
+/// The configuration that is compared with the one in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Proposed {
+    /// The text of its file. Files that it names are looked for where the server looks for its own.
+    pub text: String,
+}
+
+/// Whether residency holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Proof {
+    /// Whether every rule does.
+    pub holds: bool,
+    /// Gateways that have residency.
+    pub gateways: Vec<GatewayProof>,
+}
+
+/// What one gateway could ever answer, held against its rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GatewayProof {
+    /// Its name.
+    pub gateway: String,
+    /// What clients could be answered, whatever is healthy.
+    pub reach: Vec<Reached>,
+    /// Rules that can be broken, each with a client for which it can.
+    pub broken: Vec<Broken>,
+}
+
+/// What some clients could be answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reached {
+    /// Which, in words.
+    pub clients: String,
+    /// The clusters; empty: none.
+    pub clusters: Vec<String>,
+    /// Whether that is every cluster of the gateway.
+    pub all: bool,
+}
+
+/// A rule that can be broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Broken {
+    /// Its number, from 1.
+    pub rule: usize,
+    /// A network of clients for which it can.
+    pub client: String,
+    /// Their country.
+    pub country: Option<String>,
+    /// The network and the country of the resolver that they would ask through.
+    pub resolver: Option<String>,
+    /// The clusters that they could be answered with, against the rule.
+    pub clusters: Vec<String>,
+}
