@@ -3,7 +3,7 @@
 //!
 //! A failure names the seed of its world; `MERIDIAN_TEST_SEED` with that number repeats that world alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -11,9 +11,10 @@ use std::sync::LazyLock;
 use fastrand::Rng;
 use hickory_proto::rr::RecordType;
 use ipnet::IpNet;
-use meridian_dns::{Moment, Peer, Reply, Transport, View};
+use meridian_dns::{Moment, Peer, Reply, Transport, View, weigh};
 use meridian_geoip::Locality;
 use meridian_model::{Catalog, GatewayId, Order, Orders, Share, TargetHealth, TargetId, Verdict, Verdicts};
+use meridian_steering::Family;
 use meridian_tests::city::within;
 use meridian_tests::fuzzing::same_both_ways;
 use meridian_tests::{Ask, Asked, Config, Pool, RandomMap, RandomResidency, RandomWorld};
@@ -174,6 +175,44 @@ fn a_view_that_follows_others_answers_as_a_new_one() {
     }
     println!("{answers} answers, {moved} of them others than in the view before");
     assert!(seeds().len() == 1 || moved * 20 > answers, "proves little: {moved} of {answers}");
+}
+
+/// The map of who is answered by whom, which is put together from the plans, is what a walk over the address space
+/// finds by asking the view at every block.
+#[test]
+fn the_spread_of_clients_is_what_a_walk_over_all_of_them_finds() {
+    let mut shared = 0;
+    for seed in seeds().into_iter().take(2) {
+        let view = Served::new(seed).view;
+        for gateway in (0..view.ground().catalog().gateways().len()).map(GatewayId::from_index) {
+            for family in Family::ALL {
+                let spread = view.spread(gateway, family).unwrap();
+                let shares = view.shares(gateway, family).unwrap();
+                let mixes = shares.mixes();
+                let mut walked = BTreeMap::new();
+                let all = weigh(view.ground().locality(), |client| shares.at(client).unwrap());
+                for ((number, country), clients) in all.into_iter().collect::<BTreeMap<_, _>>() {
+                    for (cluster, share) in &mixes[number] {
+                        let of: &mut [f64; 2] = walked.entry((country, *cluster)).or_default();
+                        of.iter_mut().zip(clients).for_each(|(of, clients)| *of += clients * share);
+                    }
+                }
+                let told = spread.countries.iter().flat_map(|(country, crew)| {
+                    crew.answered.iter().map(|(cluster, clients)| ((*country, *cluster), *clients))
+                });
+                let told: BTreeMap<_, _> = told.collect();
+                assert!(told.keys().eq(walked.keys()), "{seed:#x}, {gateway:?} {family:?}");
+                for (told, walked) in told.values().flatten().zip(walked.values().flatten()) {
+                    assert!((told - walked).abs() <= walked * 1e-9, "{seed:#x}, {gateway:?} {family:?}");
+                }
+                let together: f64 = spread.all.shares().iter().map(|(_, share)| share).sum();
+                assert!((together - 1.0).abs() < 1e-9, "{seed:#x}, {gateway:?} {family:?}: {together}");
+                shared += spread.countries.values().filter(|crew| crew.answered.len() > 1).count();
+            }
+        }
+    }
+    println!("{shared} countries that several clusters answer");
+    assert!(shared > 0);
 }
 
 fn answered(view: &View, ask: &Ask, resolver: IpAddr, draw: u64) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! What a change of verdicts costs before the next query sees it: the new view.
+//! What a change of verdicts costs before the next query sees it: the new view. And what the map of a view costs.
 //!
 //! `cargo bench -p meridian-tests --bench publish`; with a word behind `--`, only the worlds that have it in their
 //! name. Those with a database of cities need what `./tests/run` fetches, and are left out without it.
@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use meridian_dns::{Ground, View};
-use meridian_model::{TargetHealth, TargetId, Verdict, Verdicts};
+use meridian_model::{GatewayId, TargetHealth, TargetId, Verdict, Verdicts};
+use meridian_steering::Family;
 use meridian_tests::{City, now};
 
 /// How often each change is made; the median is told.
@@ -95,6 +96,12 @@ fn measure(world: &World) {
     let began = now();
     let first = View::new(ground.clone(), all_healthy.clone(), None);
     println!("  {:10.1?}  the first view", began.elapsed());
+    for what in ["who is answered by whom, for the first time", "the same again"] {
+        let began = now();
+        let spread = first.spread(GatewayId::from_index(0), Family::V4);
+        let countries = spread.map_or(0, |spread| spread.countries.len());
+        println!("  {:10.1?}  {what} ({countries} countries)", began.elapsed());
+    }
     for (what, all) in [("one verdict", false), ("all of a cluster", true)] {
         let changed = targets(&ground, all);
         let mut down = all_healthy.clone();

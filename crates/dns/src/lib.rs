@@ -44,6 +44,7 @@ mod secret;
 mod select;
 mod server;
 mod shares;
+mod spread;
 mod steered;
 mod together;
 mod transfer;
@@ -70,9 +71,10 @@ pub use server::{
     Service, Wall,
 };
 pub use shares::{Mix, Shares, SharesKey};
+pub use spread::{Crew, Spread};
 #[doc(hidden)]
 pub use together::Room;
 pub use transfer::Content;
 pub use tsig::{TsigAlgorithm, TsigKey};
 pub use view::{Ground, Live, View};
-pub use walk::walk;
+pub use walk::{Clients, walk, weigh};

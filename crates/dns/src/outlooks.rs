@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use ipnet::IpNet;
 use meridian_geoip::{ClassMap, Locality, Marks};
@@ -14,6 +14,8 @@ use meridian_model::{Catalog, ClusterId, Conflict, Gateway, Place, Policy, Prefi
 use meridian_steering::{
     Client, Courses, Outlook, Permit, Ranker, depends_on_place, depends_on_prefix, is_placed, permit,
 };
+
+use crate::spread::Crowd;
 
 //----------- Outlooks -------------------------------------------------------
 
@@ -29,6 +31,8 @@ pub(crate) struct Outlooks {
     pub(crate) resolvers: Option<Resolvers>,
     /// For deciding for all of them.
     pub(crate) courses: Courses,
+    /// Who has which; counted when first asked for.
+    pub(crate) crowd: OnceLock<Crowd>,
 }
 
 /// What may serve a client, by its address.
@@ -153,7 +157,8 @@ impl<'c> Surveyor<'c> {
             let outlook = self.outlook(key, Client { place: &nowhere, prefix: None });
             let list = vec![outlook];
             let courses = Courses::new(&list);
-            return Outlooks { list, map: None, permits: None, resolvers: None, courses };
+            let crowd = OnceLock::new();
+            return Outlooks { list, map: None, permits: None, resolvers: None, courses, crowd };
         }
         let mut known = Numbered::default();
         let map = if depends_on_prefix(&key.policy, self.catalog) {
@@ -178,7 +183,8 @@ impl<'c> Surveyor<'c> {
         });
         let map = (known.list.len() > 1).then(|| Arc::new(map));
         let courses = Courses::new(&known.list);
-        Outlooks { list: known.list, map, permits, resolvers: self.resolvers(key), courses }
+        let (resolvers, crowd) = (self.resolvers(key), OnceLock::new());
+        Outlooks { list: known.list, map, permits, resolvers, courses, crowd }
     }
 
     fn outlook(&self, key: &OutlookKey, client: Client<'_>) -> Outlook {

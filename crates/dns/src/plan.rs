@@ -101,6 +101,19 @@ impl Plan {
         Some((before + class, scope.max(around)))
     }
 
+    /// Which of [`Plan::splits`] clients with an outlook of this number get, behind a resolver with the permit of
+    /// that one.
+    pub(crate) fn number_of(&self, kind: u32, outlook: u32) -> Option<usize> {
+        let area = self.areas.get(kind as usize)?;
+        let before: usize = self.areas.iter().take(kind as usize).map(|area| area.splits.len()).sum();
+        let class = match &area.whereabouts {
+            Whereabouts::Anywhere => 0,
+            Whereabouts::Merged(key, _) => *key.of.get(outlook as usize)?,
+            Whereabouts::Outlooks(_, of) => *of.get(outlook as usize)?,
+        };
+        Some(before + class as usize)
+    }
+
     /// Whether scopes are narrower than they could be.
     pub(crate) fn is_narrow(&self) -> bool {
         self.areas.iter().any(|area| matches!(area.whereabouts, Whereabouts::Outlooks(..)))

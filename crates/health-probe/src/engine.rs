@@ -17,8 +17,9 @@ use crate::combined::Combined;
 use crate::counters::count;
 use crate::generation::{Generation, Key, SlotId};
 use crate::handle::{Inputs, Outputs};
+use crate::history::room;
 use crate::isolation::Isolation;
-use crate::limits::{FIRST_ROUND_MAX, INTERVAL_MAX};
+use crate::limits::{FIRST_ROUND_MAX, HISTORY_MIN, INTERVAL_MAX};
 use crate::overrides::Overrides;
 use crate::runner::{Job, Runner};
 use crate::slot::Slot;
@@ -71,6 +72,8 @@ pub(crate) struct Engine<C: Checker> {
     lost: u64,
     isolation: Isolation,
     overrides: Overrides,
+    /// How many outcomes each target keeps.
+    history: usize,
 }
 
 /// A catalog that is not in force yet.
@@ -108,6 +111,7 @@ impl<C: Checker> Engine<C> {
             lost: 0,
             isolation: Isolation::default(),
             overrides: Overrides::default(),
+            history: HISTORY_MIN,
         }
     }
 
@@ -131,8 +135,8 @@ impl<C: Checker> Engine<C> {
                     self.prepare(catalog, Instant::now());
                 }
                 Ok(()) = self.inputs.overrides.changed() => self.take_overrides(Instant::now()),
-                Some(answer) = self.inputs.questions.recv(), if self.current.is_some() => {
-                    self.answer(answer, Instant::now());
+                Some(question) = self.inputs.questions.recv(), if self.current.is_some() => {
+                    self.answer(question, Instant::now());
                 }
                 (job, outcome) = self.runner.ended() => self.observe(&job, outcome, Instant::now()),
                 () = sleep_until(wake) => {}
@@ -193,7 +197,7 @@ impl<C: Checker> Engine<C> {
         let since_start = self.since_start(now);
         let Some(slot) = self.slots.get_mut(&job.slot) else { return };
         let before = slot.effective();
-        let event = slot.observe(outcome, since_start, &mut self.lost);
+        let event = slot.observe(outcome, since_start, &mut self.lost, self.history);
         let answers = slot.answers();
         // Before anything is told of it: what fell may not be believed.
         self.look_around(job.slot, answers, event, now);
@@ -288,6 +292,7 @@ impl<C: Checker> Engine<C> {
         let id = SlotId(self.slots_made);
         self.slots_made += 1;
         self.slots.insert(id, slot);
+        self.history = room(self.slots.len());
         id
     }
 
@@ -301,6 +306,7 @@ impl<C: Checker> Engine<C> {
         let is_kept: HashSet<SlotId> = coming.generation.slots.iter().copied().collect();
         self.slots.retain(|id, _| is_kept.contains(id));
         self.slot_of.retain(|_, id| is_kept.contains(id));
+        self.history = room(self.slots.len());
         self.due.retain(|Reverse((_, id))| is_kept.contains(id));
         self.above.retain(|id, above| {
             above.retain(|id| is_kept.contains(id));

@@ -1,5 +1,6 @@
 //! What the rest of the program holds of the probes.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
-use crate::{Checker, Counters, Report, Timed, limits};
+use crate::{Checker, Counters, PastOutcomes, Report, Timed, limits};
 
 //----------- Settings -------------------------------------------------------
 
@@ -63,7 +64,22 @@ pub fn start<C: Checker>(catalog: Arc<Catalog>, settings: Settings, checker: C) 
 pub(crate) struct Inputs {
     pub(crate) catalogs: watch::Receiver<Arc<Catalog>>,
     pub(crate) overrides: watch::Receiver<Arc<[Timed]>>,
-    pub(crate) questions: mpsc::Receiver<oneshot::Sender<Report>>,
+    pub(crate) questions: mpsc::Receiver<Question>,
+}
+
+/// What the engine is asked, and where its answer goes.
+pub(crate) enum Question {
+    /// For everything.
+    Report(oneshot::Sender<Report>),
+    /// For the past of one address; `None` if there is none such.
+    History(OneAddress, oneshot::Sender<Option<Vec<PastOutcomes>>>),
+}
+
+/// An address that is handed out, as an endpoint is named.
+pub(crate) struct OneAddress {
+    pub(crate) gateway: Box<str>,
+    pub(crate) cluster: Box<str>,
+    pub(crate) address: IpAddr,
 }
 
 /// Where the engine tells what it knows.
@@ -78,7 +94,7 @@ pub(crate) struct Outputs {
 pub struct Handle {
     catalogs: watch::Sender<Arc<Catalog>>,
     overrides: watch::Sender<Arc<[Timed]>>,
-    questions: mpsc::Sender<oneshot::Sender<Report>>,
+    questions: mpsc::Sender<Question>,
     snapshots: watch::Receiver<Option<Snapshot>>,
     transitions: broadcast::Sender<Transition>,
     counters: Arc<Counters>,
@@ -125,8 +141,23 @@ impl Handle {
     /// round has ended.
     pub async fn report(&self) -> Option<Report> {
         let (answer, report) = oneshot::channel();
-        self.questions.send(answer).await.ok()?;
+        self.questions.send(Question::Report(answer)).await.ok()?;
         report.await.ok()
+    }
+
+    /// The last outcomes of an address that a gateway hands out, of each of its probes: empty where there is no probe,
+    /// `None` inside for an address that is not handed out. `None` once the probes have stopped, and before the first
+    /// round has ended.
+    pub async fn history(
+        &self,
+        gateway: &str,
+        cluster: &str,
+        address: IpAddr,
+    ) -> Option<Option<Vec<PastOutcomes>>> {
+        let (answer, history) = oneshot::channel();
+        let of = OneAddress { gateway: gateway.into(), cluster: cluster.into(), address };
+        self.questions.send(Question::History(of, answer)).await.ok()?;
+        history.await.ok()
     }
 
     /// What was done since the start.

@@ -69,6 +69,15 @@ pub const FLAP_CHANGES_MAX: usize = 1001;
 /// Transitions that a slow receiver may fall behind before it loses the oldest.
 pub const TRANSITIONS_KEPT: usize = 1024;
 
+/// Outcomes of one target that are remembered for who looks at it: two minutes at one a second.
+pub const HISTORY_MAX: usize = 120;
+
+/// Those of all targets together, of eight octets each: 32 MiB. Beyond 35,000 targets each keeps fewer,
+pub const HISTORY_ALL_MAX: usize = 4 << 20;
+
+/// but as many as show a fall.
+pub const HISTORY_MIN: usize = 16;
+
 /// From one warning that probes wait for their turn to the next.
 pub const LATE_WARNING_EVERY: Duration = Duration::from_mins(1);
 

@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use crate::check::Prepared;
 use crate::combined::{Combined, Judged, Turn, tally};
 use crate::generation::SlotId;
+use crate::history::History;
 use crate::runner::Job;
 use crate::timetable::Timetable;
-use crate::{Change, Event, LastOutcome, Outcome, ProbedStatus, Tracker, check};
+use crate::{Change, Event, LastOutcome, Outcome, PastOutcomes, ProbedStatus, Tracker, check};
 
 /// An address under a probe. It outlives a catalog if the next one has the same.
 #[derive(Debug)]
@@ -51,13 +52,15 @@ struct Probed<R> {
     at: SocketAddr,
     timetable: Timetable,
     tracker: Tracker,
+    history: History,
 }
 
 impl<R> Slot<R> {
     /// A target that nothing is known of, and when its first probe starts.
     pub(crate) fn probed(now: Instant, prepared: Arc<Prepared<R>>, at: SocketAddr) -> (Self, Instant) {
         let (timetable, first) = Timetable::new(now, &prepared.probe, at);
-        let probed = Probed { prepared, at, timetable, tracker: Tracker::default() };
+        let probed =
+            Probed { prepared, at, timetable, tracker: Tracker::default(), history: History::default() };
         (Self::new(Source::Probed(Box::new(probed))), first)
     }
 
@@ -171,12 +174,28 @@ impl<R> Slot<R> {
         }
     }
 
+    /// Its last outcomes; `None` where it is not probed itself.
+    pub(crate) fn past(&self, now: Duration) -> Option<PastOutcomes> {
+        let Source::Probed(probed) = &self.source else { return None };
+        let probe = &probed.prepared.probe;
+        let outcomes = probed.history.list(now);
+        Some(PastOutcomes { probe: probe.name.clone(), at: probed.at, timeout: probe.timeout, outcomes })
+    }
+
     //--- Changes
 
-    /// Takes an outcome of its probe. `lost` counts the verdicts that stopped being healthy, of all targets.
-    pub(crate) fn observe(&mut self, outcome: Outcome, now: Duration, lost: &mut u64) -> Option<Event> {
+    /// Takes an outcome of its probe. `lost` counts the verdicts that stopped being healthy, of all targets; `room`
+    /// is how many outcomes are remembered.
+    pub(crate) fn observe(
+        &mut self,
+        outcome: Outcome,
+        now: Duration,
+        lost: &mut u64,
+        room: usize,
+    ) -> Option<Event> {
         let before = self.effective();
         let Source::Probed(probed) = &mut self.source else { return None };
+        probed.history.add(&outcome, now, room);
         let event = probed.tracker.observe(&probed.prepared.probe, &outcome, now);
         if let Some(Event::Changed(change)) = event {
             self.cause = why(&probed.prepared.probe, probed.at, &outcome, change);

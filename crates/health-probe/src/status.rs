@@ -1,12 +1,12 @@
 //! What is to be seen of the probes at one moment.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_model::{Catalog, GatewayId, Order, Override, OverrideTarget, Verdict};
 
-use crate::Finding;
+use crate::{Finding, Past};
 
 /// Everything that is held of the endpoints of a catalog, and why.
 #[derive(Clone, Debug)]
@@ -70,6 +70,19 @@ pub struct ProbedStatus {
     pub cause: String,
     /// The last outcome; `None` before the first, and where the probe is made of others.
     pub last: Option<LastOutcome>,
+}
+
+/// The last outcomes of one probe of an address.
+#[derive(Clone, Debug)]
+pub struct PastOutcomes {
+    /// The probe's name.
+    pub probe: Box<str>,
+    /// What is checked, which need not be what is handed out.
+    pub at: SocketAddr,
+    /// Within which time it has to answer.
+    pub timeout: Duration,
+    /// Oldest first; as many as [`crate::limits::HISTORY_MAX`] and its neighbours say.
+    pub outcomes: Vec<Past>,
 }
 
 /// The last outcome of a target.

@@ -1,19 +1,47 @@
 //! What the engine says when it is asked for everything.
 
 use meridian_model::{GatewayId, TargetId, Verdict};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Engine;
+use crate::handle::{OneAddress, Question};
 use crate::overrides::{handed_out, names};
-use crate::{Checker, EndpointStatus, OverrideStatus, Report};
+use crate::{Checker, EndpointStatus, OverrideStatus, PastOutcomes, Report};
 
 impl<C: Checker> Engine<C> {
     /// Answers who asks, if it still waits.
-    pub(super) fn answer(&self, answer: oneshot::Sender<Report>, now: Instant) {
-        if let Some(report) = self.report_all(now) {
-            let _still_waits = answer.send(report);
+    pub(super) fn answer(&self, question: Question, now: Instant) {
+        match question {
+            Question::Report(answer) => {
+                if let Some(report) = self.report_all(now) {
+                    let _still_waits = answer.send(report);
+                }
+            }
+            Question::History(of, answer) => {
+                let _still_waits = answer.send(self.history_of(&of, now));
+            }
         }
+    }
+
+    /// `None` for an address that is not handed out.
+    fn history_of(&self, of: &OneAddress, now: Instant) -> Option<Vec<PastOutcomes>> {
+        let current = self.current.as_ref()?;
+        let catalog = &current.catalog;
+        let gateway = catalog.gateways().iter().find(|gateway| gateway.name == of.gateway)?;
+        let its = gateway
+            .endpoints
+            .iter()
+            .filter(|of_gateway| catalog.cluster(of_gateway.cluster).name == of.cluster);
+        let address = its.flat_map(|endpoint| &endpoint.addresses).find(|one| one.ip == of.address)?;
+        let mut past = Vec::new();
+        // What a probe is made of, in place of it.
+        let mut targets: Vec<TargetId> = address.target.into_iter().collect();
+        while let Some(target) = targets.pop() {
+            targets.extend(catalog.members(target).iter().rev());
+            let slot = current.slots.get(target.index()).and_then(|id| self.slots.get(id));
+            past.extend(slot.and_then(|slot| slot.past(self.since_start(now))));
+        }
+        Some(past)
     }
 
     fn report_all(&self, now: Instant) -> Option<Report> {

@@ -4,14 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use meridian_dns::{Shares, SharesKey, View, walk};
+use meridian_dns::{Clients, Shares, SharesKey, View, weigh};
 use meridian_model::{CountryCode, Gateway, GatewayId};
 use meridian_steering::Family;
 
 use super::tally::{Change, Mix, Tally};
-
-/// The bits of an IPv6 network that counts as one client.
-const IPV6_NETWORK_BITS: i32 = 48;
 
 //----------- Space ----------------------------------------------------------
 
@@ -19,10 +16,8 @@ const IPV6_NETWORK_BITS: i32 = 48;
 pub(super) struct Space<'v> {
     old: &'v View,
     new: &'v View,
-    /// By place of the new view.
-    countries: Vec<Option<CountryCode>>,
-    /// Clients of every country.
-    clients: BTreeMap<CountryCode, [f64; 2]>,
+    /// Those of every country.
+    clients: BTreeMap<CountryCode, Clients>,
     /// Whether a gateway that is alike in both views has the same answers in both.
     is_same_world: bool,
     known: HashMap<Key, Rc<Tally<'v>>>,
@@ -38,21 +33,11 @@ type Numbers = [[usize; 2]; 2];
 
 impl<'v> Space<'v> {
     pub(super) fn new(old: &'v View, new: &'v View) -> Self {
-        let locality = new.ground().locality();
-        let countries: Vec<_> = locality.places().iter().map(|place| place.country).collect();
-        let mut clients: BTreeMap<CountryCode, [f64; 2]> = BTreeMap::new();
-        walk(
-            |address| locality.lookup(address),
-            |address, place, prefix_len| {
-                if let Some(country) = countries.get(place.index()).copied().flatten() {
-                    let (measure, size) = size(address, prefix_len);
-                    clients.entry(country).or_default()[measure] += size;
-                }
-            },
-        );
+        let all = weigh(new.ground().locality(), |_| ((), 0));
+        let clients = all.into_iter().map(|(((), country), clients)| (country, clients)).collect();
         let is_same_world = is_same_world(old, new);
         let still = Rc::new(tally_all(&clients, &Change::default()));
-        Self { old, new, countries, clients, is_same_world, known: HashMap::new(), still }
+        Self { old, new, clients, is_same_world, known: HashMap::new(), still }
     }
 
     /// What moves when a gateway of the old view becomes one of the new.
@@ -90,23 +75,15 @@ impl<'v> Space<'v> {
     }
 
     /// The clients that have the same mixes and the same country.
-    fn blocks(&self, sides: &[Side<'v>; 2]) -> BTreeMap<(Numbers, CountryCode), [f64; 2]> {
-        let locality = self.new.ground().locality();
-        let mut blocks: HashMap<(Numbers, CountryCode), [f64; 2]> = HashMap::new();
-        let at = |address: IpAddr| {
-            let (place, mut longest) = locality.lookup(address);
+    fn blocks(&self, sides: &[Side<'v>; 2]) -> BTreeMap<(Numbers, CountryCode), Clients> {
+        let blocks = weigh(self.new.ground().locality(), |address| {
+            let mut longest = 0;
             let numbers = sides.each_ref().map(|side| {
                 let (numbers, prefix_len) = side.at(address);
                 longest = longest.max(prefix_len);
                 numbers
             });
-            ((numbers, place), longest)
-        };
-        walk(at, |address, (numbers, place), prefix_len| {
-            if let Some(country) = self.countries.get(place.index()).copied().flatten() {
-                let (measure, size) = size(address, prefix_len);
-                blocks.entry((numbers, country)).or_default()[measure] += size;
-            }
+            (numbers, longest)
         });
         // In an order, so that the same files give the same last digit.
         blocks.into_iter().collect()
@@ -114,7 +91,7 @@ impl<'v> Space<'v> {
 }
 
 /// All clients change alike.
-fn tally_all<'n>(clients: &BTreeMap<CountryCode, [f64; 2]>, change: &Change<'n>) -> Tally<'n> {
+fn tally_all<'n>(clients: &BTreeMap<CountryCode, Clients>, change: &Change<'n>) -> Tally<'n> {
     let mut tally = Tally::default();
     for (country, clients) in clients {
         for (measure, size) in clients.iter().enumerate() {
@@ -144,12 +121,6 @@ fn without_probes(gateway: &Gateway) -> Gateway {
         address.target = None;
     }
     gateway
-}
-
-/// The measure that an address counts in, and how many clients its block is.
-fn size(address: IpAddr, prefix_len: u8) -> (usize, f64) {
-    let bits = if address.is_ipv4() { 32 } else { IPV6_NETWORK_BITS };
-    (usize::from(address.is_ipv6()), 2_f64.powi(bits - i32::from(prefix_len)))
 }
 
 //----------- Side -----------------------------------------------------------

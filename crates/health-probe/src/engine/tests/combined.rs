@@ -105,3 +105,25 @@ async fn doubt_of_a_member_is_doubt_of_the_whole_where_it_can_turn_it() {
     pass(SECOND * 2).await;
     assert!(!run.health(2).in_doubt, "the other is enough");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_past_of_an_address_is_that_of_each_of_its_probes() {
+    let script = Script::default();
+    let run = Run::after_first_round(&catalog_of_both(2, &addresses(2)), &script).await;
+    script.tell_port(5432, Answer::Down);
+    pass(MS * 3600).await;
+    let past = run.handle.history("shop", "eu-west", address(1)).await.unwrap().unwrap();
+    let [web, db] = &past[..] else { panic!("{past:?}") };
+    assert_eq!((&*web.probe, &*db.probe), ("web", "db"));
+    assert_eq!(db.at, SocketAddr::new(address(1), 5432));
+    let results = |of: &crate::PastOutcomes| -> Vec<&'static str> {
+        of.outcomes.iter().map(|past| past.result.as_str()).collect()
+    };
+    assert_eq!(results(web), ["good"; 4]);
+    assert_eq!(results(db), ["good", "failed", "failed", "failed"]);
+    let ago: Vec<u64> = db.outcomes.iter().map(|past| past.ago.as_secs()).collect();
+    assert_eq!(ago, [3, 2, 1, 0]);
+    for (gateway, cluster, host) in [("shop", "eu-west", 2), ("shop", "eu", 1), ("other", "eu-west", 1)] {
+        assert!(run.handle.history(gateway, cluster, address(host)).await.unwrap().is_none());
+    }
+}
