@@ -111,7 +111,9 @@ impl Configuration {
     }
 }
 
-fn sha256(text: &str) -> Arc<str> {
+/// The SHA-256 of a text, in hexadecimal digits.
+#[must_use]
+pub fn sha256(text: &str) -> Arc<str> {
     HEXLOWER.encode(digest(&SHA256, text.as_bytes()).as_ref()).into()
 }
 

@@ -8,6 +8,7 @@
 //! What it does not do: answer DNS, or decide anything.
 
 mod access;
+mod advisor;
 mod api;
 mod book;
 mod command;
@@ -21,8 +22,9 @@ mod status;
 pub mod wire;
 
 pub use access::{Access, Role, Token};
+pub use advisor::{Advisor, Explained};
 pub use book::{Book, BookError, Said};
 pub use command::{Command, Commands};
-pub use configuration::{Configuration, Refused, Reloads, Stamp};
+pub use configuration::{Configuration, Refused, Reloads, Stamp, sha256};
 pub use events::{Events, Published};
 pub use server::{About, Admin, Handles, Network, SOCKET};

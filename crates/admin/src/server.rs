@@ -28,6 +28,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::access::{Access, guard};
+use crate::advisor::{Advice, Advisor};
 use crate::api::{Sources, router};
 use crate::limits::{
     CLOSING_MAX, CLOSING_WAIT_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_OCTETS_MAX, HEAD_WAIT_MAX,
@@ -79,6 +80,8 @@ pub struct About {
     pub probes: Arc<Probes>,
     /// What happens.
     pub events: Arc<Events>,
+    /// What is worked out.
+    pub advisor: Arc<dyn Advisor>,
     /// What the server counts.
     pub queries: Arc<Counters>,
     /// The wall clock.
@@ -97,7 +100,7 @@ impl Admin {
     /// # Errors
     /// Of the system, when the socket cannot be made.
     pub fn start(about: About, inherited: Option<OwnedFd>, network: Option<Network>) -> io::Result<Self> {
-        let About { book, probes, events, queries, wall, commands, configuration } = about;
+        let About { book, probes, events, advisor, queries, wall, commands, configuration } = about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
             Some(inherited) => std::os::unix::net::UnixListener::from(inherited),
@@ -116,6 +119,7 @@ impl Admin {
             commands,
             configuration,
             events,
+            advice: Advice::new(advisor),
             streams,
             closed: closed.clone(),
             wall,

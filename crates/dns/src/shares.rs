@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hickory_proto::rr::RecordType;
 use meridian_model::{ClusterId, DomainName, Gateway, GatewayId, Share};
-use meridian_steering::{Decision, Family, Given, Split};
+use meridian_steering::{Basis, Decision, Family, Given, Split};
 
 use crate::name::{QueryName, to_name};
 use crate::plan::Plan;
@@ -93,6 +93,18 @@ impl Shares<'_> {
     #[must_use]
     pub fn mixes(&self) -> Vec<Mix> {
         self.plan.splits().map(|split| self.mix(split)).collect()
+    }
+
+    /// Of each of [`Shares::mixes`] whether all who get it are answered with what serves: healthy or degraded, or held
+    /// to be so.
+    #[must_use]
+    pub fn serving(&self) -> Vec<bool> {
+        let serves =
+            |decision: &Decision| matches!(decision.basis, Basis::Healthy | Basis::Degraded | Basis::Panic);
+        self.plan
+            .splits()
+            .map(|split| serves(&split.live) && split.trial.as_ref().is_none_or(serves))
+            .collect()
     }
 
     /// The index among [`Shares::mixes`] of what a client gets, and the length of the prefix around it in

@@ -12,6 +12,7 @@
 //! - A failing reload leaves everything as it was.
 
 mod access;
+mod advisor;
 mod certificate;
 mod check;
 mod client;

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use meridian_admin::{About, Admin, Book, Commands, Configuration, Events, Network, SOCKET};
+use meridian_config::Geoip;
 use meridian_dns::{Bound, Counters, Handle, Listening, Notifier, Passed, Server};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
 use meridian_store::Folder;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::advisor::Working;
 use crate::handover::{Offer, Successor};
 use crate::load::Loaded;
 use crate::publish::Publisher;
@@ -38,6 +40,7 @@ pub(crate) struct Running {
     admin: Option<Admin>,
     configuration: watch::Receiver<Configuration>,
     events: Arc<Events>,
+    geoip: watch::Receiver<Geoip>,
     /// Until [`Running::open`].
     network: Option<Network>,
 }
@@ -74,7 +77,7 @@ impl Running {
             async move { publisher.run().await }
         });
         let (requester, requests) = requests();
-        let (configuration, access) = (supply.configuration(), supply.access());
+        let (configuration, access, geoip) = (supply.configuration(), supply.access(), supply.geoip());
         let network = network.map(|listener| Network { listener, access });
         let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
         let sockets = bound.take_handles().into();
@@ -100,6 +103,7 @@ impl Running {
             admin,
             configuration,
             events,
+            geoip,
             network,
         })
     }
@@ -117,7 +121,9 @@ impl Running {
         let (book, probes) = (Arc::clone(book), Arc::clone(&self.probes));
         let (queries, configuration) = (self.counters().clone(), self.configuration.clone());
         let events = Arc::clone(&self.events);
-        let about = About { book, probes, events, queries, wall, commands, configuration };
+        let (live, geoip) = (self.publisher.live().clone(), self.geoip.clone());
+        let advisor = Arc::new(Working::new(live, configuration.clone(), geoip));
+        let about = About { book, probes, events, advisor, queries, wall, commands, configuration };
         let address = network.as_ref().and_then(|network| network.listener.local_addr().ok());
         match Admin::start(about, inherited, network) {
             Ok(admin) => {

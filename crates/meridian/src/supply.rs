@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use meridian_admin::wire::Reloaded;
 use meridian_admin::{Access, Configuration, Stamp};
-use meridian_config::{Issues, Server, Settings, Tls};
+use meridian_config::{Geoip, Issues, Server, Settings, Tls};
 use meridian_discovery::hostnames::{self, HickoryLookup, Resolved};
 use meridian_dns::Ground;
 use meridian_health_probe::Handle as Probes;
@@ -44,6 +44,8 @@ pub(crate) struct Supply {
     file: Option<PathBuf>,
     /// The file's content as it was accepted last, which data is read again for, and what became of it since.
     configuration: watch::Sender<Configuration>,
+    /// Which databases it names.
+    geoip: watch::Sender<Geoip>,
     /// Where the API is on a network, until a restart.
     listens: Option<SocketAddr>,
     /// Who may use it there.
@@ -76,9 +78,11 @@ impl Supply {
         let first = first.context("the resolution of hostnames ended before its first round")?;
         let last = on(&ground, first).await.context("cannot serve what the hostnames resolve to")?;
         let configuration = watch::Sender::new(Configuration::new(file.clone(), text, stamp()));
+        let geoip = watch::Sender::new(settings.geoip.clone());
         Ok(Self {
             file,
             configuration,
+            geoip,
             listens,
             access,
             settings,
@@ -99,6 +103,11 @@ impl Supply {
     /// What is run, as it changes.
     pub(crate) fn configuration(&self) -> watch::Receiver<Configuration> {
         self.configuration.subscribe()
+    }
+
+    /// Which databases it names, as that changes.
+    pub(crate) fn geoip(&self) -> watch::Receiver<Geoip> {
+        self.geoip.subscribe()
     }
 
     /// Who may use the API over a network, as it changes.
@@ -237,6 +246,7 @@ impl Supply {
             self.access.send_replace(access);
         }
         self.configuration.send_modify(|configuration| configuration.accept(text, stamp()));
+        self.geoip.send_replace(settings.geoip.clone());
         (self.settings, self.watch) = (settings, watch);
         if let Some(of_file) = of_file {
             self.of_file = of_file;

@@ -1,5 +1,6 @@
 //! Requests and answers.
 
+mod answers;
 mod events;
 mod extract;
 mod process;
@@ -22,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use utoipa::openapi::{Info, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::advisor::Advice;
 use crate::limits::{BODY_OCTETS_MAX, PAGE_DEFAULT, PAGE_MAX};
 use crate::{Book, Commands, Configuration, Events, wire};
 
@@ -34,6 +36,7 @@ pub(crate) struct Sources {
     pub(crate) commands: Commands,
     pub(crate) configuration: watch::Receiver<Configuration>,
     pub(crate) events: Arc<Events>,
+    pub(crate) advice: Advice,
     /// A seat for each stream of events.
     pub(crate) streams: Arc<Semaphore>,
     /// Gone when the API ends.
@@ -69,6 +72,7 @@ fn documented() -> OpenApiRouter<Sources> {
         .merge(see::routes())
         .merge(resources::routes())
         .merge(events::routes())
+        .merge(answers::routes())
         .merge(say::routes())
         .merge(process::routes())
 }

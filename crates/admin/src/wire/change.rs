@@ -100,6 +100,53 @@ pub struct NotCounted {
     pub not_steered: u64,
 }
 
+/// What a change would do now, with the verdicts that there are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Consequences {
+    /// Of how many gateways clients would move to another cluster.
+    pub gateways_moved: usize,
+    /// Of how many gateways clients would lose the last that serves them.
+    pub gateways_left: usize,
+    /// How many gateways were not looked at, as that took too long.
+    pub not_compared: usize,
+    /// What moves, those first that leave somebody without; at most 16 kinds, of 16 countries each.
+    pub moves: Vec<GatewayMoves>,
+}
+
+/// What a reload would do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Rehearsal {
+    /// The SHA-256 of the file as it is.
+    pub sha256: String,
+    /// As the reload would say.
+    pub reloaded: super::Reloaded,
+    /// What it moves with everything healthy.
+    pub diff: Diff,
+    /// What it would do now. An address that is not probed yet counts as healthy.
+    pub consequences: Consequences,
+    /// Whether residency holds with it.
+    pub proof: Proof,
+    /// Whether it holds without.
+    pub holds_now: bool,
+}
+
+/// What moves of gateways that move alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GatewayMoves {
+    /// Their names, at most 100.
+    pub gateways: Vec<String>,
+    /// How many they are.
+    pub gateways_count: usize,
+    /// How much of their clients moves to another cluster.
+    pub moved_percent: Percent,
+    /// How much of their clients would have nothing left that serves and that residency lets serve them.
+    pub left_percent: Percent,
+    /// The countries of those.
+    pub left_countries: Vec<String>,
+    /// Where from and where to, most clients first.
+    pub countries: Vec<CountryMoves>,
+}
+
 /// The configuration that is compared with the one in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -111,8 +158,10 @@ pub struct Proposed {
 /// Whether residency holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Proof {
-    /// Whether every rule does.
+    /// Whether every rule that was looked at does.
     pub holds: bool,
+    /// Gateways that were not looked at, as that took too long.
+    pub not_proven: usize,
     /// Gateways that have residency.
     pub gateways: Vec<GatewayProof>,
 }

@@ -10,8 +10,8 @@ mod explain;
 mod resources;
 
 pub use change::{
-    Broken, CountryMoves, Diff, Flow, GatewayProof, Moves, NotCounted, Percent, Proof, Proposed, Reached,
-    Total,
+    Broken, Consequences, CountryMoves, Diff, Flow, GatewayMoves, GatewayProof, Moves, NotCounted, Percent,
+    Proof, Proposed, Reached, Rehearsal, Total,
 };
 pub use explain::{
     Answer, Choice, ExplainQuery, Explanation, ExtendedError, Located, Residency, Stage, Steering, Trial,

@@ -35,7 +35,7 @@ pub(super) fn diff(report: &Report<'_>, max_moved: Option<f64>, is_over: bool) -
 }
 
 /// The countries of which some clients move, most clients first.
-fn countries(by_query: bool, tally: &Tally<'_>) -> Vec<wire::CountryMoves> {
+pub(super) fn countries(by_query: bool, tally: &Tally<'_>) -> Vec<wire::CountryMoves> {
     let country = |(country, clients): (Option<meridian_model::CountryCode>, &super::tally::Country<'_>)| {
         let flows = tally.flows(clients).into_iter().map(|((from, to), part)| wire::Flow {
             from: from.map(str::to_owned),
@@ -52,7 +52,7 @@ fn countries(by_query: bool, tally: &Tally<'_>) -> Vec<wire::CountryMoves> {
 }
 
 /// One number of queries; of address space one a family.
-fn measures(by_query: bool, [first, second]: [Option<f64>; 2]) -> wire::Percent {
+pub(super) fn measures(by_query: bool, [first, second]: [Option<f64>; 2]) -> wire::Percent {
     match by_query {
         true => wire::Percent::OfQueries(first),
         false => wire::Percent::OfSpace { ipv4: first, ipv6: second },

@@ -1,5 +1,6 @@
 //! `meridian diff`: what share of clients a change of the configuration moves to another cluster.
 
+mod consequences;
 mod json;
 mod queries;
 mod space;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use meridian_admin::wire;
 use meridian_dns::{Ground, View};
 use meridian_model::{GatewayId, TargetHealth, Verdict, Verdicts};
 
@@ -21,6 +23,7 @@ use crate::exit;
 use crate::load::load;
 use crate::page::{self, print};
 
+pub(crate) use consequences::consequences;
 use queries::{NotCompared, Queries};
 use space::Space;
 use tally::{Tally, rounded};
@@ -49,6 +52,15 @@ pub(crate) struct Diff {
 fn to_percent(text: &str) -> Result<f64, String> {
     let percent = text.strip_suffix('%').unwrap_or(text).trim_end().parse::<f64>().ok();
     percent.filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "not 0 to 100".to_owned())
+}
+
+/// What moves between two configurations while everything is healthy.
+///
+/// # Errors
+/// When hostnames of endpoints cannot be stood for.
+pub(crate) fn between(old: &Arc<Ground>, new: &Arc<Ground>) -> anyhow::Result<wire::Diff> {
+    let (old, new) = (healthy(old.clone())?, healthy(new.clone())?);
+    Ok(json::diff(&by_space(&old, &new), None, false))
 }
 
 pub(crate) fn run(asked: &Diff) -> anyhow::Result<u8> {
@@ -157,15 +169,20 @@ fn view(file: &Path) -> anyhow::Result<Option<View>> {
             return Ok(None);
         }
     };
-    let ground = resolved(loaded.ground)?;
+    Ok(Some(healthy(loaded.ground)?))
+}
+
+/// A view with everything healthy.
+fn healthy(ground: Arc<Ground>) -> anyhow::Result<View> {
+    let ground = resolved(ground)?;
     let healthy = TargetHealth { verdict: Verdict::Healthy, ..TargetHealth::default() };
     let verdicts = Verdicts::new(vec![healthy; ground.catalog().targets().len()]);
-    Ok(Some(View::new(ground, verdicts, None)))
+    Ok(View::new(ground, verdicts, None))
 }
 
 /// Every hostname of an endpoint stands for one IPv4 address, so that its cluster takes part: what it
 /// resolves to is not the file's, and not looked up.
-fn resolved(ground: Arc<Ground>) -> anyhow::Result<Arc<Ground>> {
+pub(crate) fn resolved(ground: Arc<Ground>) -> anyhow::Result<Arc<Ground>> {
     let gateways = ground.catalog().gateways();
     if gateways.iter().flat_map(|gateway| &gateway.endpoints).all(|endpoint| endpoint.name.is_none()) {
         return Ok(ground);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use meridian_dns::{Clients, Shares, SharesKey, View, weigh};
 use meridian_model::{CountryCode, Gateway, GatewayId};
@@ -40,6 +41,11 @@ impl<'v> Space<'v> {
         Self { old, new, clients, is_same_world, known: HashMap::new(), still }
     }
 
+    /// The same for two views of which each has verdicts of its own.
+    pub(super) fn of_verdicts(old: &'v View, new: &'v View) -> Self {
+        Self { is_same_world: false, ..Self::new(old, new) }
+    }
+
     /// What moves when a gateway of the old view becomes one of the new.
     pub(super) fn compare(&mut self, old: GatewayId, new: GatewayId) -> Option<Rc<Tally<'v>>> {
         let gateways = [(self.old, old), (self.new, new)]
@@ -49,6 +55,10 @@ impl<'v> Space<'v> {
         }
         let sides = [Side::new(self.old, old)?, Side::new(self.new, new)?];
         let key = [sides[0].key(), sides[1].key()];
+        // A plan that the new view took over.
+        if key[0] == key[1] && Arc::ptr_eq(self.old.ground(), self.new.ground()) {
+            return Some(self.still.clone());
+        }
         if let Some(known) = self.known.get(&key) {
             return Some(known.clone());
         }
@@ -59,7 +69,10 @@ impl<'v> Space<'v> {
 
     fn tally(&self, sides: &[Side<'v>; 2]) -> Tally<'v> {
         let [old, new] = sides;
-        let change = |[o, n]: Numbers| Change::of_families(old.mixes(o), new.mixes(n));
+        let change = |[o, n]: Numbers| {
+            let loses = old.serves(o).into_iter().zip(new.serves(n)).any(|(before, after)| before && !after);
+            Change { loses, ..Change::of_families(old.mixes(o), new.mixes(n)) }
+        };
         if sides.iter().all(Side::is_same_everywhere) {
             return tally_all(&self.clients, &change([[0; 2]; 2]));
         }
@@ -129,6 +142,7 @@ fn without_probes(gateway: &Gateway) -> Gateway {
 struct Side<'v> {
     shares: [Shares<'v>; 2],
     mixes: [Vec<Mix<'v>>; 2],
+    serving: [Vec<bool>; 2],
 }
 
 impl<'v> Side<'v> {
@@ -136,7 +150,8 @@ impl<'v> Side<'v> {
         let [v4, v6] = Family::ALL.map(|family| view.shares(gateway, family));
         let shares = [v4?, v6?];
         let mixes = shares.map(|shares| shares.mixes().iter().map(|mix| named(view, mix)).collect());
-        Some(Self { shares, mixes })
+        let serving = shares.map(|shares| shares.serving());
+        Some(Self { shares, mixes, serving })
     }
 
     fn key(&self) -> [SharesKey; 2] {
@@ -161,6 +176,11 @@ impl<'v> Side<'v> {
     fn mixes(&self, numbers: [usize; 2]) -> [&Mix<'v>; 2] {
         static NOTHING: Mix<'static> = Vec::new();
         [0, 1].map(|family| self.mixes[family].get(numbers[family]).unwrap_or(&NOTHING))
+    }
+
+    /// By family, whether what is answered serves.
+    fn serves(&self, numbers: [usize; 2]) -> [bool; 2] {
+        [0, 1].map(|family| self.serving[family].get(numbers[family]).copied().unwrap_or(false))
     }
 }
 

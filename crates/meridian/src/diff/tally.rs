@@ -22,6 +22,8 @@ pub(super) struct Change<'n> {
     pub(super) share: f64,
     /// What each cluster loses goes to those that gain, in proportion to their gains.
     pub(super) flows: Vec<(Flow<'n>, f64)>,
+    /// Whether clients lose the last that serves them, in one family or both.
+    pub(super) loses: bool,
 }
 
 impl<'n> Change<'n> {
@@ -41,7 +43,7 @@ impl<'n> Change<'n> {
             let winners = gains.iter().filter(|(_, gain)| **gain > 0.0);
             winners.map(move |(to, gain)| ((*from, *to), -loss * gain / share))
         });
-        Self { share, flows: flows.collect() }
+        Self { share, flows: flows.collect(), loses: false }
     }
 
     /// The larger change of the two families' mixes. Where one family has no answer, clients use the
@@ -72,6 +74,8 @@ pub(super) struct Tally<'n> {
 pub(super) struct Country<'n> {
     pub(super) all: [f64; 2],
     pub(super) moved: [f64; 2],
+    /// Those that lose the last that serves them.
+    pub(super) lost: [f64; 2],
     pub(super) flows: BTreeMap<Flow<'n>, [f64; 2]>,
 }
 
@@ -88,6 +92,7 @@ impl<'n> Tally<'n> {
         let country = self.countries.entry(country).or_default();
         country.all[measure] += clients;
         country.moved[measure] += clients * change.share;
+        country.lost[measure] += if change.loses { clients } else { 0.0 };
         for (flow, share) in &change.flows {
             country.flows.entry(*flow).or_default()[measure] += clients * share;
         }
@@ -99,6 +104,18 @@ impl<'n> Tally<'n> {
 
     pub(super) fn moves(&self) -> bool {
         self.percent().into_iter().flatten().any(|percent| percent > SAME)
+    }
+
+    /// The countries of which some clients lose the last that serves them.
+    pub(super) fn losers(&self) -> impl Iterator<Item = CountryCode> {
+        let lost = self.countries.iter().filter(|(_, one)| one.lost.iter().any(|clients| *clients > 0.0));
+        lost.filter_map(|(country, _)| *country)
+    }
+
+    /// How many clients do, in percent.
+    pub(super) fn lost_percent(&self) -> [Option<f64>; 2] {
+        let lost = self.countries.values().fold([0.0; 2], |sum, one| [0, 1].map(|at| sum[at] + one.lost[at]));
+        percent(lost, self.all)
     }
 
     /// The countries of which some clients move, most clients first.
@@ -140,7 +157,7 @@ mod tests {
     fn a_change_is_the_least_that_must_move() {
         let old = vec![(Some("a"), 0.5), (Some("b"), 0.3), (Some("c"), 0.2)];
         let new = vec![(Some("b"), 0.5), (Some("c"), 0.2), (None, 0.3)];
-        let Change { share, flows } = Change::between(&old, &new);
+        let Change { share, flows, .. } = Change::between(&old, &new);
         assert!((share - 0.5).abs() < SAME);
         let [(first, nowhere), (second, more)] = flows[..] else { panic!("{flows:?}") };
         assert_eq!((first, second), ((Some("a"), None), (Some("a"), Some("b"))));

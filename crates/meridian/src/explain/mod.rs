@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use meridian_admin::Explained;
+use meridian_config::Geoip;
 use meridian_dns::{Asked, Ground, View, explain};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
 use meridian_model::{
@@ -99,16 +101,21 @@ pub(crate) fn run(asked: &Explain) -> anyhow::Result<u8> {
         resolver: asked.resolver,
         random: asked.random,
     };
-    let explanation = explain(&view, &question);
-    let answered = Answered::ask(&view, &question)?;
-    let naming = Naming::new(view.ground().catalog().clone(), &geoip);
-    let page = if asked.json {
-        json(&json::explanation(&question, &explanation, answered, &naming))?
-    } else {
-        text::render(&question, &explanation, &answered, &naming)
-    };
-    print(&page);
+    let Explained { explanation, text } = explained(&view, &question, &geoip)?;
+    print(&if asked.json { json(&explanation)? } else { text });
     Ok(exit::OK)
+}
+
+/// Explains the answer to a question from a view whose databases are named there.
+///
+/// # Errors
+/// When the question cannot be put.
+pub(crate) fn explained(view: &View, question: &Asked, geoip: &Geoip) -> anyhow::Result<Explained> {
+    let explanation = explain(view, question);
+    let answered = Answered::ask(view, question)?;
+    let naming = Naming::new(view.ground().catalog().clone(), geoip);
+    let text = text::render(question, &explanation, &answered, &naming);
+    Ok(Explained { explanation: json::explanation(question, &explanation, answered, &naming), text })
 }
 
 /// The ground with hostnames resolved, and the verdicts to go by.
