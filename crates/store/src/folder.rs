@@ -13,7 +13,7 @@ use crate::{KeptOverride, KeptSerial, overrides, serials};
 
 /// Who may read what is kept: the server's own user.
 const FOLDER_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
+pub(crate) const FILE_MODE: u32 = 0o600;
 
 const LOCK: &str = "lock";
 const OVERRIDES: &str = "overrides.json";
@@ -42,7 +42,7 @@ pub enum StoreError {
 }
 
 /// Gives an error of the system its place.
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     move |error| StoreError::Io { action, path: path.to_owned(), error }
 }
 
