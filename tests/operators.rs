@@ -166,7 +166,7 @@ fn metrics_count_probes_verdicts_transitions_and_overrides() {
     let mut server = Meridian::serve(&stage.config);
     stage.clusters[0].kill();
     server.wait_for_verdict(&stage.address(1), "unhealthy");
-    stage.force("gateway/shop", "down", &[]);
+    stage.force("gateway/shop", "down", &["--force"]);
     let page = http_get(&stage.data_dir.join("meridian.sock"), "/metrics");
     let value = |name: &str| -> f64 {
         let line = page.lines().find(|line| line.rsplit_once(' ').is_some_and(|(of, _)| of == name));

@@ -193,7 +193,7 @@ fn what_operators_said_goes_on() {
     let mut meridian = Meridian::serve(&config);
     let say = |target: &str, state: &str| {
         let output = Command::new(binary())
-            .args(["override", target, state, "--reason", "a drill", "--by", "ann", "--data-dir"])
+            .args(["override", target, state, "--reason", "a drill", "--by", "ann", "--force", "--data-dir"])
             .arg(&data_dir)
             .output()
             .unwrap();

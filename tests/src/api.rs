@@ -23,7 +23,7 @@ pub fn api_address(server: &mut Meridian) -> SocketAddr {
 #[must_use]
 pub fn curl(arguments: &[&str]) -> (u16, String) {
     let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--max-time", "20", "--write-out", "\n%{http_code}"])
+        .args(["--silent", "--show-error", "--max-time", "60", "--write-out", "\n%{http_code}"])
         .args(arguments)
         .stdin(Stdio::null())
         .output()

@@ -66,11 +66,15 @@ struct Caller {
     role: Role,
 }
 
+/// Who makes a change, for the audit.
+#[derive(Clone, Debug)]
+pub(crate) struct Whom(pub(crate) String);
+
 /// Lets a request through, or answers 401 or 403. `/livez` is for everybody: who starts a server
 /// again that is stuck has no token.
 pub(crate) async fn guard(
     State(access): State<watch::Receiver<Access>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     if request.uri().path() == "/livez" {
@@ -103,6 +107,8 @@ pub(crate) async fn guard(
     if needed == Role::Viewer {
         return next.run(request).await;
     }
+    let whom = caller.name.as_ref().map_or_else(|| "loopback".to_owned(), |name| format!("token {name}"));
+    request.extensions_mut().insert(Whom(whom));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
     let status = response.status().as_u16();

@@ -27,6 +27,16 @@ pub trait Advisor: Debug + Send + Sync {
     /// Every issue of the text.
     fn diff(&self, text: &str) -> Result<wire::Diff, String>;
 
+    /// Whether these overrides could leave clients with nothing that serves, in place of those in force: told soon, and
+    /// now and then of what turns out to leave nobody.
+    fn endangers(&self, said: &[(OverrideTarget, Order)]) -> bool;
+
+    /// The same for a reload; or it could break residency that holds.
+    ///
+    /// # Errors
+    /// Every issue of the file.
+    fn reload_endangers(&self, said: &[(OverrideTarget, Order)]) -> Result<bool, String>;
+
     /// What these overrides would do now in place of those in force.
     fn overriding(&self, said: &[(OverrideTarget, Order)]) -> wire::Consequences;
 

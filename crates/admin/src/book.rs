@@ -4,14 +4,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use meridian_health_probe::{Handle as Probes, Timed};
-use meridian_model::{Override, OverrideTarget};
+use meridian_model::{Order, Override, OverrideTarget};
 use meridian_store::{Folder, KeptOverride, StoreError};
+use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::limits::{KEEP_WAIT_MAX, OVERRIDES_MAX};
+use crate::status::one_override;
+use crate::{Change, Ledger};
 
 /// Why an override is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -43,6 +46,7 @@ pub struct Said {
 pub struct Book {
     folder: Arc<Folder>,
     probes: Arc<Probes>,
+    ledger: Arc<Ledger>,
     entries: Mutex<Vec<Entry>>,
     changed: Notify,
     changes: Changes,
@@ -93,7 +97,12 @@ impl Book {
     ///
     /// # Errors
     /// When the system does not let the file be read.
-    pub fn open(folder: Arc<Folder>, probes: Arc<Probes>, wall: SystemTime) -> Result<Self, StoreError> {
+    pub fn open(
+        folder: Arc<Folder>,
+        probes: Arc<Probes>,
+        ledger: Arc<Ledger>,
+        wall: SystemTime,
+    ) -> Result<Self, StoreError> {
         let entries = kept(&folder, wall)?;
         for Entry { kept: KeptOverride { said, .. }, .. } in &entries {
             log("override from before the start", said);
@@ -101,6 +110,7 @@ impl Book {
         let book = Self {
             folder,
             probes,
+            ledger,
             entries: Mutex::new(entries),
             changed: Notify::new(),
             changes: Changes::default(),
@@ -122,7 +132,31 @@ impl Book {
         Ok(())
     }
 
-    /// Puts an override into force, in place of one of the same target.
+    /// The override of a target, which must be written as it was said.
+    #[must_use]
+    pub fn find(&self, target: &OverrideTarget) -> Option<KeptOverride> {
+        self.all().into_iter().find(|kept| kept.said.target == *target)
+    }
+
+    /// What all mean now.
+    #[must_use]
+    pub fn orders(&self) -> Vec<(OverrideTarget, Order)> {
+        let now = Instant::now();
+        let in_force = |entry: &&Entry| !entry.is_over(now);
+        let order = |entry: &Entry| {
+            let Timed { said, age, .. } = entry.timed(now);
+            (said.target, said.forced.order(age))
+        };
+        self.lock().iter().filter(in_force).map(order).collect()
+    }
+
+    /// How many changes there were since the start.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        *self.changes.made.borrow()
+    }
+
+    /// Puts an override into force, in place of one of the same target. The same once more changes nothing.
     ///
     /// # Errors
     /// When there are too many.
@@ -140,7 +174,16 @@ impl Book {
         if replaced.is_none() && entries.len() >= OVERRIDES_MAX {
             return Err(BookError::Full);
         }
+        let mut kept = kept;
         if let Some(index) = replaced {
+            let before = &entries[index].kept;
+            if before.said.forced == kept.said.forced {
+                // A drain that is said once more does not begin again.
+                kept.since = before.since;
+            }
+            if *before == kept {
+                return Ok(Said { kept, change: *self.changes.made.borrow() });
+            }
             entries.remove(index);
         }
         entries.push(Entry::new(kept.clone(), wall, now));
@@ -248,6 +291,13 @@ impl Book {
         entries.retain(|entry| {
             if entry.is_over(now) {
                 log("override over", &entry.kept.said);
+                self.ledger.record(Change {
+                    caller: "clock".to_owned(),
+                    action: "expire",
+                    target: entry.kept.said.target.to_string(),
+                    before: json(&entry.kept),
+                    ..Change::default()
+                });
             }
             !entry.is_over(now)
         });
@@ -285,6 +335,11 @@ fn kept(folder: &Folder, wall: SystemTime) -> Result<Vec<Entry>, StoreError> {
     Ok(entries)
 }
 
+/// An override as the audit has it.
+pub(crate) fn json(kept: &KeptOverride) -> Value {
+    serde_json::to_value(one_override(kept)).unwrap_or_default()
+}
+
 fn log(what: &str, said: &Override) {
     let (state, reason) = (said.forced.as_str(), &said.reason);
     tracing::info!(target_of = %said.target, state, reason = %reason, by = %said.by, "{what}");
@@ -305,7 +360,10 @@ mod tests {
         let catalog = Arc::new(Catalog::new(CatalogParts::default()));
         let settings = Settings { first_round: Duration::from_secs(1), seed: 0 };
         let probes = Arc::new(start(catalog, settings, NetworkChecker));
-        Book::open(Arc::new(Folder::open(root.path()).unwrap()), probes, WALL).unwrap()
+        let folder = Arc::new(Folder::open(root.path()).unwrap());
+        let events = Arc::new(crate::Events::new(|| WALL));
+        let ledger = Arc::new(Ledger::open(folder.clone(), events, || WALL).unwrap());
+        Book::open(folder, probes, ledger, WALL).unwrap()
     }
 
     fn of(target: &str) -> Override {
@@ -357,6 +415,25 @@ mod tests {
         assert_eq!(kept.len(), 1);
         assert_eq!(kept[0].said, of("cluster/second"));
         running.abort();
+    }
+
+    #[tokio::test]
+    async fn the_same_once_more_changes_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let book = book(&root);
+        let drain = |reason: &str| Override {
+            forced: Forced::Drain { over: Duration::from_secs(600) },
+            reason: reason.into(),
+            ..of("cluster/eu")
+        };
+        let first = book.say(drain("a"), None, WALL).unwrap();
+        let later = WALL + Duration::from_secs(300);
+        let again = book.say(drain("a"), None, later).unwrap();
+        assert_eq!((again.kept, again.change), (first.kept, first.change));
+        // For another reason it is said anew, and goes on as it was.
+        let other = book.say(drain("b"), Some(Duration::from_secs(900)), later).unwrap();
+        assert_eq!((other.kept.since, other.change), (WALL, first.change + 1));
+        assert_eq!(book.say(of("cluster/eu"), None, later).unwrap().kept.since, later);
     }
 
     #[tokio::test]

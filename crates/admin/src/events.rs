@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use meridian_model::{Order, Transition};
+use meridian_store::KeptChange;
 use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 
 use crate::limits::EVENTS_KEPT;
-use crate::status::{ms, rfc3339};
+use crate::status::{audited, ms, rfc3339};
 use crate::wire;
 
 /// What happened since the start, as far as it is kept.
@@ -47,6 +48,7 @@ pub(crate) struct Event {
 pub(crate) enum What {
     Transition(Arc<wire::Transition>),
     View(Published),
+    Change(Arc<wire::Change>),
 }
 
 impl What {
@@ -55,6 +57,7 @@ impl What {
         match self {
             Self::Transition(_) => "transition",
             Self::View(_) => "view",
+            Self::Change(_) => "change",
         }
     }
 }
@@ -109,6 +112,11 @@ impl Events {
     /// A view has come into force.
     pub fn published(&self, view: Published) {
         self.add(What::View(view));
+    }
+
+    /// Somebody has made a change, or was refused one.
+    pub(crate) fn changed(&self, change: &KeptChange) {
+        self.add(What::Change(Arc::new(audited(change))));
     }
 
     fn add(&self, what: What) {

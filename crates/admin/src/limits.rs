@@ -29,6 +29,10 @@ pub(crate) const CLOSING_WAIT_MAX: Duration = Duration::from_millis(500);
 pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(1);
 /// Events that are kept for who was away for a moment, and transitions by themselves.
 pub const EVENTS_KEPT: usize = 1024;
+/// Changes of the audit that are answered from memory; all of them are in the folder.
+pub const CHANGES_KEPT: usize = 1000;
+/// Changes that wait for a disk that does not take them; of more the log alone knows.
+pub const CHANGES_WAITING_MAX: usize = 1000;
 /// Streams of events at once; one more is refused.
 pub const STREAMS_MAX: usize = 32;
 /// How long a stream of events lasts: less than its connection, so that it ends in order and is asked for again.

@@ -27,14 +27,14 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::access::{Access, guard};
+use crate::access::{Access, Whom, guard};
 use crate::advisor::{Advice, Advisor};
 use crate::api::{Sources, router};
 use crate::limits::{
     CLOSING_MAX, CLOSING_WAIT_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_OCTETS_MAX, HEAD_WAIT_MAX,
     STREAMS_MAX,
 };
-use crate::{Book, Commands, Configuration, Events};
+use crate::{Book, Commands, Configuration, Events, Ledger};
 
 /// The name of the socket in the server's folder.
 pub const SOCKET: &str = "meridian.sock";
@@ -80,6 +80,8 @@ pub struct About {
     pub probes: Arc<Probes>,
     /// What happens.
     pub events: Arc<Events>,
+    /// The audit.
+    pub ledger: Arc<Ledger>,
     /// What is worked out.
     pub advisor: Arc<dyn Advisor>,
     /// What the server counts.
@@ -100,7 +102,7 @@ impl Admin {
     /// # Errors
     /// Of the system, when the socket cannot be made.
     pub fn start(about: About, inherited: Option<OwnedFd>, network: Option<Network>) -> io::Result<Self> {
-        let About { book, probes, events, advisor, queries, wall, commands, configuration } = about;
+        let About { book, probes, events, ledger, advisor, queries, wall, commands, configuration } = about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
             Some(inherited) => std::os::unix::net::UnixListener::from(inherited),
@@ -119,6 +121,8 @@ impl Admin {
             commands,
             configuration,
             events,
+            ledger,
+            turn: Arc::default(),
             advice: Advice::new(advisor),
             streams,
             closed: closed.clone(),
@@ -286,11 +290,15 @@ async fn connection(
     ending: Ending,
 ) {
     let served = match incoming {
-        Incoming::Unix(stream) => serve(stream, router, state, ending).await,
-        Incoming::Plain(stream) => serve(stream, router, state, ending).await,
+        Incoming::Unix(stream) => {
+            let user =
+                stream.peer_cred().map_or_else(|error| error.to_string(), |peer| peer.uid().to_string());
+            serve(stream, router, Some(Whom(format!("user {user}"))), state, ending).await
+        }
+        Incoming::Plain(stream) => serve(stream, router, None, state, ending).await,
         Incoming::Tls(stream, tls) => {
             match timeout(HEAD_WAIT_MAX, TlsAcceptor::from(tls).accept(stream)).await {
-                Ok(Ok(stream)) => serve(stream, router, state, ending).await,
+                Ok(Ok(stream)) => serve(stream, router, None, state, ending).await,
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err("its handshake took too long".to_owned()),
             }
@@ -306,12 +314,16 @@ async fn connection(
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     router: Router,
+    whom: Option<Whom>,
     state: watch::Sender<State>,
     ending: Ending,
 ) -> Result<(), String> {
     let (router, state) = (TowerToHyperService::new(router), Arc::new(state));
     // Not a layer of the router: that would be all of its routes once more for every connection.
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: hyper::Request<_>| {
+        if let Some(whom) = &whom {
+            request.extensions_mut().insert(whom.clone());
+        }
         let (answer, state) = (router.call(request), Arc::clone(&state));
         async move {
             state.send_replace(State::Busy);

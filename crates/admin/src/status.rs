@@ -6,7 +6,7 @@ use meridian_health_probe::{
     EndpointStatus, Finding, LastOutcome, ProbedStatus, Report, WorstCase, worst_case_failover,
 };
 use meridian_model::{Forced, GatewayId, Order};
-use meridian_store::KeptOverride;
+use meridian_store::{KeptChange, KeptOverride};
 
 use crate::{Configuration, wire};
 
@@ -67,6 +67,24 @@ pub(crate) fn one_override(kept: &KeptOverride) -> wire::Override {
         until: kept.until.map(rfc3339),
         addresses: None,
         not_kept: None,
+        consequences: None,
+    }
+}
+
+/// An entry of the audit.
+pub(crate) fn audited(of: &KeptChange) -> wire::Change {
+    wire::Change {
+        number: of.number,
+        at: rfc3339(of.at),
+        by: of.by.to_string(),
+        caller: of.caller.to_string(),
+        action: of.action.to_string(),
+        target: of.target.to_string(),
+        reason: of.reason.to_string(),
+        before: of.before.clone(),
+        after: of.after.clone(),
+        forced: of.forced,
+        refused: of.refused.as_ref().map(ToString::to_string),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The whole address space, block by block, and how many clients there are in it.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use meridian_geoip::{Locality, ipv4_block};
 use meridian_model::CountryCode;
 
@@ -42,9 +43,10 @@ pub fn walk<T>(at: impl Fn(IpAddr) -> (T, u8), mut visit: impl FnMut(IpAddr, T, 
 pub fn weigh<T: Eq + Hash>(
     locality: &Locality,
     at: impl Fn(IpAddr) -> (T, u8),
-) -> HashMap<(T, CountryCode), Clients> {
+) -> impl Iterator<Item = ((T, CountryCode), Clients)> {
     let countries: Vec<Option<CountryCode>> = locality.places().iter().map(|place| place.country).collect();
-    let mut all: HashMap<(T, CountryCode), Clients> = HashMap::new();
+    // Half a million blocks, of a database: nobody chooses what is hashed.
+    let mut all: HashMap<(T, CountryCode), Clients, RandomState> = HashMap::default();
     let both = |address: IpAddr| {
         let ((place, near), (value, area)) = (locality.lookup(address), at(address));
         ((value, place), near.max(area))
@@ -56,5 +58,5 @@ pub fn weigh<T: Eq + Hash>(
             all.entry((value, country)).or_default()[usize::from(address.is_ipv6())] += clients;
         }
     });
-    all
+    all.into_iter()
 }

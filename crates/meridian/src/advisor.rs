@@ -10,9 +10,11 @@ use hickory_proto::rr::RecordType;
 use meridian_admin::wire::{self, Reloaded};
 use meridian_admin::{Advisor, Configuration, Explained};
 use meridian_config::Geoip;
-use meridian_dns::{Asked, Live, View};
+use meridian_dns::{Asked, Ground, Live, View};
 use meridian_health_probe as health_probe;
-use meridian_model::{Catalog, Order, OverrideTarget, Target, TargetHealth, TargetId, Verdict, Verdicts};
+use meridian_model::{
+    Catalog, Gateway, Order, OverrideTarget, Target, TargetHealth, TargetId, Verdict, Verdicts,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -45,6 +47,12 @@ impl Working {
         Self { live, configuration, geoip }
     }
 
+    /// The file as a reload would read it.
+    fn load(&self) -> Result<Loaded, String> {
+        let file = self.file().ok_or("nothing to read again")?;
+        load_again(&file).map_err(|issues| issues.to_string())
+    }
+
     fn file(&self) -> Option<PathBuf> {
         self.configuration.borrow().file.clone()
     }
@@ -71,7 +79,7 @@ impl Advisor for Working {
     }
 
     fn prove(&self) -> wire::Proof {
-        proof(self.live.load().ground(), Some(Instant::now() + PROOF_MAX))
+        proof(self.live.load().ground(), Some(Instant::now() + PROOF_MAX), |_| true)
     }
 
     fn diff(&self, text: &str) -> Result<wire::Diff, String> {
@@ -80,26 +88,39 @@ impl Advisor for Working {
         diff::between(self.live.load().ground(), &new.ground).map_err(|error| format!("{error:#}"))
     }
 
+    fn endangers(&self, said: &[(OverrideTarget, Order)]) -> bool {
+        let now = self.live.load();
+        diff::endangers(&now, &overridden(&now, said))
+    }
+
+    fn reload_endangers(&self, said: &[(OverrideTarget, Order)]) -> Result<bool, String> {
+        let now = self.live.load();
+        let ground = self.load()?.ground;
+        let (before, after) = (now.ground().catalog(), ground.catalog());
+        let same = before.clusters() == after.clusters() && before.jurisdictions() == after.jurisdictions();
+        let known: HashMap<&str, &Gateway> =
+            before.gateways().iter().map(|gateway| (&*gateway.name, gateway)).collect();
+        let is_new = |gateway: &Gateway| !same || known.get(&*gateway.name) != Some(&gateway);
+        if !proof(&ground, Some(Instant::now() + PROOF_MAX), is_new).holds {
+            return Ok(true);
+        }
+        Ok(diff::endangers(&now, &reloaded(&now, ground, said)?))
+    }
+
     fn overriding(&self, said: &[(OverrideTarget, Order)]) -> wire::Consequences {
         let now = self.live.load();
-        let verdicts = now.verdicts().clone().with_orders(orders(now.ground().catalog(), said));
-        let then = View::new(now.ground().clone(), verdicts, Some(&now));
-        diff::consequences(&now, &then)
+        diff::consequences(&now, &overridden(&now, said))
     }
 
     fn rehearse(&self, said: &[(OverrideTarget, Order)]) -> Result<wire::Rehearsal, String> {
-        let file = self.file().ok_or("nothing to read again")?;
-        let loaded = load_again(&file).map_err(|issues| issues.to_string())?;
-        let Loaded { ground, warnings, text, .. } = loaded;
+        let Loaded { ground, warnings, text, .. } = self.load()?;
         let now = self.live.load();
         let diff = diff::between(now.ground(), &ground).map_err(|error| format!("{error:#}"))?;
         let until = Instant::now() + PROOF_MAX;
-        let (proof, holds_now) = (proof(&ground, Some(until)), proof(now.ground(), Some(until)).holds);
-        let ground = diff::resolved(ground).map_err(|error| format!("{error:#}"))?;
-        let catalog = ground.catalog();
-        let (gateways, targets) = (catalog.gateways().len(), catalog.targets().len());
-        let verdicts = carried(&now, catalog).with_orders(orders(catalog, said));
-        let then = View::new(ground.clone(), verdicts, None);
+        let holds_now = proof(now.ground(), Some(until), |_| true).holds;
+        let proof = proof(&ground, Some(until), |_| true);
+        let (gateways, targets) = (ground.catalog().gateways().len(), ground.catalog().targets().len());
+        let then = reloaded(&now, ground, said)?;
         Ok(wire::Rehearsal {
             sha256: meridian_admin::sha256(&text).to_string(),
             reloaded: Reloaded {
@@ -113,6 +134,19 @@ impl Advisor for Working {
             holds_now,
         })
     }
+}
+
+/// A view with these overrides in place of those in force.
+fn overridden(now: &View, said: &[(OverrideTarget, Order)]) -> View {
+    let verdicts = now.verdicts().clone().with_orders(orders(now.ground().catalog(), said));
+    View::new(now.ground().clone(), verdicts, Some(now))
+}
+
+/// A view of another ground, with the verdicts and overrides of now.
+fn reloaded(now: &View, ground: Arc<Ground>, said: &[(OverrideTarget, Order)]) -> Result<View, String> {
+    let ground = diff::resolved(ground).map_err(|error| format!("{error:#}"))?;
+    let verdicts = carried(now, ground.catalog()).with_orders(orders(ground.catalog(), said));
+    Ok(View::new(ground, verdicts, None))
 }
 
 fn orders(catalog: &Catalog, said: &[(OverrideTarget, Order)]) -> Arc<meridian_model::Orders> {

@@ -8,7 +8,7 @@ use clap::Args;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use meridian_admin::{SOCKET, wire};
@@ -21,6 +21,8 @@ use tokio::time::timeout;
 pub(crate) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Far more than the status of a hundred thousand addresses.
 const ANSWER_OCTETS_MAX: usize = 256 << 20;
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain";
 
 /// Which server of this machine.
 #[derive(Debug, Args)]
@@ -31,6 +33,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// The one that keeps its data there.
+    pub(crate) fn of(data_dir: &Path) -> Self {
+        Self { data_dir: data_dir.to_owned() }
+    }
+
     /// The JSON that the server answers with.
     ///
     /// # Errors
@@ -50,8 +57,28 @@ impl Server {
         path: &str,
         body: Vec<u8>,
     ) -> anyhow::Result<Bytes> {
+        self.exchange(wait, JSON, method, path, body).await
+    }
+
+    /// What the server prints for people.
+    ///
+    /// # Errors
+    /// As [`Server::ask`].
+    pub(crate) async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let octets = self.exchange(ANSWER_WAIT_MAX, TEXT, Method::GET, path, Vec::new()).await?;
+        Ok(String::from_utf8_lossy(&octets).into_owned())
+    }
+
+    async fn exchange(
+        &self,
+        wait: Duration,
+        accept: &str,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Bytes> {
         let socket = self.data_dir.join(SOCKET);
-        let answer = timeout(wait, exchange(&socket, method, path, body)).await;
+        let answer = timeout(wait, exchange(&socket, accept, method, path, body)).await;
         answer.map_err(|_| anyhow!("{}: no answer in {wait:?}", socket.display()))?
     }
 }
@@ -64,7 +91,13 @@ pub(crate) struct Refused {
     why: String,
 }
 
-async fn exchange(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
+async fn exchange(
+    socket: &Path,
+    accept: &str,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> anyhow::Result<Bytes> {
     let stream = UnixStream::connect(socket).await.with_context(|| {
         format!("{}: no server there; is it running, and is --data-dir its data_dir?", socket.display())
     })?;
@@ -73,7 +106,8 @@ async fn exchange(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> a
         .method(method)
         .uri(path)
         .header(HOST, "meridian")
-        .header(CONTENT_TYPE, "application/json")
+        .header(CONTENT_TYPE, JSON)
+        .header(ACCEPT, accept)
         .body(Full::new(Bytes::from(body)))?;
     // With its end the sender is gone, and so ends the connection.
     let exchange = async move {

@@ -10,12 +10,12 @@ use crate::configuration::{self, Config};
 use crate::diff::{self, Diff};
 use crate::explain::{self, Explain};
 use crate::logs::{self, LogFormat};
-use crate::overrides::{self, Restore, Say};
+use crate::overrides::{self, Drain, Restore, Say};
 use crate::probe::{self, Probe};
 use crate::process::{self, Reload, Restart};
 use crate::prove::{self, Prove};
 use crate::status::{self, Status};
-use crate::{check, demo, exit, page, serve, token};
+use crate::{audit, check, demo, exit, page, serve, token};
 
 /// A DNS-based global load balancer: answers each hostname with the address of the nearest healthy
 /// cluster.
@@ -103,8 +103,12 @@ enum Command {
     /// endpoint's before a gateway's before a cluster's, then the one with fewer wildcards. One of the same
     /// target is replaced.
     Override(Say),
+    /// Drain endpoints of the server on this machine: the same as override TARGET drain.
+    Drain(Drain),
     /// Lift an override of the server on this machine: its probes count again.
     Restore(Restore),
+    /// Say who changed what of the server on this machine, when and why.
+    Audit(audit::Asked),
     /// Have the server on this machine read its configuration again. A file with issues changes nothing.
     ///
     /// Ends with 0 when the file is accepted, and with 64, after every issue, when it is not.
@@ -148,6 +152,8 @@ pub fn run() -> ExitCode {
         Command::Status(asked) => status::run(&asked),
         Command::Config(asked) => configuration::run(&asked),
         Command::Override(asked) => overrides::say(&asked),
+        Command::Drain(asked) => overrides::drain(&asked),
+        Command::Audit(asked) => audit::run(&asked),
         Command::Restore(asked) => overrides::restore(&asked),
         Command::Prove(asked) => prove::run(&asked),
         Command::Reload(asked) => process::reload(&asked),

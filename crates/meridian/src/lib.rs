@@ -13,6 +13,7 @@
 
 mod access;
 mod advisor;
+mod audit;
 mod certificate;
 mod check;
 mod client;

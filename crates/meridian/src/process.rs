@@ -5,12 +5,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use hyper::{Method, StatusCode};
-use meridian_admin::wire::{Process, Reloaded, Successor};
+use meridian_admin::wire::{Process, ReloadAnswer, Reloaded, Successor};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::{Instant, sleep};
 
 use crate::client::{ANSWER_WAIT_MAX, Refused, Server, runtime};
-use crate::exit;
-use crate::page::print;
+use crate::overrides::who;
+use crate::page::{self, print};
+use crate::{diff, exit};
 
 /// How long a file may take to be loaded: as long as the API keeps a connection.
 const RELOAD_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -20,6 +22,21 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Which server.
 #[derive(Debug, Args)]
 pub(crate) struct Reload {
+    /// Do it although clients are left with nothing that serves, or residency breaks.
+    #[arg(long)]
+    force: bool,
+    /// Say what it would do, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Why; the others read it in the audit.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Who says so. Without it, who is logged in.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// Write JSON: what the server's API answers.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -32,7 +49,16 @@ pub(crate) struct Restart {
 }
 
 pub(crate) fn reload(asked: &Reload) -> anyhow::Result<u8> {
-    let answer = asked.server.ask_within(RELOAD_WAIT_MAX, Method::POST, "/v1/reload", Vec::new());
+    let Reload { force, dry_run, reason, by, json, server } = asked;
+    let of = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let mut path = format!("/v1/reload?force={force}&dry_run={dry_run}");
+    let by = who(by.as_deref()).ok();
+    for (key, said) in [("by", &by), ("reason", reason)] {
+        if let Some(said) = said {
+            path.push_str(&format!("&{key}={}", of(said)));
+        }
+    }
+    let answer = server.ask_within(RELOAD_WAIT_MAX, Method::POST, &path, Vec::new());
     let octets = match runtime()?.block_on(answer) {
         Ok(octets) => octets,
         Err(error) => match error.downcast::<Refused>() {
@@ -44,14 +70,30 @@ pub(crate) fn reload(asked: &Reload) -> anyhow::Result<u8> {
             Err(error) => return Err(error),
         },
     };
-    let Reloaded { gateways, targets, warnings } =
-        serde_json::from_slice(&octets).context("not the JSON of a reload")?;
+    let answer: ReloadAnswer = serde_json::from_slice(&octets).context("not the JSON of a reload")?;
+    if *json {
+        print(&page::json(&answer)?);
+        return Ok(exit::OK);
+    }
+    let (Reloaded { gateways, targets, warnings }, rehearsal) = match answer {
+        ReloadAnswer::Reloaded(reloaded) => (reloaded, None),
+        ReloadAnswer::Rehearsal(rehearsal) => (rehearsal.reloaded.clone(), Some(rehearsal)),
+    };
     for warning in warnings {
         eprintln!("warning: {warning}");
     }
-    print(&format!(
-        "reloaded: {gateways} gateways, {targets} addresses to probe; in force after the first round of new ones\n"
-    ));
+    match rehearsal {
+        None => print(&format!(
+            "reloaded: {gateways} gateways, {targets} addresses to probe; in force after the first round of new ones\n"
+        )),
+        Some(rehearsal) => {
+            print(&format!("would be reloaded: {gateways} gateways, {targets} addresses to probe\n"));
+            if rehearsal.holds_now && !rehearsal.proof.holds {
+                print("residency would break: see meridian prove\n");
+            }
+            print(&diff::consequences_text(&rehearsal.consequences));
+        }
+    }
     Ok(exit::OK)
 }
 

@@ -34,16 +34,20 @@ pub(crate) fn run(asked: &Prove) -> anyhow::Result<u8> {
             return Ok(exit::CONFIG);
         }
     };
-    let proof = proof(&loaded.ground, None);
+    let proof = proof(&loaded.ground, None, |_| true);
     print(&if asked.json { json(&proof)? } else { text(&proof) });
     Ok(if proof.holds { exit::OK } else { exit::FAILED })
 }
 
-/// What every gateway with residency could ever answer, held against its rules, as far as there is time.
-pub(crate) fn proof(ground: &Ground, until: Option<Instant>) -> wire::Proof {
+/// What every gateway with residency that is asked for could ever answer, held against its rules, as far as there is time.
+pub(crate) fn proof(
+    ground: &Ground,
+    until: Option<Instant>,
+    is_asked: impl Fn(&Gateway) -> bool,
+) -> wire::Proof {
     let mut proof = wire::Proof { holds: true, not_proven: 0, gateways: Vec::new() };
     for (index, gateway) in ground.catalog().gateways().iter().enumerate() {
-        if gateway.residency.is_none() {
+        if gateway.residency.is_none() || !is_asked(gateway) {
             continue;
         }
         if until.is_some_and(|until| Instant::now() > until) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use meridian_admin::{About, Admin, Book, Commands, Configuration, Events, Network, SOCKET};
+use meridian_admin::{About, Admin, Book, Commands, Configuration, Events, Ledger, Network, SOCKET};
 use meridian_config::Geoip;
 use meridian_dns::{Bound, Counters, Handle, Listening, Notifier, Passed, Server};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
@@ -25,6 +25,8 @@ use crate::supply::{Requester, Supply, requests};
 
 /// How long connections may take to end.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long the last changes may take to be written.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// All of it.
 pub(crate) struct Running {
@@ -37,6 +39,9 @@ pub(crate) struct Running {
     sockets: Arc<[Handle]>,
     folder: Option<Arc<Folder>>,
     book: Option<Arc<Book>>,
+    ledger: Option<Arc<Ledger>>,
+    /// Keeps what the ledger records.
+    writer: Option<JoinHandle<()>>,
     admin: Option<Admin>,
     configuration: watch::Receiver<Configuration>,
     events: Arc<Events>,
@@ -66,7 +71,9 @@ impl Running {
         // Ends with the probes, as all that waits for them.
         tokio::spawn(Arc::clone(&events).follow(probes.transitions()));
         // Before the first round ends: what is forced is so from the first answer on.
-        let book = folder.as_ref().and_then(|folder| book(folder, &probes));
+        let kept = folder.as_ref().and_then(|folder| kept(folder, &probes, &events));
+        let (book, ledger) = kept.map(|Kept { book, ledger }| (book, ledger)).unzip();
+        let writer = ledger.as_ref().map(|ledger| tokio::spawn(Arc::clone(ledger).run()));
         let publisher = Publisher::first(ground, probes.snapshots(), serials, Arc::clone(&events))
             .await
             .context("the probes ended before their first round")?;
@@ -79,7 +86,7 @@ impl Running {
         let (requester, requests) = requests();
         let (configuration, access, geoip) = (supply.configuration(), supply.access(), supply.geoip());
         let network = network.map(|listener| Network { listener, access });
-        let supply = tokio::spawn(supply.run(publisher.clone(), probes.clone(), requests));
+        let supply = tokio::spawn(supply.run(ledger.clone(), publisher.clone(), probes.clone(), requests));
         let sockets = bound.take_handles().into();
         let live = publisher.live();
         let server =
@@ -100,6 +107,8 @@ impl Running {
             sockets,
             folder,
             book,
+            ledger,
+            writer,
             admin,
             configuration,
             events,
@@ -116,14 +125,18 @@ impl Running {
     pub(crate) fn open(&mut self, commands: Commands, inherited: Option<OwnedFd>) {
         // Without a folder it is closed: who connects must not wait for nobody.
         let network = self.network.take();
-        let (Some(folder), Some(book), None) = (&self.folder, &self.book, &self.admin) else { return };
+        let (Some(folder), Some(book), Some(ledger), None) =
+            (&self.folder, &self.book, &self.ledger, &self.admin)
+        else {
+            return;
+        };
         let socket = folder.path().join(SOCKET);
         let (book, probes) = (Arc::clone(book), Arc::clone(&self.probes));
         let (queries, configuration) = (self.counters().clone(), self.configuration.clone());
-        let events = Arc::clone(&self.events);
+        let (events, ledger) = (Arc::clone(&self.events), Arc::clone(ledger));
         let (live, geoip) = (self.publisher.live().clone(), self.geoip.clone());
         let advisor = Arc::new(Working::new(live, configuration.clone(), geoip));
-        let about = About { book, probes, events, advisor, queries, wall, commands, configuration };
+        let about = About { book, probes, events, ledger, advisor, queries, wall, commands, configuration };
         let address = network.as_ref().and_then(|network| network.listener.local_addr().ok());
         match Admin::start(about, inherited, network) {
             Ok(admin) => {
@@ -147,6 +160,9 @@ impl Running {
         let Some(folder) = &self.folder else { return };
         if let Some(Err(error)) = self.book.as_ref().map(|book| book.reread(wall())) {
             tracing::error!("overrides of the last moment are lost: {error}");
+        }
+        if let Some(Err(error)) = self.ledger.as_ref().map(|ledger| ledger.reread()) {
+            tracing::error!("changes of the last moment are not shown: {error}");
         }
         self.publisher.reread_serials(folder);
     }
@@ -181,7 +197,7 @@ impl Running {
 
     /// Leaves everything to another process, which answers already.
     pub(crate) async fn leave(self, successor: &Successor) {
-        let Self { probes, publisher, requester, supply, notifier, server, admin, .. } = self;
+        let Self { probes, publisher, requester, supply, notifier, server, admin, ledger, writer, .. } = self;
         let counters = server.counters().clone();
         let passing = successor.take(server.leave());
         let freeing = async {
@@ -189,6 +205,7 @@ impl Running {
             if let Some(admin) = admin {
                 admin.leave().await;
             }
+            end_ledger(ledger.as_deref(), writer).await;
             publisher.close().await;
             successor.free_folder().await;
         };
@@ -200,7 +217,9 @@ impl Running {
 
     /// Stops answering when what has arrived is answered, then stops what kept the views up to date.
     pub(crate) async fn stop(self) {
-        let Self { probes, requester, supply, notifier, server, admin, sockets, book, .. } = self;
+        let Self {
+            probes, requester, supply, notifier, server, admin, sockets, book, ledger, writer, ..
+        } = self;
         // Else none would close.
         drop(sockets);
         let counters = server.counters().clone();
@@ -210,6 +229,7 @@ impl Running {
             admin.stop().await;
         }
         drop(book);
+        end_ledger(ledger.as_deref(), writer).await;
         if let Some(probes) = Arc::into_inner(probes) {
             probes.stop().await;
         }
@@ -226,13 +246,25 @@ async fn end_supply(requester: Requester, supply: JoinHandle<()>, notifier: &Joi
     let _ended = supply.await;
 }
 
-/// Takes up the overrides of a folder. Whatever is wrong with it, answers are given.
-fn book(folder: &Arc<Folder>, probes: &Arc<health_probe::Handle>) -> Option<Arc<Book>> {
-    match Book::open(folder.clone(), probes.clone(), wall()) {
-        Ok(book) => Some(Arc::new(book)),
-        Err(error) => {
-            tracing::error!("no status, no overrides, no metrics: data_dir: {error}");
-            None
-        }
-    }
+/// Waits until the last changes are written, but not for a disk that hangs.
+async fn end_ledger(ledger: Option<&Ledger>, writer: Option<JoinHandle<()>>) {
+    let (Some(ledger), Some(writer)) = (ledger, writer) else { return };
+    ledger.close();
+    let _at_most = tokio::time::timeout(LAST_WRITE, writer).await;
+}
+
+/// What people have said, and who.
+struct Kept {
+    book: Arc<Book>,
+    ledger: Arc<Ledger>,
+}
+
+/// Takes up what a folder has. Whatever is wrong with it, answers are given.
+fn kept(folder: &Arc<Folder>, probes: &Arc<health_probe::Handle>, events: &Arc<Events>) -> Option<Kept> {
+    let opened = Ledger::open(folder.clone(), events.clone(), wall).and_then(|ledger| {
+        let ledger = Arc::new(ledger);
+        let book = Book::open(folder.clone(), probes.clone(), ledger.clone(), wall())?;
+        Ok(Kept { book: Arc::new(book), ledger })
+    });
+    opened.inspect_err(|error| tracing::error!("no status, no overrides, no metrics: data_dir: {error}")).ok()
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use meridian_admin::wire::Reloaded;
-use meridian_admin::{Access, Configuration, Stamp};
+use meridian_admin::{Access, Change, Configuration, Ledger, Stamp};
 use meridian_config::{Geoip, Issues, Server, Settings, Tls};
 use meridian_discovery::hostnames::{self, HickoryLookup, Resolved};
 use meridian_dns::Ground;
@@ -48,6 +48,8 @@ pub(crate) struct Supply {
     geoip: watch::Sender<Geoip>,
     /// Where the API is on a network, until a restart.
     listens: Option<SocketAddr>,
+    /// Where changes that nobody has asked the API for are recorded.
+    ledger: Option<Arc<Ledger>>,
     /// Who may use it there.
     access: watch::Sender<Access>,
     settings: Settings,
@@ -84,6 +86,7 @@ impl Supply {
             configuration,
             geoip,
             listens,
+            ledger: None,
             access,
             settings,
             watch,
@@ -116,12 +119,16 @@ impl Supply {
     }
 
     /// Keeps everything up to date until the requests end.
+    ///
+    /// `ledger`: where there is one.
     pub(crate) async fn run(
         mut self,
+        ledger: Option<Arc<Ledger>>,
         publisher: Arc<Publisher>,
         probes: Arc<Probes>,
         mut requests: Requests,
     ) {
+        self.ledger = ledger;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Every load warns by itself; a server that runs for months is to say it too.
@@ -129,18 +136,17 @@ impl Supply {
         loop {
             tokio::select! {
                 request = requests.0.recv() => match request {
-                    Some(reply) => {
-                        let reloaded = self.reload().await;
-                        // Who asked may be gone, or nobody.
-                        let _gone = reply.map(|reply| reply.send(reloaded));
+                    Some(Some(reply)) => {
+                        // Who asked may be gone.
+                        let _gone = reply.send(self.reload().await);
                     }
+                    Some(None) => self.reload_by("signal").await,
                     None => break,
                 },
                 _ = look.tick() => match self.changed().await {
                     Changed::Nothing => {}
                     Changed::Data => self.reload_data().await,
-                    // What came of it is logged.
-                    Changed::File => drop(self.reload().await),
+                    Changed::File => self.reload_by("file").await,
                 },
                 _ = daily.tick() => self.warn_of_the_certificate(),
                 changed = self.catalogs.changed() => match changed {
@@ -186,6 +192,24 @@ impl Supply {
     }
 
     //--- Loading
+
+    /// The file anew, for nobody who waits for the answer: it is in the log and in the audit.
+    async fn reload_by(&mut self, caller: &str) {
+        let digest = |of: &Configuration| serde_json::json!({ "sha256": of.digest() });
+        let before = digest(&self.configuration.borrow());
+        let refused = self.reload().await.err();
+        let after = digest(&self.configuration.borrow());
+        let Some(ledger) = &self.ledger else { return };
+        ledger.record(Change {
+            caller: caller.to_owned(),
+            action: "reload",
+            target: self.file.as_ref().map_or_else(String::new, |file| file.display().to_string()),
+            before,
+            after,
+            refused,
+            ..Change::default()
+        });
+    }
 
     /// The file anew.
     async fn reload(&mut self) -> Result<Reloaded, String> {

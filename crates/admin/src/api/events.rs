@@ -46,7 +46,7 @@ async fn transitions(
 /// Everything that happens, as it happens.
 ///
 /// Server-sent events: `transition` with the JSON of one, `view` with `generation` and `transitions` of a view that has come
-/// into force, and `lost` with how many of them are no longer kept, or with `null` where that is not known: then all must be read
+/// into force, `change` with an entry of the audit, and `lost` with how many of them are no longer kept, or with `null` where that is not known: then all must be read
 /// anew. A stream ends after less than a minute; with `Last-Event-ID`, which browsers send by themselves, nothing is missed.
 #[utoipa::path(get, path = "/v1/events", tag = "health",
     params(("Last-Event-ID" = Option<String>, Header, description = "The last event that the client has.")),
@@ -111,5 +111,6 @@ fn sent(what: &What) -> Option<Sent> {
     match what {
         What::Transition(transition) => event.json_data(&**transition).ok(),
         What::View(view) => event.json_data(view).ok(),
+        What::Change(change) => event.json_data(&**change).ok(),
     }
 }

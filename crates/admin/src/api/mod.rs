@@ -1,6 +1,8 @@
 //! Requests and answers.
 
 mod answers;
+mod audit;
+mod changing;
 mod events;
 mod extract;
 mod process;
@@ -25,7 +27,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::advisor::Advice;
 use crate::limits::{BODY_OCTETS_MAX, PAGE_DEFAULT, PAGE_MAX};
-use crate::{Book, Commands, Configuration, Events, wire};
+use crate::{Book, Commands, Configuration, Events, Ledger, wire};
 
 /// What requests are answered from.
 #[derive(Clone, Debug)]
@@ -36,7 +38,10 @@ pub(crate) struct Sources {
     pub(crate) commands: Commands,
     pub(crate) configuration: watch::Receiver<Configuration>,
     pub(crate) events: Arc<Events>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) advice: Advice,
+    /// Changes are made one after the other: each is judged by what the one before has left.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     /// A seat for each stream of events.
     pub(crate) streams: Arc<Semaphore>,
     /// Gone when the API ends.
@@ -73,6 +78,7 @@ fn documented() -> OpenApiRouter<Sources> {
         .merge(resources::routes())
         .merge(events::routes())
         .merge(answers::routes())
+        .merge(audit::routes())
         .merge(say::routes())
         .merge(process::routes())
 }
@@ -100,17 +106,30 @@ fn limit(wanted: Option<u32>) -> Result<usize, Refused> {
 pub(crate) struct Refused {
     status: StatusCode,
     error: String,
+    consequences: Option<Box<wire::Consequences>>,
 }
 
 impl Refused {
     /// `error`: what was expected and what was found.
     pub(crate) fn new(status: StatusCode, error: impl ToString) -> Self {
-        Self { status, error: error.to_string() }
+        Self { status, error: error.to_string(), consequences: None }
+    }
+}
+
+impl Refused {
+    /// Beside what would happen.
+    pub(crate) fn for_what(consequences: wire::Consequences, error: String) -> Self {
+        Self { status: StatusCode::CONFLICT, error, consequences: Some(Box::new(consequences)) }
+    }
+
+    pub(crate) fn why(&self) -> &str {
+        &self.error
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.status, Json(wire::Refusal { error: self.error })).into_response()
+        let Self { status, error, consequences } = self;
+        (status, Json(wire::Refusal { error, consequences })).into_response()
     }
 }

@@ -1,21 +1,26 @@
 //! Overrides.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use meridian_model::{Forced, Override, OverrideTarget};
+use axum::{Extension, Json};
+use meridian_model::{Forced, Order, Override, OverrideTarget};
+use meridian_store::KeptOverride;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::answers::failed;
+use super::changing::{check_state, objection, said, tagged};
 use super::extract::{Body, Query};
 use super::{Refused, Sources, report};
+use crate::access::Whom;
+use crate::book::json;
 use crate::limits::{BY_CHARS_MAX, DRAIN_MAX, HOLD_MAX, REASON_CHARS_MAX};
-use crate::status;
+use crate::status::{self, one_override};
 use crate::wire::{self, Refusal};
-use crate::{Book, BookError, Said};
+use crate::{BookError, Change, Said};
 
 pub(super) fn routes() -> OpenApiRouter<Sources> {
     OpenApiRouter::new().routes(routes!(list, say, lift))
@@ -26,53 +31,152 @@ pub(super) fn routes() -> OpenApiRouter<Sources> {
     responses((status = 200, body = Vec<wire::Override>), (status = 503, body = Refusal)))]
 async fn list(State(sources): State<Sources>) -> Response {
     match report(&sources).await {
-        Ok(report) => Json(status::overrides(&sources.book.all(), Some(&report))).into_response(),
+        Ok(report) => tagged(&sources, Json(status::overrides(&sources.book.all(), Some(&report)))),
         Err(refused) => refused.into_response(),
     }
 }
 
 /// Puts an override into force, in place of one of the same target.
+///
+/// The same once more changes nothing. What would leave clients of a gateway with nothing that serves, and that residency lets
+/// serve them, is refused without `force`. `If-Match` with the `ETag` of an answer makes sure that nobody changed anything since.
 #[utoipa::path(put, path = "/v1/overrides", tag = "overrides", request_body = wire::Say,
+    params(("If-Match" = Option<String>, Header, description = "The ETag of the state that is to be changed.")),
     responses((status = 200, body = wire::Override), (status = 400, body = Refusal), (status = 409, body = Refusal),
-        (status = 413, body = Refusal), (status = 415, body = Refusal), (status = 422, body = Refusal)))]
-async fn say(State(sources): State<Sources>, Body(said): Body<wire::Say>) -> Response {
-    let (said, hold_for) = match read(&said) {
-        Ok(read) => read,
-        Err(error) => return Refused::new(StatusCode::UNPROCESSABLE_ENTITY, error).into_response(),
-    };
-    change(sources, move |book, wall| book.say(said, hold_for, wall)).await
-}
-
-/// Lifts the override of a target.
-#[utoipa::path(delete, path = "/v1/overrides", tag = "overrides", params(wire::Lift),
-    responses((status = 200, body = wire::Override), (status = 400, body = Refusal), (status = 404, body = Refusal),
+        (status = 412, body = Refusal), (status = 413, body = Refusal), (status = 415, body = Refusal),
         (status = 422, body = Refusal)))]
-async fn lift(State(sources): State<Sources>, Query(wire::Lift { target }): Query<wire::Lift>) -> Response {
-    match target.parse::<OverrideTarget>() {
-        Ok(target) => change(sources, move |book, _| book.lift(&target)).await,
-        Err(error) => {
-            Refused::new(StatusCode::UNPROCESSABLE_ENTITY, format!("target: {error}")).into_response()
-        }
+async fn say(
+    State(sources): State<Sources>,
+    Extension(Whom(caller)): Extension<Whom>,
+    headers: HeaderMap,
+    Body(asked): Body<wire::Say>,
+) -> Result<Response, Refused> {
+    let (said, hold_for) = read(&asked).map_err(|why| Refused::new(StatusCode::UNPROCESSABLE_ENTITY, why))?;
+    let _turn = sources.turn.lock().await;
+    check_state(&sources, &headers)?;
+    let target = said.target.clone();
+    let before = sources.book.find(&target);
+    let change = Change {
+        by: said.by.to_string(),
+        caller,
+        action: "override",
+        target: target.to_string(),
+        reason: said.reason.to_string(),
+        before: before.as_ref().map(json).unwrap_or_default(),
+        forced: asked.force,
+        ..Change::default()
+    };
+    let mut orders = sources.book.orders();
+    orders.retain(|(of, _)| *of != target);
+    // As it ends: a drain that takes an hour leaves nothing then.
+    let lasting = match said.forced {
+        Forced::Drain { over } => said.forced.order(over),
+        Forced::Up | Forced::Down => said.forced.order(Duration::ZERO),
+    };
+    orders.push((target, lasting));
+    let (force, dry_run) = (asked.force, asked.dry_run);
+    let consequences = judge(&sources, orders, force, dry_run, &change).await?;
+    if dry_run {
+        let wall = (sources.wall)();
+        let until = hold_for.and_then(|hold_for| wall.checked_add(hold_for));
+        let would_be = one_override(&KeptOverride { said, since: wall, until });
+        return Ok(tagged(&sources, Json(wire::Override { consequences, ..would_be })));
     }
+    let said = sources.book.say(said, hold_for, (sources.wall)());
+    let said = said.map_err(|error| Refused::new(StatusCode::CONFLICT, error))?;
+    let is_new = before.as_ref() != Some(&said.kept);
+    let change = is_new.then(|| Change { after: json(&said.kept), ..change });
+    Ok(answer(&sources, said, change, consequences).await)
 }
 
-/// Changes the book, and answers with what was changed when the disk has it, or does not take it.
-async fn change(
-    sources: Sources,
-    change: impl FnOnce(&Book, SystemTime) -> Result<Said, BookError>,
-) -> Response {
-    match change(&sources.book, (sources.wall)()) {
-        Ok(Said { kept, change }) => {
-            let not_kept = sources.book.not_kept(change).await;
-            // The count of addresses is of after the change: the probes take what is said before they are asked.
-            let report = sources.probes.report().await;
-            let mut all = status::overrides(std::slice::from_ref(&kept), report.as_ref());
-            let said = all.pop().unwrap_or_else(|| status::one_override(&kept));
-            Json(wire::Override { not_kept, ..said }).into_response()
-        }
-        Err(error @ BookError::Full) => Refused::new(StatusCode::CONFLICT, error).into_response(),
-        Err(error @ BookError::Unknown(_)) => Refused::new(StatusCode::NOT_FOUND, error).into_response(),
+/// Lifts the override of a target. As with `PUT`, nothing that serves must be left without `force`.
+#[utoipa::path(delete, path = "/v1/overrides", tag = "overrides",
+    params(wire::Lift, ("If-Match" = Option<String>, Header, description = "The ETag of the state that is to be changed.")),
+    responses((status = 200, body = wire::Override), (status = 400, body = Refusal), (status = 404, body = Refusal),
+        (status = 409, body = Refusal), (status = 412, body = Refusal), (status = 422, body = Refusal)))]
+async fn lift(
+    State(sources): State<Sources>,
+    Extension(Whom(caller)): Extension<Whom>,
+    headers: HeaderMap,
+    Query(asked): Query<wire::Lift>,
+) -> Result<Response, Refused> {
+    let wrong = |error| Refused::new(StatusCode::UNPROCESSABLE_ENTITY, format!("target: {error}"));
+    let target: OverrideTarget = asked.target.parse().map_err(wrong)?;
+    let (by, reason) = said(asked.by.as_deref(), asked.reason.as_deref())?;
+    let _turn = sources.turn.lock().await;
+    check_state(&sources, &headers)?;
+    let unknown = || Refused::new(StatusCode::NOT_FOUND, BookError::Unknown(target.to_string()));
+    let before = sources.book.find(&target).ok_or_else(unknown)?;
+    let mut orders = sources.book.orders();
+    orders.retain(|(of, _)| *of != target);
+    let change = Change {
+        by,
+        caller,
+        action: "restore",
+        target: target.to_string(),
+        reason,
+        before: json(&before),
+        forced: asked.force,
+        ..Change::default()
+    };
+    let consequences = judge(&sources, orders, asked.force, asked.dry_run, &change).await?;
+    if asked.dry_run {
+        return Ok(tagged(&sources, Json(wire::Override { consequences, ..one_override(&before) })));
     }
+    // Its time may be over by now.
+    let said = sources.book.lift(&target).map_err(|error| Refused::new(StatusCode::NOT_FOUND, error))?;
+    Ok(answer(&sources, said, Some(change), consequences).await)
+}
+
+/// What overrides would do in place of those in force, where that is asked for or must be judged.
+///
+/// # Errors
+/// When clients are left with nothing, nobody forces it and it is not only asked for; that is recorded.
+async fn judge(
+    sources: &Sources,
+    orders: Vec<(OverrideTarget, Order)>,
+    force: bool,
+    dry_run: bool,
+    change: &Change,
+) -> Result<Option<Box<wire::Consequences>>, Refused> {
+    // Who forces something is in a hurry.
+    if force && !dry_run {
+        return Ok(None);
+    }
+    let worked_out = sources.advice.ask(move |advisor| {
+        // Most changes endanger nobody, and need no more.
+        let is_needed = dry_run || advisor.endangers(&orders);
+        is_needed.then(|| advisor.overriding(&orders))
+    });
+    let Some(consequences) = worked_out.await.ok_or_else(failed)? else { return Ok(None) };
+    if let (Some(why), false) = (objection(&consequences), dry_run) {
+        let refused = Refused::for_what(consequences, why);
+        sources.ledger.record(Change { refused: Some(refused.why().to_owned()), ..change.clone() });
+        return Err(refused);
+    }
+    Ok(Some(Box::new(consequences)))
+}
+
+/// What was changed, when the disk has it, or does not take it.
+async fn answer(
+    sources: &Sources,
+    Said { kept, change }: Said,
+    recorded: Option<Change>,
+    consequences: Option<Box<wire::Consequences>>,
+) -> Response {
+    let number = recorded.map(|recorded| sources.ledger.record(recorded));
+    let of_audit = async {
+        match number {
+            Some(number) => sources.ledger.not_kept(number).await,
+            None => None,
+        }
+    };
+    let (of_book, of_audit) = tokio::join!(sources.book.not_kept(change), of_audit);
+    // The count of addresses is of after the change: the probes take what is said before they are asked.
+    let report = sources.probes.report().await;
+    let mut all = status::overrides(std::slice::from_ref(&kept), report.as_ref());
+    let said = all.pop().unwrap_or_else(|| one_override(&kept));
+    tagged(sources, Json(wire::Override { not_kept: of_book.or(of_audit), consequences, ..said }))
 }
 
 /// # Errors
@@ -110,7 +214,7 @@ fn duration(key: &str, text: &str, max: Duration) -> Result<Duration, String> {
 }
 
 /// One line for logs and tables.
-fn text(key: &str, text: &str, chars_max: usize) -> Result<Box<str>, String> {
+pub(super) fn text(key: &str, text: &str, chars_max: usize) -> Result<Box<str>, String> {
     let text = text.trim();
     let chars = text.chars().count();
     if !(1..=chars_max).contains(&chars) {
@@ -135,6 +239,8 @@ mod tests {
             hold_for: Some("2h".to_owned()),
             reason: " disk change ".to_owned(),
             by: "ann".to_owned(),
+            force: false,
+            dry_run: false,
         };
         let (said, hold_for) = read(&good()).unwrap();
         assert_eq!(said.forced, Forced::Drain { over: Duration::from_secs(300) });

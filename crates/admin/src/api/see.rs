@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::changing::tagged;
 use super::{Refused, Sources, report, stopping};
 use crate::wire::{self, Refusal};
 use crate::{metrics, status};
@@ -61,7 +62,7 @@ async fn scrape(State(sources): State<Sources>) -> Response {
 async fn configuration(State(sources): State<Sources>) -> Response {
     let configuration = sources.configuration.borrow().clone();
     let text = configuration.text().to_string();
-    Json(wire::Running { configuration: status::configuration(&configuration), text }).into_response()
+    tagged(&sources, Json(wire::Running { configuration: status::configuration(&configuration), text }))
 }
 
 /// Whether it answers queries. A configuration that was refused does not count, as the one before it answers.

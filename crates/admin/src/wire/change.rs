@@ -1,7 +1,8 @@
 //! What a change moves, and whether residency holds: what `meridian diff --json` and `prove --json` write, too.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 /// What a change moves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -111,6 +112,55 @@ pub struct Consequences {
     pub not_compared: usize,
     /// What moves, those first that leave somebody without; at most 16 kinds, of 16 countries each.
     pub moves: Vec<GatewayMoves>,
+}
+
+/// Which changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct AuditQuery {
+    /// Those after the one of this number.
+    #[param(minimum = 0)]
+    pub after: Option<u64>,
+    /// The most, the newest of them: 1 to 1,000; 100 without it.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u32>,
+}
+
+/// `GET /v1/audit`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Audit {
+    /// The number of the last change of all.
+    pub last: u64,
+    /// Oldest first.
+    pub items: Vec<Change>,
+}
+
+/// A change that was made of the server, or refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Change {
+    /// Counts all, across restarts, from 1.
+    pub number: u64,
+    /// When, by the server's wall clock (RFC 3339).
+    pub at: String,
+    /// Who said that it was them; empty where nobody said.
+    pub by: String,
+    /// Who it was: `token NAME`, `user NUMBER` at the Unix socket, `loopback`, `signal`, `file`, `clock`.
+    pub caller: String,
+    /// `override`, `restore`, `expire`, `reload` or `restart`.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// Why.
+    pub reason: String,
+    /// What was so before; `null` where there was nothing.
+    pub before: Value,
+    /// What is so now.
+    pub after: Value,
+    /// Whether it was done although clients lose by it.
+    pub forced: bool,
+    /// Why it was not done; `null`: it was.
+    pub refused: Option<String>,
 }
 
 /// What a reload would do.

@@ -10,8 +10,8 @@ mod explain;
 mod resources;
 
 pub use change::{
-    Broken, Consequences, CountryMoves, Diff, Flow, GatewayMoves, GatewayProof, Moves, NotCounted, Percent,
-    Proof, Proposed, Reached, Rehearsal, Total,
+    Audit, AuditQuery, Broken, Change, Consequences, CountryMoves, Diff, Flow, GatewayMoves, GatewayProof,
+    Moves, NotCounted, Percent, Proof, Proposed, Reached, Rehearsal, Total,
 };
 pub use explain::{
     Answer, Choice, ExplainQuery, Explanation, ExtendedError, Located, Residency, Stage, Steering, Trial,
@@ -20,6 +20,16 @@ pub use resources::{
     Addresses, Cluster, Endpoints, EndpointsQuery, GatewayDetail, GatewayEndpoint, Gateways, List, Page,
     Transition, Transitions, TransitionsQuery, Verdict, Verdicts,
 };
+
+/// What `POST /v1/reload` answers: with `dry_run` a rehearsal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum ReloadAnswer {
+    /// What it would do.
+    Rehearsal(Box<Rehearsal>),
+    /// It is done.
+    Reloaded(Reloaded),
+}
 
 /// `POST /v1/reload`, when the file was accepted: in force after the first round of new targets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -192,7 +202,7 @@ pub struct Last {
 }
 
 /// An override in force: in the status, of `GET /v1/overrides`, and what `PUT` and `DELETE` answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Override {
     /// `cluster/NAME`, `gateway/NAME` or `endpoint/GATEWAY/CLUSTER/ADDRESS`, with `*` and `?`.
     pub target: String,
@@ -214,6 +224,9 @@ pub struct Override {
     /// In an answer to `PUT` and `DELETE`: why a restart would not know of it, if the disk did not take it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_kept: Option<String>,
+    /// In an answer to `PUT` and `DELETE`: what it does, or would do, if that was worked out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consequences: Option<Box<Consequences>>,
 }
 
 /// The body of `PUT /v1/overrides`. One of the same target is replaced.
@@ -235,6 +248,12 @@ pub struct Say {
     pub reason: String,
     /// Who says so.
     pub by: String,
+    /// Say it although clients are left with nothing that serves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+    /// Say what it would do, and do nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// The query of `DELETE /v1/overrides`.
@@ -242,12 +261,62 @@ pub struct Say {
 #[into_params(parameter_in = Query)]
 pub struct Lift {
     /// As it was said.
+    #[param(max_length = 512)]
     pub target: String,
+    /// Lift it although clients are left with nothing that serves.
+    #[serde(default)]
+    #[param(required = false)]
+    pub force: bool,
+    /// Say what it would do, and do nothing.
+    #[serde(default)]
+    #[param(required = false)]
+    pub dry_run: bool,
+    /// Who lifts it.
+    #[param(max_length = 64)]
+    pub by: Option<String>,
+    /// Why.
+    #[param(max_length = 512)]
+    pub reason: Option<String>,
+}
+
+/// The query of `POST /v1/reload`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct Reload {
+    /// Say what it would do, and do nothing.
+    #[param(required = false)]
+    pub dry_run: bool,
+    /// Reload although clients are left with nothing that serves, or residency would break.
+    #[param(required = false)]
+    pub force: bool,
+    /// Who asks.
+    #[param(max_length = 64)]
+    pub by: Option<String>,
+    /// Why.
+    #[param(max_length = 512)]
+    pub reason: Option<String>,
+}
+
+/// The query of `POST /v1/restart`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct Restart {
+    /// Who asks.
+    #[param(max_length = 64)]
+    pub by: Option<String>,
+    /// Why.
+    #[param(max_length = 512)]
+    pub reason: Option<String>,
 }
 
 /// The body of every answer that is not 200.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Refusal {
     /// What was expected and what was found.
     pub error: String,
+    /// Of a change that was refused: what it would do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consequences: Option<Box<Consequences>>,
 }

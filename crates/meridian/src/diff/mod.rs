@@ -23,7 +23,7 @@ use crate::exit;
 use crate::load::load;
 use crate::page::{self, print};
 
-pub(crate) use consequences::consequences;
+pub(crate) use consequences::{consequences, consequences_text, endangers};
 use queries::{NotCompared, Queries};
 use space::Space;
 use tally::{Tally, rounded};

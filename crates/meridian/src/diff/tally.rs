@@ -106,10 +106,12 @@ impl<'n> Tally<'n> {
         self.percent().into_iter().flatten().any(|percent| percent > SAME)
     }
 
-    /// The countries of which some clients lose the last that serves them.
-    pub(super) fn losers(&self) -> impl Iterator<Item = CountryCode> {
+    /// The countries of which some clients lose the last that serves them, most clients first.
+    pub(super) fn losers(&self) -> Vec<CountryCode> {
         let lost = self.countries.iter().filter(|(_, one)| one.lost.iter().any(|clients| *clients > 0.0));
-        lost.filter_map(|(country, _)| *country)
+        let mut lost: Vec<_> = lost.filter_map(|(country, one)| Some(((*country)?, one.lost))).collect();
+        lost.sort_by(|(_, a), (_, b)| self.size(*b).total_cmp(&self.size(*a)));
+        lost.into_iter().map(|(country, _)| country).collect()
     }
 
     /// How many clients do, in percent.

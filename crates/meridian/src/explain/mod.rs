@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use hyper::Method;
 use meridian_admin::Explained;
+use meridian_admin::wire::Explanation;
 use meridian_config::Geoip;
 use meridian_dns::{Asked, Ground, View, explain};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
@@ -19,6 +21,9 @@ use meridian_model::{
     Catalog, Order, OverrideTarget, OverrideTargetError, Share, TargetHealth, Verdict, Verdicts,
 };
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::client::{Server, runtime};
 use crate::exit;
 use crate::load::{Loaded, load, load_text};
 use crate::page::{json, print};
@@ -60,12 +65,18 @@ pub(crate) struct Explain {
     /// What chance draws, where it chooses between equals.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     random: u64,
+    /// Ask the server on this machine that keeps its data in DIR: why clients get the answers that they get now.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "down", "overrides", "probe"])]
+    data_dir: Option<PathBuf>,
     /// Write JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(asked: &Explain) -> anyhow::Result<u8> {
+    if let Some(data_dir) = &asked.data_dir {
+        return ask(asked, &Server::of(data_dir));
+    }
     let name = match meridian_config::name(&asked.name) {
         Ok(name) => name,
         Err(reason) => {
@@ -103,6 +114,26 @@ pub(crate) fn run(asked: &Explain) -> anyhow::Result<u8> {
     };
     let Explained { explanation, text } = explained(&view, &question, &geoip)?;
     print(&if asked.json { json(&explanation)? } else { text });
+    Ok(exit::OK)
+}
+
+/// Has a running server explain it.
+fn ask(asked: &Explain, server: &Server) -> anyhow::Result<u8> {
+    let of = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let (name, client) = (of(&asked.name), of(&asked.client.to_string()));
+    let (question_type, random) = (of(&asked.question_type.to_string()), asked.random);
+    let mut path = format!("/v1/explain?name={name}&client={client}&type={question_type}&random={random}");
+    if let Some(resolver) = asked.resolver {
+        path.push_str(&format!("&resolver={}", of(&resolver.to_string())));
+    }
+    if asked.json {
+        let octets = runtime()?.block_on(server.ask(Method::GET, &path, Vec::new()))?;
+        let explanation: Explanation =
+            serde_json::from_slice(&octets).context("not the JSON of an explanation")?;
+        print(&json(&explanation)?);
+    } else {
+        print(&runtime()?.block_on(server.text(&path))?);
+    }
     Ok(exit::OK)
 }
 
