@@ -168,8 +168,7 @@ impl GatewayReach<'_> {
         let is_for =
             |place: &Place| ids.iter().any(|&id| catalog.jurisdiction(id).holds(place) == Some(true));
         let is_outside = |cluster: &ClusterId| allowed.binary_search(cluster).is_err();
-        let outside =
-            |reach: &&Reach| is_for(self.place(reach)) && reach.clusters.iter().any(|one| is_outside(one));
+        let outside = |reach: &&Reach| is_for(self.place(reach)) && reach.clusters.iter().any(&is_outside);
         let example = self.reach.iter().find(outside)?;
         let others = example.clusters.iter().copied().filter(|cluster| is_outside(cluster));
         Some(wire::Broken {

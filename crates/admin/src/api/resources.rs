@@ -51,11 +51,11 @@ async fn cluster(
 
 /// Gateways, each with its first hostname and without its endpoints.
 #[utoipa::path(get, path = "/v1/gateways", tag = "catalog", params(wire::Page),
-    responses((status = 200, body = wire::Gateways), (status = 400, body = Refusal), (status = 503, body = Refusal)))]
+    responses((status = 200, body = wire::List<wire::GatewayDetail>), (status = 400, body = Refusal), (status = 503, body = Refusal)))]
 async fn gateways(
     State(sources): State<Sources>,
     Query(asked): Query<wire::Page>,
-) -> Result<Json<wire::Gateways>, Refused> {
+) -> Result<Json<wire::List<wire::GatewayDetail>>, Refused> {
     let wire::Page { contains, offset, limit: most } = asked;
     let most = limit(most)?;
     let report = report(&sources).await?;
@@ -82,11 +82,11 @@ async fn gateway(
 
 /// Addresses that are handed out.
 #[utoipa::path(get, path = "/v1/endpoints", tag = "catalog", params(wire::EndpointsQuery),
-    responses((status = 200, body = wire::Endpoints), (status = 400, body = Refusal), (status = 503, body = Refusal)))]
+    responses((status = 200, body = wire::List<wire::Endpoint>), (status = 400, body = Refusal), (status = 503, body = Refusal)))]
 async fn endpoints(
     State(sources): State<Sources>,
     Query(asked): Query<wire::EndpointsQuery>,
-) -> Result<Json<wire::Endpoints>, Refused> {
+) -> Result<Json<wire::List<wire::Endpoint>>, Refused> {
     let wire::EndpointsQuery { gateway, cluster, effective, offset, limit: most } = asked;
     let most = limit(most)?;
     let known = ["healthy", "degraded", "unhealthy", "unknown"];

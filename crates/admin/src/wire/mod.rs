@@ -17,8 +17,8 @@ pub use explain::{
     Answer, Choice, ExplainQuery, Explanation, ExtendedError, Located, Residency, Stage, Steering, Trial,
 };
 pub use resources::{
-    Addresses, Cluster, Endpoints, EndpointsQuery, GatewayDetail, GatewayEndpoint, Gateways, List, Page,
-    Transition, Transitions, TransitionsQuery, Verdict, Verdicts,
+    Addresses, Cluster, EndpointsQuery, GatewayDetail, GatewayEndpoint, List, Page, Transition, Transitions,
+    TransitionsQuery, Verdict, Verdicts,
 };
 
 /// What `POST /v1/reload` answers: with `dry_run` a rehearsal.
@@ -234,19 +234,27 @@ pub struct Override {
 #[serde(deny_unknown_fields)]
 pub struct Say {
     /// As [`Override::target`].
+    #[schema(
+        max_length = 512,
+        pattern = "^((cluster|gateway)/[A-Za-z0-9_.:*?-]+|endpoint(/[A-Za-z0-9_.:*?-]+){3})$"
+    )]
     pub target: String,
     /// `up`, `down` or `drain`.
     #[schema(pattern = "^(up|down|drain)$")]
     pub state: String,
     /// Of a drain: in which time, such as `5m`; at once without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "5m")]
     pub over: Option<String>,
     /// How long it holds, such as `2h`; until it is lifted without it.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2h")]
     pub hold_for: Option<String>,
     /// Why.
+    #[schema(min_length = 1, max_length = 512, example = "disk change")]
     pub reason: String,
     /// Who says so.
+    #[schema(min_length = 1, max_length = 64, example = "ann")]
     pub by: String,
     /// Say it although clients are left with nothing that serves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -70,9 +70,6 @@ pub struct Addresses {
     pub unknown: usize,
 }
 
-/// `GET /v1/gateways`: those of a page, without their hostnames and endpoints.
-pub type Gateways = List<GatewayDetail>;
-
 /// A gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GatewayDetail {
@@ -118,9 +115,6 @@ pub struct GatewayEndpoint {
     /// Its addresses.
     pub addresses: Vec<Endpoint>,
 }
-
-/// `GET /v1/endpoints`: addresses, as in the status.
-pub type Endpoints = List<Endpoint>;
 
 /// Which addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
