@@ -8,7 +8,7 @@
 //! (its transports), `transport_clients.rs` (these with the clients of others), `hostile.rs` (thirty thousand
 //! hostile connections), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
 //! independent calculation), `resolver.rs` (random maps through Unbound's cache), `compare.rs` (Knot and NSD
-//! on the same zone files), `secondary.rs` (Knot and dig take zones from us), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and
+//! on the same zone files), `secondary.rs` (Knot and dig take zones from us), `prometheus.rs` (probes that ask Prometheus), `map.rs` and `dashboard.rs` (the dashboard's API, and the page in Chromium), `python.rs` (dnspython and
 //! the fuzzers' packets), `restart.rs` (reloads and restarts), `service.rs` (under systemd), `loss.rs` (that these lose
 //! nothing at fifty thousand queries a second), `many_names.rs` (a hundred thousand hostnames), `internet.rs` (resolvers and Zonemaster below a root), `faults/` (what breaks
 //! name servers and their control, with figures). Those that need what `./tests/run` installs, or root, it runs by name.
