@@ -8,9 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 
-use meridian_dns::{Ground, View};
+use meridian_dns::{Family, Ground, View};
 use meridian_model::{GatewayId, TargetHealth, TargetId, Verdict, Verdicts};
-use meridian_steering::Family;
 use meridian_tests::{City, now};
 
 /// How often each change is made; the median is told.

@@ -8,7 +8,7 @@
 //! (its transports), `transport_clients.rs` (these with the clients of others), `hostile.rs` (thirty thousand
 //! hostile connections), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
 //! independent calculation), `resolver.rs` (random maps through Unbound's cache), `compare.rs` (Knot and NSD
-//! on the same zone files), `secondary.rs` (Knot and dig take zones from us), `prometheus.rs` (probes that ask Prometheus), `python.rs` (dnspython and
+//! on the same zone files), `secondary.rs` (Knot and dig take zones from us), `prometheus.rs` (probes that ask Prometheus), `map.rs` and `dashboard.rs` (the dashboard's API, and the page in Chromium), `python.rs` (dnspython and
 //! the fuzzers' packets), `restart.rs` (reloads and restarts), `service.rs` (under systemd), `loss.rs` (that these lose
 //! nothing at fifty thousand queries a second), `many_names.rs` (a hundred thousand hostnames), `internet.rs` (resolvers and Zonemaster below a root), `faults/` (what breaks
 //! name servers and their control, with figures). Those that need what `./tests/run` installs, or root, it runs by name.
@@ -20,6 +20,7 @@ mod api;
 mod ask;
 mod authority;
 mod binary;
+mod browser;
 pub mod city;
 mod clients;
 mod cluster;
@@ -47,6 +48,7 @@ pub use api::{api_address, curl};
 pub use ask::{Ask, Asked, ask_tcp, ask_udp, exchange_tcp, exchange_udp};
 pub use authority::Authority;
 pub use binary::{Meridian, NO_FILES, Process, binary, now, says, scratch, signal};
+pub use browser::{Browser, DESKTOP};
 pub use city::City;
 pub use clients::{Shown, delv, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};

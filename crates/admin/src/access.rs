@@ -2,6 +2,9 @@
 //!
 //! With tokens, whoever shows one may do what it is good for. Without, the API is on loopback alone and open to who may
 //! connect; but not to the pages of strangers in a browser there, which any name may lead to loopback.
+//!
+//! A token is shown as `Bearer` or, for browsers, as the password of `Basic`: they ask for it and then show it with every
+//! request to this server, also with those that pages of others make. So what changes something must come from our own.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,9 +12,10 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use data_encoding::BASE64;
 use ring::digest::{SHA256, digest};
 use rustls::ServerConfig;
 use subtle::ConstantTimeEq;
@@ -58,12 +62,23 @@ pub struct Access {
     pub tls: Option<Arc<ServerConfig>>,
 }
 
-/// Who asks.
+/// What a browser says of the page that a request is from (Fetch Metadata).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Who asks; beside every request that came over a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Caller {
+pub(crate) struct Caller {
     /// The name of the token, where there is one.
-    name: Option<Box<str>>,
-    role: Role,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) role: Role,
+}
+
+/// A token as it is shown.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    text: String,
+    /// Whether a browser may show it without being asked to.
+    by_itself: bool,
 }
 
 /// Who makes a change, for the audit.
@@ -81,14 +96,9 @@ pub(crate) async fn guard(
         return next.run(request).await;
     }
     let tokens = access.borrow().tokens.clone();
+    let shown = shown(request.headers());
     let caller = match &tokens {
-        Some(tokens) => shown(request.headers()).and_then(|shown| known(tokens, shown)).ok_or_else(|| {
-            let mut response =
-                Refused::new(StatusCode::UNAUTHORIZED, "expected a token: Authorization: Bearer TOKEN")
-                    .into_response();
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            response
-        }),
+        Some(tokens) => shown.as_ref().and_then(|shown| known(tokens, &shown.text)).ok_or_else(unauthorized),
         None if is_from_here(request.headers()) => Ok(Caller { name: None, role: Role::Operator }),
         None => {
             let why = "expected a Host and an Origin of loopback, as there are no tokens";
@@ -104,6 +114,12 @@ pub(crate) async fn guard(
         let why = "expected a token of an operator, found one of a viewer";
         return Refused::new(StatusCode::FORBIDDEN, why).into_response();
     }
+    let by_itself = tokens.is_none() || shown.is_some_and(|shown| shown.by_itself);
+    if needed == Role::Operator && by_itself && !is_of_own_page(request.headers()) {
+        let why = "expected no request of another site's page";
+        return Refused::new(StatusCode::FORBIDDEN, why).into_response();
+    }
+    request.extensions_mut().insert(caller.clone());
     if needed == Role::Viewer {
         return next.run(request).await;
     }
@@ -121,10 +137,31 @@ fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
 }
 
-/// The token that is shown (RFC 6750 §2.1).
-fn shown(headers: &HeaderMap) -> Option<&str> {
+/// Asks for a token: browsers by what they know, which is `Basic`.
+fn unauthorized() -> Response {
+    let expected =
+        "expected a token: Authorization: Bearer TOKEN, or as the password of Basic, with any user";
+    let mut response = Refused::new(StatusCode::UNAUTHORIZED, expected).into_response();
+    for challenge in ["Bearer", "Basic realm=\"Meridian: any user, a token as password\", charset=\"UTF-8\""]
+    {
+        response.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    response
+}
+
+/// The token that is shown (RFC 6750 §2.1, RFC 7617 §2).
+fn shown(headers: &HeaderMap) -> Option<Shown> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let token = token.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(Shown { text: token.to_owned(), by_itself: false });
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(BASE64.decode(token.as_bytes()).ok()?).ok()?;
+    let (_any_user, password) = pair.split_once(':')?;
+    Some(Shown { text: password.to_owned(), by_itself: true })
 }
 
 /// Whose token it is. All are compared, each as a whole: how long that takes says nothing.
@@ -137,6 +174,20 @@ fn known(tokens: &[Token], shown: &str) -> Option<Caller> {
         }
     }
     caller
+}
+
+/// Whether it is from no page, or from one of this server. Browsers say so since 2023; older ones name at least the page's
+/// origin with what changes something.
+fn is_of_own_page(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match (text(SEC_FETCH_SITE), text(ORIGIN)) {
+        (Some(site), _) => site == "same-origin" || site == "none",
+        (None, Some(origin)) => {
+            let of_origin = origin.split_once("://").map(|(_, authority)| authority);
+            of_origin.is_some() && of_origin == text(HOST)
+        }
+        (None, None) => true,
+    }
 }
 
 /// Whether it is meant for loopback, and comes from no page of elsewhere.
@@ -165,6 +216,50 @@ mod tests {
         assert_eq!(name("done").as_deref(), Some("ann"));
         for wrong in ["", "Seen", "seen ", "grafana"] {
             assert_eq!(name(wrong), None);
+        }
+    }
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_token_is_shown_as_bearer_or_as_a_password() {
+        let of = |text: &str| {
+            let shown = shown(&headers(&[(AUTHORIZATION, text)]))?;
+            Some((shown.text, shown.by_itself))
+        };
+        let basic = |pair: &str| of(&format!("Basic {}", BASE64.encode(pair.as_bytes())));
+        assert_eq!(of("Bearer done"), Some(("done".to_owned(), false)));
+        assert_eq!(of("bEARER  done "), Some(("done".to_owned(), false)));
+        assert_eq!(basic("ann:done"), Some(("done".to_owned(), true)));
+        // A password may hold colons, and a user may be nobody.
+        assert_eq!(basic(":do:ne"), Some(("do:ne".to_owned(), true)));
+        for wrong in ["done", "Digest done", "Basic done", "Basic ?", "Basic ZG9uZQ==", "Basic //8=", "Basic"]
+        {
+            assert_eq!(of(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pages_of_others_change_nothing() {
+        const HERE: &str = "gslb.example:8053";
+        let of = |site: Option<&str>, origin: Option<&str>| {
+            let given = [(SEC_FETCH_SITE, site), (ORIGIN, origin), (HOST, Some(HERE))];
+            let given: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+            is_of_own_page(&headers(&given))
+        };
+        assert!(of(None, None), "no browser");
+        for site in ["same-origin", "none"] {
+            assert!(of(Some(site), None), "{site}");
+        }
+        // Another port of this host is another page.
+        for site in ["same-site", "cross-site", ""] {
+            assert!(!of(Some(site), Some("https://gslb.example:8053")), "{site}");
+        }
+        assert!(of(None, Some("https://gslb.example:8053")));
+        for origin in ["https://gslb.example", "https://evil.example", "null", ""] {
+            assert!(!of(None, Some(origin)), "{origin}");
         }
     }
 

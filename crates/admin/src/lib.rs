@@ -16,6 +16,7 @@ mod configuration;
 mod events;
 mod ledger;
 pub mod limits;
+mod maps;
 mod metrics;
 mod resources;
 mod server;

@@ -43,5 +43,10 @@ pub const PAGE_MAX: u32 = 1000;
 pub const PAGE_DEFAULT: u32 = 100;
 /// Verdicts that are not healthy which are listed one by one.
 pub const NOT_HEALTHY_MAX: usize = 1000;
+/// How long somebody waits for a map: the first of a policy takes seconds with a large database, and others may be before
+/// it.
+pub const MAP_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Maps of the view that is served which are kept: each has some hundred countries.
+pub const MAPS_KEPT: usize = 128;
 /// How long an operator waits for the disk, before being told that what was said is in force and not kept.
 pub const KEEP_WAIT_MAX: Duration = Duration::from_secs(5);

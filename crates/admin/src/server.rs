@@ -17,7 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use meridian_dns::Counters;
+use meridian_dns::{Counters, Live};
 use meridian_health_probe::Handle as Probes;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -34,6 +34,7 @@ use crate::limits::{
     CLOSING_MAX, CLOSING_WAIT_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_OCTETS_MAX, HEAD_WAIT_MAX,
     STREAMS_MAX,
 };
+use crate::maps::Maps;
 use crate::{Book, Commands, Configuration, Events, Ledger};
 
 /// The name of the socket in the server's folder.
@@ -86,6 +87,8 @@ pub struct About {
     pub advisor: Arc<dyn Advisor>,
     /// What the server counts.
     pub queries: Arc<Counters>,
+    /// The view that is served.
+    pub live: Arc<Live>,
     /// The wall clock.
     pub wall: fn() -> SystemTime,
     /// The process.
@@ -102,7 +105,8 @@ impl Admin {
     /// # Errors
     /// Of the system, when the socket cannot be made.
     pub fn start(about: About, inherited: Option<OwnedFd>, network: Option<Network>) -> io::Result<Self> {
-        let About { book, probes, events, ledger, advisor, queries, wall, commands, configuration } = about;
+        let About { book, probes, events, ledger, advisor, queries, live, wall, commands, configuration } =
+            about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
             Some(inherited) => std::os::unix::net::UnixListener::from(inherited),
@@ -124,6 +128,7 @@ impl Admin {
             ledger,
             turn: Arc::default(),
             advice: Advice::new(advisor),
+            maps: Arc::new(Maps::new(live)),
             streams,
             closed: closed.clone(),
             wall,

@@ -150,10 +150,14 @@ fn last(of: &LastOutcome) -> wire::Last {
     wire::Last {
         result: result.to_owned(),
         reason: of.finding.reason().map(str::to_owned),
-        // To the microsecond: what is finer is noise.
-        latency_ms: (of.latency.as_secs_f64() * 1e6).round() / 1e3,
+        latency_ms: to_the_microsecond(of.latency),
         ago_ms: ms(of.ago),
     }
+}
+
+/// Milliseconds: what is finer than a microsecond is noise.
+pub(crate) fn to_the_microsecond(latency: Duration) -> f64 {
+    (latency.as_secs_f64() * 1e6).round() / 1e3
 }
 
 pub(crate) fn ms(duration: Duration) -> u64 {

@@ -61,6 +61,7 @@ pub use cookie::CookieSecrets;
 pub use counters::{Counters, Totals};
 pub use explain::{Asked, Choice, Explanation, Located, Steering, explain};
 pub use manners::{Manners, Streams};
+pub use meridian_steering::Family;
 pub use message::Rcode;
 pub use notify::Notifier;
 pub use peer::{Moment, Peer, Transport};

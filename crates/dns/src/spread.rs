@@ -39,19 +39,16 @@ impl Crew {
     /// has clients. Empty without clients.
     #[must_use]
     pub fn shares(&self) -> Vec<(Option<ClusterId>, f64)> {
-        let measures = [0, 1].into_iter().filter(|&measure| self.clients[measure] > 0.0);
-        let measures: Vec<usize> = measures.collect();
-        let mean = |clients: &Clients| -> f64 {
-            #[expect(clippy::cast_precision_loss, reason = "one or two")]
-            let count = measures.len() as f64;
-            measures.iter().map(|&measure| clients[measure] / self.clients[measure]).sum::<f64>() / count
-        };
-        if measures.is_empty() {
-            return Vec::new();
-        }
-        let mut shares: Vec<_> = self.answered.iter().map(|(cluster, of)| (*cluster, mean(of))).collect();
+        let share = |of: &Clients| mean(*of, self.clients);
+        let mut shares: Vec<_> = self.answered.iter().map(|(cluster, of)| (*cluster, share(of))).collect();
         shares.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         shares
+    }
+
+    /// Which share of others they are: the mean of the shares in each measure in which there are others.
+    #[must_use]
+    pub fn part_of(&self, others: &Self) -> f64 {
+        mean(self.clients, others.clients)
     }
 
     fn add(&mut self, clients: Clients, mix: &[(Option<ClusterId>, f64)]) {
@@ -61,6 +58,15 @@ impl Crew {
                 self.answered.entry(*cluster).or_default()[measure] += clients[measure] * share;
             }
         }
+    }
+}
+
+/// Each measure weighs the same; 0 where there is nobody.
+fn mean(part: Clients, all: Clients) -> f64 {
+    let shares = [0, 1].map(|measure| (all[measure] > 0.0).then(|| part[measure] / all[measure]));
+    match shares {
+        [Some(v4), Some(v6)] => f64::midpoint(v4, v6),
+        [one, other] => one.or(other).unwrap_or(0.0),
     }
 }
 

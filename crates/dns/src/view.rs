@@ -1,6 +1,7 @@
 //! The view: all that an answer needs, immutable.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -321,6 +322,12 @@ pub struct Live {
     view: ArcSwap<View>,
     /// Which generation is live, for who waits for the next.
     generation: watch::Sender<u64>,
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("generation", &*self.generation.borrow()).finish_non_exhaustive()
+    }
 }
 
 impl Live {

@@ -135,8 +135,9 @@ impl Running {
         let (queries, configuration) = (self.counters().clone(), self.configuration.clone());
         let (events, ledger) = (Arc::clone(&self.events), Arc::clone(ledger));
         let (live, geoip) = (self.publisher.live().clone(), self.geoip.clone());
-        let advisor = Arc::new(Working::new(live, configuration.clone(), geoip));
-        let about = About { book, probes, events, ledger, advisor, queries, wall, commands, configuration };
+        let advisor = Arc::new(Working::new(live.clone(), configuration.clone(), geoip));
+        let about =
+            About { book, probes, events, ledger, advisor, queries, live, wall, commands, configuration };
         let address = network.as_ref().and_then(|network| network.listener.local_addr().ok());
         match Admin::start(about, inherited, network) {
             Ok(admin) => {

@@ -3,8 +3,11 @@
 mod answers;
 mod audit;
 mod changing;
+mod dashboard;
 mod events;
 mod extract;
+mod history;
+mod map;
 mod process;
 mod resources;
 mod say;
@@ -16,6 +19,7 @@ use std::time::SystemTime;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -27,6 +31,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::advisor::Advice;
 use crate::limits::{BODY_OCTETS_MAX, PAGE_DEFAULT, PAGE_MAX};
+use crate::maps::Maps;
 use crate::{Book, Commands, Configuration, Events, Ledger, wire};
 
 /// What requests are answered from.
@@ -42,6 +47,7 @@ pub(crate) struct Sources {
     pub(crate) advice: Advice,
     /// Changes are made one after the other: each is judged by what the one before has left.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) maps: Arc<Maps>,
     /// A seat for each stream of events.
     pub(crate) streams: Arc<Semaphore>,
     /// Gone when the API ends.
@@ -53,7 +59,7 @@ pub(crate) struct Sources {
 pub(crate) fn router(sources: Sources) -> Router {
     let (router, document) = documented().split_for_parts();
     let paths: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
-    let expected = format!("expected /openapi.json, {}", paths.join(", "));
+    let expected = format!("expected /openapi.json, {}, or / for the dashboard", paths.join(", "));
     let json = document.to_json().unwrap_or_else(|error| error.to_string());
     let json: Arc<str> = json.into();
     let wrong_method = async || Refused::new(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method");
@@ -61,7 +67,9 @@ pub(crate) fn router(sources: Sources) -> Router {
         .route("/openapi.json", get(async move || ([(CONTENT_TYPE, "application/json")], json.to_string())))
         .fallback(async move || Refused::new(StatusCode::NOT_FOUND, expected.clone()))
         .method_not_allowed_fallback(wrong_method)
+        .merge(dashboard::files())
         .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
+        .layer(from_fn(dashboard::guarded))
         .with_state(sources)
 }
 
@@ -79,6 +87,9 @@ fn documented() -> OpenApiRouter<Sources> {
         .merge(events::routes())
         .merge(answers::routes())
         .merge(audit::routes())
+        .merge(map::routes())
+        .merge(history::routes())
+        .merge(dashboard::routes())
         .merge(say::routes())
         .merge(process::routes())
 }

@@ -6,12 +6,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 mod change;
+mod dashboard;
 mod explain;
 mod resources;
 
 pub use change::{
     Audit, AuditQuery, Broken, Change, Consequences, CountryMoves, Diff, Flow, GatewayMoves, GatewayProof,
     Moves, NotCounted, Percent, Proof, Proposed, Reached, Rehearsal, Total,
+};
+pub use dashboard::{
+    ClusterShare, History, Map, MapCountry, MapQuery, PastOutcome, ProbeHistory, Shares, SharesQuery, WhoAsks,
 };
 pub use explain::{
     Answer, Choice, ExplainQuery, Explanation, ExtendedError, Located, Residency, Stage, Steering, Trial,
