@@ -121,6 +121,12 @@ enum Command {
     ///
     /// Ends with 0 when the new process serves, and with 1, after why, when it does not.
     Restart(Restart),
+    /// Print the JSON Schema of the configuration file, for editors and for checks of files.
+    ///
+    /// A file that it refuses `check` refuses too; what needs two places of a file, or another file, is for
+    /// `check` alone. In an editor with taplo: meridian schema > meridian.schema.json, and "#:schema
+    /// ./meridian.schema.json" in the first line of the file.
+    Schema,
     /// Make a token for who uses the API over a network. The file of tokens has its hash alone.
     Token(token::Asked),
     /// Print what a shell needs to complete the command line.
@@ -158,6 +164,10 @@ pub fn run() -> ExitCode {
         Command::Prove(asked) => prove::run(&asked),
         Command::Reload(asked) => process::reload(&asked),
         Command::Restart(asked) => process::restart(&asked),
+        Command::Schema => {
+            page::print(&format!("{:#}\n", meridian_config::schema().as_value()));
+            Ok(exit::OK)
+        }
         Command::Token(asked) => token::run(&asked),
         Command::Completions { shell } => {
             let mut script = Vec::new();
