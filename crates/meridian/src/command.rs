@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::configuration::{self, Config};
 use crate::diff::{self, Diff};
 use crate::explain::{self, Explain};
+use crate::live::{self, Watch};
 use crate::logs::{self, LogFormat};
 use crate::overrides::{self, Drain, Restore, Say};
 use crate::probe::{self, Probe};
@@ -95,6 +96,10 @@ enum Command {
     ///
     /// Observed is what the probes say, forced what an operator says, effective what counts.
     Status(Status),
+    /// Watch the server on this machine, live in a terminal: clusters, endpoints, transitions and overrides.
+    ///
+    /// It only looks. What can be done stands in its last line, and ? says more. NO_COLOR is heeded.
+    Watch(Watch),
     /// Print the configuration that the server on this machine runs, as its file had it when it was accepted.
     Config(Config),
     /// Say what counts for endpoints of the server on this machine, whatever its probes find.
@@ -156,6 +161,7 @@ pub fn run() -> ExitCode {
         Command::Diff(asked) => diff::run(&asked),
         Command::Probe(asked) => probe::run(&asked),
         Command::Status(asked) => status::run(&asked),
+        Command::Watch(asked) => live::run(&asked),
         Command::Config(asked) => configuration::run(&asked),
         Command::Override(asked) => overrides::say(&asked),
         Command::Drain(asked) => overrides::drain(&asked),
