@@ -33,6 +33,19 @@ fn the_reference_file_passes() {
     assert!(String::from_utf8_lossy(&output.stdout).contains(": ok ("));
 }
 
+/// The schema is JSON, and knows the keys of the reference.
+#[test]
+fn the_schema() {
+    let output = run(&["schema"]);
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["additionalProperties"], false);
+    let workers = &schema["properties"]["server"]["properties"]["workers"];
+    assert_eq!((&workers["default"], &workers["maximum"]), (&0.into(), &1024.into()));
+    assert!(workers["description"].as_str().unwrap().starts_with("Threads that receive UDP"), "{workers}");
+}
+
 /// The configuration in the README as well.
 #[test]
 fn the_example_of_the_readme_passes() {

@@ -47,10 +47,12 @@ const MAY_DEPEND: [(&str, &[&str]); 11] = [
 ];
 
 /// What belongs to one crate alone, in code that is shipped: the library and who may have it.
-const ONLY_IN: [(&str, &[&str]); 11] = [
+const ONLY_IN: [(&str, &[&str]); 13] = [
     // The tests read databases themselves: a second opinion on what geoip says.
     ("maxminddb", &["meridian-geoip", "meridian-tests"]),
     ("toml", &["meridian-config"]),
+    ("schemars", &["meridian-config"]),
+    ("ratatui", &["meridian"]),
     ("hickory-resolver", &["meridian-discovery"]),
     ("arc-swap", &["meridian-dns"]),
     // Probes and commands are its clients; the demo's clusters are applications, not an API of Meridian. In dns it

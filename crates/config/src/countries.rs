@@ -2,21 +2,27 @@
 
 use meridian_model::{CountryCode, country};
 
+use crate::forms;
 use crate::kinds::Parsed;
 
 /// A country that exists.
-pub(crate) const COUNTRY: Parsed<CountryCode> = Parsed { what: COUNTRY_WORDS, parse: parse_country };
+pub(crate) const COUNTRY: Parsed<CountryCode> =
+    Parsed { what: COUNTRY_WORDS, pattern: forms::COUNTRY, parse: parse_country };
 
 /// What a country is asked for with.
 pub(crate) const COUNTRY_WORDS: &str = "a country as two letters (ISO 3166-1), such as \"IE\"";
 
 /// A part of a country: the country and what stands behind the hyphen.
-pub(crate) const PART: Parsed<(CountryCode, Box<str>)> =
-    Parsed { what: "a part of a country (ISO 3166-2), such as \"US-CA\"", parse: parse_part };
+pub(crate) const PART: Parsed<(CountryCode, Box<str>)> = Parsed {
+    what: "a part of a country (ISO 3166-2), such as \"US-CA\"",
+    pattern: forms::PART,
+    parse: parse_part,
+};
 
 /// A country or a part of one.
 pub(crate) const REGION: Parsed<Region> = Parsed {
     what: "a country (ISO 3166-1), such as \"IE\", or a part of one (ISO 3166-2), such as \"US-CA\"",
+    pattern: forms::REGION,
     parse: |text| match text.contains('-') {
         true => parse_part(text).map(|(country, part)| Region::Part(country, part)),
         false => parse_country(text).map(Region::Country),

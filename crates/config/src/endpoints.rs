@@ -9,11 +9,12 @@ use meridian_model::{
 };
 
 use crate::findings::{Findings, Spotted};
+use crate::forms;
 use crate::issue::quote;
 use crate::kinds::{At, Choice, List, Parsed, Span, Text, Whole};
 use crate::limits;
 use crate::probes;
-use crate::reader::Table;
+use crate::reader::{Kind, Table};
 use crate::rollout::TRACK;
 use crate::sites::SITE;
 use crate::zones::Zones;
@@ -25,9 +26,11 @@ const AS_CNAME_DEFAULT: bool = false;
 /// Outlasts an outage of a resolver, not a load balancer that was deleted.
 const STALE_FOR_DEFAULT: Duration = Duration::from_secs(600);
 
-const CLUSTER: Text = Text { what: "the name of a cluster", characters: limits::NAME_CHARACTERS };
+const CLUSTER: Text =
+    Text { what: "the name of a cluster", characters: limits::NAME_CHARACTERS, pattern: Text::FREE };
 const ADDRESS: Parsed<Address> = Parsed {
     what: "an IPv4 or IPv6 address, or a hostname with its final dot",
+    pattern: forms::ADDRESS_OR_NAME,
     parse: |text| match text.parse() {
         Ok(ip) => check_ip(ip).map(Address::Ip),
         Err(_) => parse_name(text).map(Address::Name),
@@ -85,6 +88,8 @@ pub(crate) fn read(table: &mut Table<'_>) -> EndpointSpec {
     }
     let probe_addresses = List { of: At(probes::ADDRESS), what: "addresses", min: 1, max: limits::ADDRESSES };
     let stale_for = Span { min: Duration::ZERO, max: limits::STALE_FOR_MAX };
+    let track = table.optional("track", &TRACK).or_else(|| (!table.has("track")).then(Track::default));
+    table.default("track", || TRACK.written(&Track::default()));
     EndpointSpec {
         cluster,
         addresses,
@@ -97,7 +102,7 @@ pub(crate) fn read(table: &mut Table<'_>) -> EndpointSpec {
         weight: table.or("weight", WEIGHT_DEFAULT, &Whole { min: 0, max: limits::WEIGHT, unit: "" }),
         probe_addresses: table.or("probe_addresses", Vec::new(), &probe_addresses),
         probe_port: table.optional("probe_port", &Whole { min: 1, max: u16::MAX, unit: "" }),
-        track: table.optional("track", &TRACK).or_else(|| (!table.has("track")).then(Track::default)),
+        track,
     }
 }
 

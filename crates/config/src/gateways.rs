@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use meridian_model::{AllDown, ClusterId, Gateway, Hostname, Https, Policy, Share};
+use serde_json::json;
 
 use crate::clusters::Clusters;
 use crate::endpoints::{self, EndpointSpec};
 use crate::findings::{Findings, Spot, Spotted};
+use crate::forms;
 use crate::https;
 use crate::issue::quote;
 use crate::kinds::{At, Choice, Flag, List, Parsed, Portion, Sections, Text, Whole};
@@ -15,9 +17,10 @@ use crate::limits;
 use crate::names::{NAME, Names};
 use crate::policy::{self, Candidate, Candidates, Context, GLOBS, PolicyKind, PolicySpec};
 use crate::probes::Probes;
-use crate::reader::Table;
+use crate::reader::{Kind, Table};
 use crate::residency::{self, ResidencySpec};
 use crate::rollout::{self, RolloutSpec};
+use crate::schema::Given;
 use crate::shared::Shared;
 use crate::sites::Sites;
 use crate::zones::{TTL, Zones};
@@ -35,9 +38,11 @@ const SITE_NAMES_DEFAULT: bool = true;
 
 const HOSTNAME: Parsed<Hostname> = Parsed {
     what: "a hostname, such as \"shop.example\" or \"*.shop.example\"",
+    pattern: forms::HOSTNAME,
     parse: |text| Hostname::parse(text).map_err(|error| error.to_string()),
 };
-const PROBE: Text = Text { what: "the name of a probe", characters: limits::NAME_CHARACTERS };
+const PROBE: Text =
+    Text { what: "the name of a probe", characters: limits::NAME_CHARACTERS, pattern: Text::FREE };
 const PANIC_BELOW: Portion = Portion { whole: 1.0, what: "a share of the endpoints" };
 const ALL_DOWN: Choice<AllDownSpec> = Choice(&[
     ("serve_all", AllDownSpec::ServeAll),
@@ -93,6 +98,7 @@ fn read_gateway(table: &mut Table<'_>, file: &Path) -> GatewaySpec {
     let hostnames = table.required("hostnames", &hostnames).unwrap_or_default();
     let ttl = table.or("ttl", TTL_DEFAULT, &TTL);
     let min_ttl = table.optional("min_ttl", &At(TTL));
+    table.default("min_ttl", || TTL.written(&MIN_TTL_DEFAULT));
     let answers = table.optional("answers", &Whole { min: 1, max: limits::ANSWERS, unit: "addresses" });
     let sticky = table.or("sticky", STICKY_DEFAULT, &Flag);
     let site_names = table.or("site_names", SITE_NAMES_DEFAULT, &Flag);
@@ -127,7 +133,12 @@ fn read_gateway(table: &mut Table<'_>, file: &Path) -> GatewaySpec {
 
 /// `all_down`, and `fallback`, which goes with one value of it.
 fn read_all_down(table: &mut Table<'_>) -> (AllDownSpec, Vec<Spotted<Box<str>>>) {
+    table.cases(|| {
+        let words = ALL_DOWN.0.iter().map(|(word, _)| vec![Given::Is("all_down", json!(word))]);
+        words.chain([vec![Given::Absent("all_down")]]).collect()
+    });
     let all_down = table.optional("all_down", &ALL_DOWN);
+    table.default("all_down", || ALL_DOWN.written(&AllDownSpec::ServeAll));
     let fallback = match all_down {
         Some(AllDownSpec::Fallback) => table.required("fallback", &GLOBS),
         // Of an all_down that is wrong nobody knows what it should have been.

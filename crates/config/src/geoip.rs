@@ -8,6 +8,7 @@ use meridian_model::{Continent, Coordinates, CountryCode, Network, Place, ipv4_b
 
 use crate::countries::COUNTRY;
 use crate::findings::{Findings, Spotted};
+use crate::forms;
 use crate::issue::Located;
 use crate::kinds::{At, FilePath, List, Parsed, Section, Sections, Whole};
 use crate::limits;
@@ -17,12 +18,15 @@ use crate::reader::Table;
 use crate::settings::Geoip;
 
 /// A prefix of either family without host bits.
-pub(crate) const ANY_PREFIX: Parsed<IpNet> =
-    Parsed { what: "a prefix, such as \"192.0.2.0/24\" or \"2001:db8::/32\"", parse: parse_prefix };
+pub(crate) const ANY_PREFIX: Parsed<IpNet> = Parsed {
+    what: "a prefix, such as \"192.0.2.0/24\" or \"2001:db8::/32\"",
+    pattern: forms::PREFIX,
+    parse: parse_prefix,
+};
 
 /// A prefix without host bits.
 pub(crate) const PREFIX: Parsed<IpNet> =
-    Parsed { what: "a prefix, such as \"10.20.0.0/16\"", parse: parse_network };
+    Parsed { what: "a prefix, such as \"10.20.0.0/16\"", pattern: forms::PREFIX, parse: parse_network };
 
 /// The number of an autonomous system; RFC 7607: 0 is none.
 pub(crate) const ASN: Whole<u32> = Whole { min: 1, max: u32::MAX, unit: "" };
@@ -79,18 +83,10 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> GeoipSpec {
 
 fn read_network(table: &mut Table<'_>) -> NetworkSpec {
     const PLACES: [&str; 6] = ["country", "continent", "subdivision", "latitude", "longitude", "asn"];
-    if !PLACES.iter().any(|key| table.has(key)) {
-        table.missing("country", "a country, coordinates, a continent or an asn for the prefix");
-    }
-    if table.has("latitude") && !table.has("longitude") {
-        table.missing("longitude", "a longitude beside the latitude");
-    }
-    if table.has("longitude") && !table.has("latitude") {
-        table.missing("latitude", "a latitude beside the longitude");
-    }
-    if table.has("subdivision") && !table.has("country") {
-        table.missing("country", "the country of the subdivision");
-    }
+    table.any_of(&PLACES, "a country, coordinates, a continent or an asn for the prefix");
+    table.needs("latitude", "longitude", "a longitude beside the latitude");
+    table.needs("longitude", "latitude", "a latitude beside the longitude");
+    table.needs("subdivision", "country", "the country of the subdivision");
     NetworkSpec {
         prefix: table.required("prefix", &At(PREFIX)),
         country: table.optional("country", &COUNTRY),

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use meridian_model::Isolation;
+use serde_json::json;
 
 use crate::findings::{Findings, Spotted};
 use crate::kinds::{At, Flag, Section, Span, Whole};
 use crate::limits;
 use crate::reader::Table;
+use crate::schema::Given;
 use crate::settings::Health;
 
 /// A file that others may write must not run programs as this user.
@@ -40,6 +42,7 @@ fn read_health(table: &mut Table<'_>) -> HealthSpec {
     let clusters = u16::try_from(limits::CLUSTERS).unwrap_or(u16::MAX);
     // One cluster that fails is what probes are for.
     let clusters = At(Whole { min: 2, max: clusters, unit: "clusters" });
+    table.cases(|| vec![vec![Given::Is("isolation", json!(false))]]);
     if table.or("isolation", ISOLATION_DEFAULT, &Flag) {
         let min_clusters = table.optional("isolation_min", &clusters);
         let window = table.optional("isolation_window", &window);

@@ -3,12 +3,14 @@
 use data_encoding::BASE64;
 use meridian_model::Https;
 
+use crate::forms;
 use crate::kinds::{List, Parsed, Section, Whole};
 use crate::limits;
 use crate::reader::Table;
 
 const ALPN: Parsed<Box<str>> = Parsed {
     what: "the id of a protocol, such as \"h2\" (RFC 7301)",
+    pattern: forms::GRAPHIC,
     parse: |text| match text.len() {
         1..=255 if text.chars().all(|c| c.is_ascii_graphic()) => Ok(text.into()),
         1..=255 => Err("with a character that is not printable ASCII".into()),
@@ -19,6 +21,7 @@ const ALPN: Parsed<Box<str>> = Parsed {
 
 const ECH: Parsed<Box<[u8]>> = Parsed {
     what: "an ECHConfigList in base64",
+    pattern: forms::BASE64,
     parse: |text| match BASE64.decode(text.as_bytes()) {
         Ok(octets) if octets.is_empty() => Err(String::new()),
         Ok(octets) if octets.len() > limits::ECH_OCTETS => {

@@ -13,11 +13,14 @@ use crate::reader::{Many, Table};
 
 /// The name of a jurisdiction, where one is referred to.
 pub(crate) const JURISDICTION: Text =
-    Text { what: "the name of a jurisdiction", characters: limits::NAME_CHARACTERS };
+    Text { what: "the name of a jurisdiction", characters: limits::NAME_CHARACTERS, pattern: Text::FREE };
 
 /// The form of a name of the file's own.
-const NAME: Text =
-    Text { what: "a name of letters, digits and hyphens", characters: limits::NAME_CHARACTERS };
+const NAME: Text = Text {
+    what: "a name of letters, digits and hyphens",
+    characters: limits::NAME_CHARACTERS,
+    pattern: r"^[A-Za-z0-9-]+$",
+};
 
 //----------- JurisdictionSpec -----------------------------------------------
 

@@ -1,16 +1,21 @@
 //! The kinds of values that the file's keys take.
 
-use std::fmt::Display;
+mod numbers;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use meridian_model::{Finite, Share};
+use schemars::{Schema, json_schema};
+use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::findings::Spotted;
 use crate::issue::any_of;
 use crate::limits;
 use crate::reader::{Cursor, Kind, Many, Table};
+use crate::schema;
+
+pub(crate) use numbers::{Degrees, Number, Portion, Whole};
 
 //----------- At -------------------------------------------------------------
 
@@ -27,6 +32,14 @@ impl<K: Kind> Kind for At<K> {
     fn read(&self, cursor: &Cursor<'_>) -> Option<Self::Value> {
         Some(Spotted { value: self.0.read(cursor)?, spot: cursor.spot.clone() })
     }
+
+    fn schema(&self) -> Schema {
+        self.0.schema()
+    }
+
+    fn written(&self, value: &Self::Value) -> Option<Value> {
+        self.0.written(&value.value)
+    }
 }
 
 //----------- Text, Parsed ---------------------------------------------------
@@ -38,6 +51,13 @@ pub(crate) struct Text {
     pub(crate) what: &'static str,
     /// The most characters.
     pub(crate) characters: usize,
+    /// What all of them match, for the schema.
+    pub(crate) pattern: &'static str,
+}
+
+impl Text {
+    /// The pattern of a text that is free of control characters, and that is all.
+    pub(crate) const FREE: &'static str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 }
 
 impl Kind for Text {
@@ -61,12 +81,26 @@ impl Kind for Text {
         }
         Some(Box::from(&**text))
     }
+
+    fn schema(&self) -> Schema {
+        let Self { what, characters, pattern } = self;
+        json_schema!({
+            "type": "string", "minLength": 1, "maxLength": characters, "pattern": pattern,
+            "description": what,
+        })
+    }
+
+    fn written(&self, value: &Box<str>) -> Option<Value> {
+        Some(json!(value))
+    }
 }
 
 /// A string that a function turns into a value.
 pub(crate) struct Parsed<T> {
     /// What is expected.
     pub(crate) what: &'static str,
+    /// What every text matches that has a value, for the schema.
+    pub(crate) pattern: &'static str,
     /// The value, or why there is none; an empty reason where the text alone shows it.
     pub(crate) parse: fn(&str) -> Result<T, String>,
 }
@@ -86,6 +120,10 @@ impl<T> Kind for Parsed<T> {
             Err(reason) => cursor.wrong_because(self.what, reason),
         }
     }
+
+    fn schema(&self) -> Schema {
+        json_schema!({ "type": "string", "pattern": self.pattern, "description": self.what })
+    }
 }
 
 /// A path; a relative one begins at the folder of the file.
@@ -96,6 +134,13 @@ pub(crate) struct FilePath<'f> {
     pub(crate) what: &'static str,
 }
 
+impl FilePath<'_> {
+    /// The path as it is written.
+    pub(crate) fn text(&self) -> Text {
+        Text { what: self.what, characters: limits::PATH_CHARACTERS, pattern: Text::FREE }
+    }
+}
+
 impl Kind for FilePath<'_> {
     type Value = PathBuf;
 
@@ -104,8 +149,12 @@ impl Kind for FilePath<'_> {
     }
 
     fn read(&self, cursor: &Cursor<'_>) -> Option<PathBuf> {
-        let text = Text { what: self.what, characters: limits::PATH_CHARACTERS }.read(cursor)?;
+        let text = self.text().read(cursor)?;
         Some(self.file.parent().unwrap_or(Path::new("")).join(&*text))
+    }
+
+    fn schema(&self) -> Schema {
+        self.text().schema()
     }
 }
 
@@ -130,6 +179,12 @@ impl Kind for Octets {
             _ => cursor.wrong(self.expected()),
         }
     }
+
+    fn schema(&self) -> Schema {
+        json_schema!({
+            "type": "string", "minLength": 1, "maxLength": self.most, "description": self.expected(),
+        })
+    }
 }
 
 //----------- Choice ---------------------------------------------------------
@@ -137,7 +192,7 @@ impl Kind for Octets {
 /// One of some words.
 pub(crate) struct Choice<T: 'static>(pub(crate) &'static [(&'static str, T)]);
 
-impl<T: Clone> Kind for Choice<T> {
+impl<T: Clone + PartialEq> Kind for Choice<T> {
     type Value = T;
 
     fn expected(&self) -> String {
@@ -151,6 +206,15 @@ impl<T: Clone> Kind for Choice<T> {
             Some((_, value)) => Some(value.clone()),
             None => cursor.wrong(self.expected()),
         }
+    }
+
+    fn schema(&self) -> Schema {
+        let words: Vec<&str> = self.0.iter().map(|(word, _)| *word).collect();
+        json_schema!({ "type": "string", "enum": words })
+    }
+
+    fn written(&self, value: &T) -> Option<Value> {
+        self.0.iter().find(|(_, of)| of == value).map(|(word, _)| json!(word))
     }
 }
 
@@ -172,115 +236,13 @@ impl Kind for Flag {
             _ => cursor.wrong(self.expected()),
         }
     }
-}
 
-//----------- Whole, Degrees, Portion, Number --------------------------------
-
-/// A whole number in a range, both ends included.
-pub(crate) struct Whole<T> {
-    pub(crate) min: T,
-    pub(crate) max: T,
-    /// What is counted, for the message: `seconds`; may be empty.
-    pub(crate) unit: &'static str,
-}
-
-impl<T: Display + Copy + PartialOrd + TryFrom<i128>> Kind for Whole<T> {
-    type Value = T;
-
-    fn expected(&self) -> String {
-        let Self { min, max, unit } = self;
-        if min == max {
-            return min.to_string();
-        }
-        let of = if unit.is_empty() { String::new() } else { format!(" of {unit}") };
-        format!("a whole number{of} from {min} to {max}")
+    fn schema(&self) -> Schema {
+        json_schema!({ "type": "boolean" })
     }
 
-    fn read(&self, cursor: &Cursor<'_>) -> Option<T> {
-        let DeValue::Integer(number) = cursor.value else { return cursor.wrong(self.expected()) };
-        let value = i128::from_str_radix(number.as_str(), number.radix()).ok();
-        match value.and_then(|value| T::try_from(value).ok()) {
-            Some(value) if (self.min..=self.max).contains(&value) => Some(value),
-            _ => cursor.wrong(self.expected()),
-        }
-    }
-}
-
-/// Degrees of latitude or longitude, whole or not.
-pub(crate) struct Degrees {
-    /// The largest; the smallest is as far below zero.
-    pub(crate) most: f64,
-    /// Which of the two, and what its sign means.
-    pub(crate) what: &'static str,
-}
-
-impl Kind for Degrees {
-    type Value = f64;
-
-    fn expected(&self) -> String {
-        format!("degrees from -{0} to {0} ({1})", self.most, self.what)
-    }
-
-    fn read(&self, cursor: &Cursor<'_>) -> Option<f64> {
-        let degrees = decimal(cursor.value).filter(|degrees| self.holds(*degrees));
-        degrees.or_else(|| cursor.wrong(self.expected()))
-    }
-}
-
-impl Degrees {
-    /// The degrees of a text that stands alone.
-    pub(crate) fn parse(&self, text: &str) -> Option<f64> {
-        text.parse().ok().filter(|degrees| self.holds(*degrees))
-    }
-
-    /// A NaN is in no range.
-    fn holds(&self, degrees: f64) -> bool {
-        (-self.most..=self.most).contains(&degrees)
-    }
-}
-
-/// A part of a whole, as a number from 0 to what the whole is written as.
-pub(crate) struct Portion {
-    /// 1 for a fraction, 100 for percent.
-    pub(crate) whole: f64,
-    /// What is taken a part of.
-    pub(crate) what: &'static str,
-}
-
-impl Kind for Portion {
-    type Value = Share;
-
-    fn expected(&self) -> String {
-        format!("{} from 0 to {}", self.what, self.whole)
-    }
-
-    fn read(&self, cursor: &Cursor<'_>) -> Option<Share> {
-        let part = decimal(cursor.value).and_then(|number| Share::from_fraction(number / self.whole));
-        part.or_else(|| cursor.wrong(self.expected()))
-    }
-}
-
-/// Any number but the infinite ones.
-pub(crate) struct Number;
-
-impl Kind for Number {
-    type Value = Finite;
-
-    fn expected(&self) -> String {
-        "a number".into()
-    }
-
-    fn read(&self, cursor: &Cursor<'_>) -> Option<Finite> {
-        decimal(cursor.value).and_then(Finite::new).or_else(|| cursor.wrong(self.expected()))
-    }
-}
-
-/// A number in base 10, whole or not.
-fn decimal(value: &DeValue<'_>) -> Option<f64> {
-    match value {
-        DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
-        DeValue::Float(number) => number.as_str().parse().ok(),
-        _ => None,
+    fn written(&self, value: &bool) -> Option<Value> {
+        Some(json!(value))
     }
 }
 
@@ -315,6 +277,16 @@ impl Kind for Span {
             Err(_) => cursor.wrong_because(self.expected(), "write it as \"5s\" or \"500ms\""),
         }
     }
+
+    fn schema(&self) -> Schema {
+        // Its bounds are beyond a pattern.
+        let pattern = r"^\s*[0-9][0-9A-Za-z\u00b5\u03bc.\s]*$";
+        json_schema!({ "type": "string", "pattern": pattern, "description": self.expected() })
+    }
+
+    fn written(&self, value: &Duration) -> Option<Value> {
+        Some(json!(humantime::format_duration(*value).to_string()))
+    }
 }
 
 //----------- List, Tables ---------------------------------------------------
@@ -347,6 +319,19 @@ impl<K: Kind> Kind for List<K> {
         }
         Some(elements.filter_map(|element| self.of.read(&element)).collect())
     }
+
+    fn schema(&self) -> Schema {
+        let Self { of, min, max, .. } = self;
+        json_schema!({
+            "type": "array", "items": of.schema(), "minItems": min, "maxItems": max,
+            "description": self.expected(),
+        })
+    }
+
+    fn written(&self, value: &Self::Value) -> Option<Value> {
+        let all: Option<Vec<Value>> = value.iter().map(|one| self.of.written(one)).collect();
+        all.filter(|all| all.len() >= self.min).map(Value::Array)
+    }
 }
 
 /// A table, by the function that reads its keys.
@@ -368,6 +353,10 @@ impl<T, F: Fn(&mut Table<'_>) -> T> Kind for Section<F> {
             Some(value) => Some(value),
             None => cursor.wrong(self.expected()),
         }
+    }
+
+    fn schema(&self) -> Schema {
+        schema::of_table(&self.read)
     }
 }
 
@@ -401,5 +390,13 @@ impl<T, F: Fn(&mut Table<'_>) -> T> Kind for Sections<F> {
         let section = Section { header: self.header, read: &self.read };
         let list: Vec<T> = elements.filter_map(|element| section.read(&element)).collect();
         Some(Many { whole: list.len() == count, list })
+    }
+
+    fn schema(&self) -> Schema {
+        let Self { min, max, read, .. } = self;
+        json_schema!({
+            "type": "array", "items": schema::of_table(read), "minItems": min, "maxItems": max,
+            "description": self.expected(),
+        })
     }
 }

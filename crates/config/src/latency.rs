@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use meridian_model::{ClientMatch, ClusterId, LatencyRow, LatencyTable, LatencyTableId};
+use schemars::Schema;
 
 use crate::countries::{COUNTRY_WORDS, parse_country};
 use crate::findings::{Findings, Source, Spotted};
 use crate::issue::{any_of, did_you_mean, quote};
-use crate::kinds::{FilePath, Text};
+use crate::kinds::FilePath;
 use crate::limits;
 use crate::names::Names;
 use crate::policy::Candidates;
@@ -45,9 +46,12 @@ impl Kind for TableKind<'_> {
     }
 
     fn read(&self, cursor: &Cursor<'_>) -> Option<TablePath> {
-        let name = Text { what: Self::WHAT, characters: limits::PATH_CHARACTERS }.read(cursor)?;
-        let path = FilePath { file: self.file, what: Self::WHAT }.read(cursor)?;
-        Some(TablePath { name, path })
+        let path = FilePath { file: self.file, what: Self::WHAT };
+        Some(TablePath { name: path.text().read(cursor)?, path: path.read(cursor)? })
+    }
+
+    fn schema(&self) -> Schema {
+        FilePath { file: self.file, what: Self::WHAT }.schema()
     }
 }
 

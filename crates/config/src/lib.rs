@@ -29,6 +29,7 @@ mod countries;
 mod csv;
 mod endpoints;
 mod findings;
+mod forms;
 mod gateways;
 mod geoip;
 mod health;
@@ -50,6 +51,7 @@ mod reader;
 mod residency;
 mod resolver;
 mod rollout;
+mod schema;
 mod server;
 mod settings;
 mod shared;
@@ -83,6 +85,7 @@ use crate::shared::{Collected, Shared};
 use crate::zones::{ZoneSpec, Zones};
 
 pub use issue::{Issue, Issues, Located, Matter, Position};
+pub use schema::schema;
 pub use settings::{
     Admin, AdminTls, Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Key, KeyAlgorithm, Manners,
     RateLimit, Resolver, Role, Server, Settings, Streams, Tls, Token,

@@ -10,8 +10,11 @@ use crate::limits;
 
 /// A name as written; [`Names`] checks its form, so that a malformed name is still found by those
 /// who refer to it and only one issue comes of it.
-pub(crate) const NAME: Text =
-    Text { what: "a name of lower-case letters, digits and hyphens", characters: limits::NAME_CHARACTERS };
+pub(crate) const NAME: Text = Text {
+    what: "a name of lower-case letters, digits and hyphens",
+    characters: limits::NAME_CHARACTERS,
+    pattern: r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+};
 
 /// The names of all clusters, or all probes, or all gateways.
 pub(crate) struct Names {

@@ -2,6 +2,7 @@
 
 use meridian_model::Continent;
 
+use crate::forms;
 use crate::kinds::{Choice, Degrees, Parsed};
 
 /// Degrees of latitude.
@@ -23,6 +24,7 @@ pub(crate) const CONTINENT: Choice<Continent> = Choice(&[
 /// A part of a country.
 pub(crate) const SUBDIVISION: Parsed<Box<str>> = Parsed {
     what: "the part of an ISO 3166-2 code after the hyphen, such as \"CA\"",
+    pattern: forms::SUBDIVISION,
     parse: |text| {
         let plain = (1..=3).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric());
         if plain { Ok(text.to_ascii_uppercase().into()) } else { Err(String::new()) }

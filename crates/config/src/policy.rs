@@ -8,6 +8,8 @@ mod tiers;
 use std::path::Path;
 
 use meridian_model::{Latency, Policy};
+use schemars::{Schema, json_schema};
+use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::clusters::Clusters;
@@ -19,6 +21,7 @@ use crate::policy::geo::GeoSpec;
 use crate::policy::nearest::NearestSpec;
 use crate::policy::tiers::TierSpec;
 use crate::reader::{Cursor, Kind, Table};
+use crate::schema::{self, Given, POLICY};
 use crate::shared::Shared;
 
 pub(crate) use globs::{Candidate, Candidates, GLOBS, resolve_globs};
@@ -111,10 +114,31 @@ impl Kind for PolicyKind<'_> {
             _ => cursor.wrong(self.expected()),
         }
     }
+
+    /// Policies nest, so that only a reference to what they are is finite.
+    fn schema(&self) -> Schema {
+        Schema::new_ref(POLICY.into())
+    }
+
+    fn written(&self, value: &PolicySpec) -> Option<Value> {
+        matches!(value, PolicySpec::Nearest(_)).then(|| json!("nearest"))
+    }
 }
 
 impl PolicyKind<'_> {
+    /// What a reference to a policy refers to.
+    pub(crate) fn definition(self) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "enum": ["nearest", "weighted", "all"] },
+                schema::of_table(&|table: &mut Table<'_>| self.read_table(table)),
+            ],
+            "description": self.expected(),
+        })
+    }
+
     fn read_table(self, table: &mut Table<'_>) -> Option<PolicySpec> {
+        table.cases(|| TYPES.0.iter().map(|(word, _)| vec![Given::Is("type", json!(word))]).collect());
         let kind = table.required("type", &TYPES);
         for (of, name, keys) in KEYS {
             if kind.is_some_and(|kind| kind != of) {

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use ipnet::IpNet;
 use meridian_model::{ClientMatch, Policy, Prefix, PrefixId, Tier, ipv4_block_of};
 
+use crate::forms;
 use crate::geoip::{PREFIX, no_client_in, parse_prefix};
 use crate::kinds::Parsed;
 
 /// A prefix that clients can be in.
-pub(crate) const CLIENT_PREFIX: Parsed<IpNet> = Parsed { what: PREFIX.what, parse: parse_client_prefix };
+pub(crate) const CLIENT_PREFIX: Parsed<IpNet> =
+    Parsed { what: PREFIX.what, pattern: forms::PREFIX, parse: parse_client_prefix };
 
 /// A prefix, or why no client is in it.
 pub(crate) fn parse_client_prefix(text: &str) -> Result<IpNet, String> {

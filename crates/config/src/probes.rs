@@ -8,6 +8,7 @@ use meridian_model::{Check, Probe, ProbeId, Thresholds};
 use crate::Located;
 use crate::endpoints::check_ip;
 use crate::findings::{Findings, Spotted};
+use crate::forms;
 use crate::kinds::{At, Flag, Parsed, Sections};
 use crate::limits;
 use crate::names::{NAME, Names};
@@ -31,6 +32,7 @@ const INVERT_DEFAULT: bool = false;
 /// What is checked in place of an endpoint's addresses.
 pub(crate) const ADDRESS: Parsed<IpAddr> = Parsed {
     what: "an IPv4 or IPv6 address",
+    pattern: forms::ADDRESS,
     parse: |text| text.parse().map_err(|_| String::new()).and_then(check_ip),
 };
 

@@ -3,12 +3,16 @@
 //! Everything here returns `Option`: `None` means absent, or that an issue already says why. So a
 //! reader goes on after a mistake, and one pass finds all of them.
 
+use std::cell::RefCell;
 use std::fmt::{self, Display};
 
+use schemars::Schema;
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use crate::findings::{Cause, Findings, Place, Spot, Step};
 use crate::issue::{any_of, did_you_mean, quote};
+use crate::schema::{Case, Sketch};
 
 //----------- Kind -----------------------------------------------------------
 
@@ -22,6 +26,14 @@ pub(crate) trait Kind {
 
     /// The value, or `None` after reporting what is wrong with it.
     fn read(&self, cursor: &Cursor<'_>) -> Option<Self::Value>;
+
+    /// The same as JSON Schema can say it: never refuses what [`Kind::read`] takes.
+    fn schema(&self) -> Schema;
+
+    /// A value as the file would have it, for defaults; `None` where nobody needs it.
+    fn written(&self, _value: &Self::Value) -> Option<Value> {
+        None
+    }
 }
 
 //----------- Cursor ---------------------------------------------------------
@@ -97,6 +109,8 @@ pub(crate) struct Table<'a> {
     pub(crate) spot: Spot,
     pub(crate) findings: &'a Findings<'a>,
     known: Vec<&'static str>,
+    /// Where the keys are noted for the schema; `None` while a file is read.
+    sketch: Option<&'a RefCell<Sketch>>,
 }
 
 impl<'a> Table<'a> {
@@ -107,14 +121,26 @@ impl<'a> Table<'a> {
         findings: &'a Findings<'a>,
         read: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        let mut table = Self { entries, spot, findings, known: Vec::new() };
+        let mut table = Self { entries, spot, findings, known: Vec::new(), sketch: None };
         let value = read(&mut table);
         table.report_unknown_keys();
         value
     }
 
+    /// Runs `read` over a table to learn which keys it asks for.
+    pub(crate) fn draw<T>(
+        entries: &'a DeTable<'a>,
+        spot: Spot,
+        findings: &'a Findings<'a>,
+        sketch: &'a RefCell<Sketch>,
+        read: impl FnOnce(&mut Self) -> T,
+    ) {
+        read(&mut Self { entries, spot, findings, known: Vec::new(), sketch: Some(sketch) });
+    }
+
     /// The value of a key that must be there.
     pub(crate) fn required<K: Kind>(&mut self, key: &'static str, kind: &K) -> Option<K::Value> {
+        self.draw_key(key, kind, true);
         match self.take(key) {
             Some(cursor) => kind.read(&cursor),
             None => {
@@ -126,6 +152,7 @@ impl<'a> Table<'a> {
 
     /// The value of a key that may be absent.
     pub(crate) fn optional<K: Kind>(&mut self, key: &'static str, kind: &K) -> Option<K::Value> {
+        self.draw_key(key, kind, false);
         self.take(key).and_then(|cursor| kind.read(&cursor))
     }
 
@@ -141,11 +168,14 @@ impl<'a> Table<'a> {
 
     /// The value of a key, or its default.
     pub(crate) fn or<K: Kind>(&mut self, key: &'static str, default: K::Value, kind: &K) -> K::Value {
-        self.optional(key, kind).unwrap_or(default)
+        let value = self.optional(key, kind);
+        self.default(key, || kind.written(&default));
+        value.unwrap_or(default)
     }
 
     /// An array of tables, empty where the key is absent.
     pub(crate) fn many<T, K: Kind<Value = Many<T>>>(&mut self, key: &'static str, kind: &K) -> Many<T> {
+        self.draw_key(key, kind, false);
         match self.take(key) {
             Some(cursor) => kind.read(&cursor).unwrap_or(Many { list: Vec::new(), whole: false }),
             None => Many { list: Vec::new(), whole: true },
@@ -162,6 +192,45 @@ impl<'a> Table<'a> {
     /// Takes a key for one of ours without reading it.
     pub(crate) fn known(&mut self, key: &'static str) {
         self.known.push(key);
+    }
+
+    /// Reports the absence of all of these keys, at the first; whether there is one.
+    pub(crate) fn any_of(&mut self, keys: &[&'static str], expected: &str) -> bool {
+        self.note(|sketch| sketch.any_of = keys.to_vec());
+        let found = keys.iter().any(|key| self.has(key));
+        if let (false, Some(first)) = (found, keys.first()) {
+            self.missing(first, expected);
+        }
+        found
+    }
+
+    /// Reports the absence of a key that another one needs beside it.
+    pub(crate) fn needs(&mut self, key: &'static str, other: &'static str, expected: &str) {
+        self.note(|sketch| sketch.needs.push((key, other)));
+        if self.has(key) && !self.has(other) {
+            self.missing(other, expected);
+        }
+    }
+
+    /// Says for the schema what a key is where it is not written; [`Table::or`] does so itself.
+    pub(crate) fn default(&self, key: &'static str, value: impl FnOnce() -> Option<Value>) {
+        self.note(|sketch| sketch.defaults_to(key, value()));
+    }
+
+    /// Says for the schema which values of keys decide about other keys.
+    pub(crate) fn cases(&self, cases: impl FnOnce() -> Vec<Case>) {
+        self.note(|sketch| sketch.cases.extend(cases()));
+    }
+
+    /// Notes a key for the schema.
+    fn draw_key<K: Kind>(&self, key: &'static str, kind: &K, required: bool) {
+        self.note(|sketch| sketch.key(key, kind.schema(), required));
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Sketch)) {
+        if let Some(sketch) = self.sketch {
+            note(&mut sketch.borrow_mut());
+        }
     }
 
     /// Reports the absence of a key, at the beginning of the table.

@@ -23,8 +23,11 @@ const DENY: &str = "deny";
 const CONFLICT: Choice<Conflict> =
     Choice(&[("strictest", Conflict::Strictest), ("ecs", Conflict::Ecs), ("resolver", Conflict::Resolver)]);
 
-const UNKNOWN: Text =
-    Text { what: "\"deny\" or the name of a jurisdiction", characters: limits::NAME_CHARACTERS };
+const UNKNOWN: Text = Text {
+    what: "\"deny\" or the name of a jurisdiction",
+    characters: limits::NAME_CHARACTERS,
+    pattern: Text::FREE,
+};
 
 //----------- ResidencySpec --------------------------------------------------
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::findings::{Findings, Spotted};
+use crate::forms;
 use crate::geoip::parse_prefix;
 use crate::kinds::{At, List, Parsed, Section, Span};
 use crate::limits;
-use crate::reader::Table;
+use crate::reader::{Kind, Table};
 use crate::settings::Resolver;
 
 /// Long enough for a recursive lookup, short beside any `stale_for`.
@@ -19,11 +20,15 @@ const MIN_TTL_DEFAULT: Duration = Duration::from_secs(5);
 
 const SERVER: Parsed<SocketAddr> = Parsed {
     what: "the address of a resolver, such as \"192.0.2.53\" or \"[2001:db8::53]:5353\"",
+    pattern: forms::SERVER,
     parse: parse_server,
 };
 
-const ALLOW: Parsed<IpNet> =
-    Parsed { what: "a prefix, such as \"127.0.0.0/8\" or \"fe80::/10\"", parse: parse_prefix };
+const ALLOW: Parsed<IpNet> = Parsed {
+    what: "a prefix, such as \"127.0.0.0/8\" or \"fe80::/10\"",
+    pattern: forms::PREFIX,
+    parse: parse_prefix,
+};
 
 /// `[resolver]` as written.
 #[derive(Default)]
@@ -38,17 +43,18 @@ pub(crate) struct ResolverSpec {
 pub(crate) fn read(root: &mut Table<'_>) -> ResolverSpec {
     let servers = List { of: At(SERVER), what: "addresses", min: 0, max: limits::RESOLVERS };
     let allow = List { of: At(ALLOW), what: "prefixes", min: 0, max: limits::RESOLVER_ALLOW };
-    let read = |table: &mut Table<'_>| ResolverSpec {
-        servers: table.or("servers", Vec::new(), &servers),
-        timeout: table.optional(
-            "timeout",
-            &Span { min: limits::RESOLVER_TIMEOUT_MIN, max: limits::RESOLVER_TIMEOUT_MAX },
-        ),
-        min_ttl: table.optional(
-            "min_ttl",
-            &Span { min: limits::RESOLVER_MIN_TTL_MIN, max: limits::RESOLVER_MIN_TTL_MAX },
-        ),
-        allow: table.or("allow", Vec::new(), &allow),
+    let timeout = Span { min: limits::RESOLVER_TIMEOUT_MIN, max: limits::RESOLVER_TIMEOUT_MAX };
+    let min_ttl = Span { min: limits::RESOLVER_MIN_TTL_MIN, max: limits::RESOLVER_MIN_TTL_MAX };
+    let read = |table: &mut Table<'_>| {
+        let spec = ResolverSpec {
+            servers: table.or("servers", Vec::new(), &servers),
+            timeout: table.optional("timeout", &timeout),
+            min_ttl: table.optional("min_ttl", &min_ttl),
+            allow: table.or("allow", Vec::new(), &allow),
+        };
+        table.default("timeout", || timeout.written(&TIMEOUT_DEFAULT));
+        table.default("min_ttl", || min_ttl.written(&MIN_TTL_DEFAULT));
+        spec
     };
     root.or("resolver", ResolverSpec::default(), &Section { header: "[resolver]", read })
 }

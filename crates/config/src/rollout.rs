@@ -30,12 +30,8 @@ pub(crate) fn read(table: &mut Table<'_>) -> RolloutSpec {
 }
 
 fn read_rollout(table: &mut Table<'_>) -> RolloutSpec {
-    if table.has("track") && !table.has("percent") {
-        table.missing("percent", "the percent of the clients that get the track");
-    }
-    if table.has("percent") && !table.has("track") {
-        table.missing("track", "the track that the percent of the clients get");
-    }
+    table.needs("track", "percent", "the percent of the clients that get the track");
+    table.needs("percent", "track", "the track that the percent of the clients get");
     let live = table.optional("live", &At(TRACK));
     let track = table.optional("track", &At(TRACK));
     RolloutSpec {

@@ -5,12 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::admin::AdminSpec;
 use crate::findings::{Findings, Spotted};
+use crate::forms;
 use crate::kinds::{At, FilePath, Flag, List, Parsed, Section, Span, Whole};
 use crate::limits;
 use crate::manners::{self, MannersSpec};
-use crate::reader::Table;
+use crate::reader::{Kind, Table};
 use crate::settings::Server;
 use crate::tls::{self, TlsSpec};
 
@@ -28,6 +31,7 @@ const RELOAD_ON_CHANGE_DEFAULT: bool = false;
 
 pub(crate) const SOCKET: Parsed<SocketAddr> = Parsed {
     what: "an address with a port, such as \"192.0.2.53:53\" or \"[2001:db8::53]:53\"",
+    pattern: forms::SOCKET,
     parse: |text| text.parse().map_err(|_| String::new()),
 };
 
@@ -53,15 +57,22 @@ impl ServerSpec {
 /// Reads `[server]`; relative paths begin at the folder of `file`.
 pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> ServerSpec {
     let listen = List { of: At(SOCKET), what: "addresses with ports", min: 1, max: limits::LISTEN };
-    let read = |table: &mut Table<'_>| ServerSpec {
-        listen: table.optional("listen", &listen),
-        data_dir: table.optional("data_dir", &FilePath { file, what: "the path of a folder" }),
-        workers: table.optional("workers", &Whole { min: 0, max: limits::WORKERS, unit: "" }),
-        first_round: table
-            .optional("first_round", &Span { min: Duration::ZERO, max: limits::FIRST_ROUND_MAX }),
-        reload_on_change: table.or("reload_on_change", RELOAD_ON_CHANGE_DEFAULT, &Flag),
-        tls: tls::read(table, file),
-        manners: manners::read(table, file),
+    let workers = Whole { min: 0, max: limits::WORKERS, unit: "" };
+    let first_round = Span { min: Duration::ZERO, max: limits::FIRST_ROUND_MAX };
+    let read = |table: &mut Table<'_>| {
+        let spec = ServerSpec {
+            listen: table.optional("listen", &listen),
+            data_dir: table.optional("data_dir", &FilePath { file, what: "the path of a folder" }),
+            workers: table.optional("workers", &workers),
+            first_round: table.optional("first_round", &first_round),
+            reload_on_change: table.or("reload_on_change", RELOAD_ON_CHANGE_DEFAULT, &Flag),
+            tls: tls::read(table, file),
+            manners: manners::read(table, file),
+        };
+        table.default("listen", || Some(json!(LISTEN_DEFAULT.map(|socket| socket.to_string()))));
+        table.default("workers", || workers.written(&WORKERS_DEFAULT));
+        table.default("first_round", || first_round.written(&FIRST_ROUND_DEFAULT));
+        spec
     };
     root.or("server", ServerSpec::default(), &Section { header: "[server]", read })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::findings::{Findings, Spotted};
 use crate::kinds::{At, Section, Span, Whole};
 use crate::limits;
-use crate::reader::Table;
+use crate::reader::{Kind, Table};
 use crate::settings::Streams;
 
 /// Some 40 MiB of TCP, or 400 MiB where all are encrypted; RFC 9210 §4.2 asks for at least 150.
@@ -30,14 +30,22 @@ pub(crate) struct StreamsSpec {
 pub(crate) fn read(server: &mut Table<'_>) -> StreamsSpec {
     let connections =
         Whole { min: limits::CONNECTIONS_MIN, max: limits::CONNECTIONS_MAX, unit: "connections" };
-    let per_client = At(Whole { min: 1, max: limits::CONNECTIONS_MAX, unit: "connections" });
+    let per_client = Whole { min: 1, max: limits::CONNECTIONS_MAX, unit: "connections" };
     let idle = Span { min: limits::STREAM_IDLE_MIN, max: limits::STREAM_IDLE_MAX };
-    let lifetime = At(Span { min: limits::STREAM_IDLE_MIN, max: limits::STREAM_LIFETIME_MAX });
-    let read = |table: &mut Table<'_>| StreamsSpec {
-        connections: table.optional("connections", &connections),
-        per_client: table.optional("connections_per_client", &per_client),
-        idle: table.optional("idle", &idle),
-        lifetime: table.optional("lifetime", &lifetime),
+    let lifetime = Span { min: limits::STREAM_IDLE_MIN, max: limits::STREAM_LIFETIME_MAX };
+    let (at_most, at_least) = (At(per_client), At(lifetime));
+    let read = |table: &mut Table<'_>| {
+        let spec = StreamsSpec {
+            connections: table.optional("connections", &connections),
+            per_client: table.optional("connections_per_client", &at_most),
+            idle: table.optional("idle", &idle),
+            lifetime: table.optional("lifetime", &at_least),
+        };
+        table.default("connections", || connections.written(&CONNECTIONS_DEFAULT));
+        table.default("connections_per_client", || at_most.0.written(&PER_CLIENT_DEFAULT));
+        table.default("idle", || idle.written(&IDLE_DEFAULT));
+        table.default("lifetime", || at_least.0.written(&LIFETIME_DEFAULT));
+        spec
     };
     server.or("tcp", StreamsSpec::default(), &Section { header: "[server.tcp]", read })
 }

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use crate::findings::{Findings, Spotted};
+use crate::forms;
 use crate::kinds::{At, FilePath, List, Parsed, Section};
 use crate::limits;
 use crate::reader::Table;
@@ -15,6 +18,7 @@ const PATH_DEFAULT: &str = "/dns-query";
 
 const PATH: Parsed<Box<str>> = Parsed {
     what: "an absolute path of a URI, such as \"/dns-query\"",
+    pattern: forms::PLAIN_PATH,
     parse: |text| {
         let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"/-._~".contains(&octet);
         let fits = text.starts_with('/') && text.len() <= limits::DOH_PATH_OCTETS;
@@ -45,6 +49,7 @@ pub(crate) fn read(server: &mut Table<'_>, file: &Path) -> Option<TlsSpec> {
         let doh3 = table.or("doh3", Vec::new(), &sockets);
         let doq = table.or("doq", Vec::new(), &sockets);
         let at = table.or("path", PATH_DEFAULT.into(), &PATH);
+        table.default("path", || Some(json!(PATH_DEFAULT)));
         if [&dot, &doh, &doh3, &doq].iter().all(|sockets| sockets.is_empty()) {
             table.findings.warn(&table.spot, "no effect: it names no address to listen on");
         }

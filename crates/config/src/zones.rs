@@ -14,14 +14,17 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use meridian_model::{DomainName, Hostname, Soa, Transfer, Zone};
+use schemars::{Schema, json_schema};
 use toml::de::DeValue;
 
 use crate::findings::{Findings, Spotted};
+use crate::forms;
 use crate::issue::{any_of, quote};
 use crate::keys::Keys;
 use crate::kinds::{At, FilePath, List, Parsed, Sections, Whole};
 use crate::limits;
 use crate::reader::{Cursor, Kind, Many, Table};
+use crate::schema::Given;
 
 use contents::Contents;
 pub(crate) use contents::{Set, absolute};
@@ -39,6 +42,7 @@ const NEGATIVE_TTL_DEFAULT: u32 = 60;
 /// A domain name; absolute with or without its final dot.
 pub(crate) const DOMAIN_NAME: Parsed<DomainName> = Parsed {
     what: "a domain name",
+    pattern: forms::NAME,
     parse: |text| DomainName::parse(text).map_err(|error| error.to_string()),
 };
 
@@ -49,6 +53,7 @@ const EXPIRE: u32 = 3_600_000;
 
 const HOSTMASTER: Parsed<DomainName> = Parsed {
     what: "a mailbox as a domain name",
+    pattern: forms::NAME,
     parse: |text| {
         if text.contains('@') {
             return Err("write a dot for the @, as in hostmaster.example".into());
@@ -93,6 +98,7 @@ pub(crate) fn read(root: &mut Table<'_>, file: &Path) -> Many<ZoneSpec> {
 }
 
 fn read_zone(table: &mut Table<'_>, file: &Path) -> ZoneSpec {
+    table.cases(|| vec![vec![Given::Present("file")], vec![Given::Absent("file")]]);
     let records = Sections { header: "[[zones.records]]", min: 0, max: limits::RECORDS, read: records::read };
     ZoneSpec {
         name: table.required("name", &At(DOMAIN_NAME)),
@@ -403,5 +409,9 @@ impl Kind for Data {
             DeValue::String(text) => Some(Spotted { value: Box::from(&**text), spot: cursor.spot.clone() }),
             _ => cursor.wrong(self.expected()),
         }
+    }
+
+    fn schema(&self) -> Schema {
+        json_schema!({ "type": "string", "description": self.expected() })
     }
 }

@@ -25,7 +25,7 @@ const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
 
 /// Which server of this machine.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Server {
     /// The server's data_dir, where its socket is.
     #[arg(long, value_name = "DIR", default_value = DATA_DIR_DEFAULT)]

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::configuration::{self, Config};
 use crate::diff::{self, Diff};
 use crate::explain::{self, Explain};
+use crate::live::{self, Watch};
 use crate::logs::{self, LogFormat};
 use crate::overrides::{self, Drain, Restore, Say};
 use crate::probe::{self, Probe};
@@ -95,6 +96,10 @@ enum Command {
     ///
     /// Observed is what the probes say, forced what an operator says, effective what counts.
     Status(Status),
+    /// Watch the server on this machine, live in a terminal: clusters, endpoints, transitions and overrides.
+    ///
+    /// It only looks. What can be done stands in its last line, and ? says more. NO_COLOR is heeded.
+    Watch(Watch),
     /// Print the configuration that the server on this machine runs, as its file had it when it was accepted.
     Config(Config),
     /// Say what counts for endpoints of the server on this machine, whatever its probes find.
@@ -121,6 +126,12 @@ enum Command {
     ///
     /// Ends with 0 when the new process serves, and with 1, after why, when it does not.
     Restart(Restart),
+    /// Print the JSON Schema of the configuration file, for editors and for checks of files.
+    ///
+    /// A file that it refuses `check` refuses too; what needs two places of a file, or another file, is for
+    /// `check` alone. In an editor with taplo: meridian schema > meridian.schema.json, and "#:schema
+    /// ./meridian.schema.json" in the first line of the file.
+    Schema,
     /// Make a token for who uses the API over a network. The file of tokens has its hash alone.
     Token(token::Asked),
     /// Print what a shell needs to complete the command line.
@@ -150,6 +161,7 @@ pub fn run() -> ExitCode {
         Command::Diff(asked) => diff::run(&asked),
         Command::Probe(asked) => probe::run(&asked),
         Command::Status(asked) => status::run(&asked),
+        Command::Watch(asked) => live::run(&asked),
         Command::Config(asked) => configuration::run(&asked),
         Command::Override(asked) => overrides::say(&asked),
         Command::Drain(asked) => overrides::drain(&asked),
@@ -158,6 +170,10 @@ pub fn run() -> ExitCode {
         Command::Prove(asked) => prove::run(&asked),
         Command::Reload(asked) => process::reload(&asked),
         Command::Restart(asked) => process::restart(&asked),
+        Command::Schema => {
+            page::print(&format!("{:#}\n", meridian_config::schema().as_value()));
+            Ok(exit::OK)
+        }
         Command::Token(asked) => token::run(&asked),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -25,6 +25,7 @@ mod diff;
 mod exit;
 mod explain;
 mod handover;
+mod live;
 mod load;
 mod logs;
 mod manners;

@@ -36,6 +36,14 @@ pub(crate) fn at_most(ms: u64) -> String {
     }
 }
 
+/// A time in milliseconds for people, its two greatest units: `3m 20s`.
+pub(crate) fn span(ms: u128) -> String {
+    let ms = u64::try_from(ms).unwrap_or(u64::MAX);
+    let whole = if ms < 10_000 { Duration::from_millis(ms) } else { Duration::from_secs(ms / 1000) };
+    let text = humantime::format_duration(whole).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

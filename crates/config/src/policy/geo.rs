@@ -61,10 +61,8 @@ pub(super) fn read(table: &mut Table<'_>, kind: PolicyKind<'_>, required: bool) 
 
 fn read_rule(table: &mut Table<'_>, kind: PolicyKind<'_>) -> RuleSpec {
     const CONDITIONS: [&str; 6] =
-        ["prefixes", "asns", "subdivisions", "countries", "continents", "jurisdictions"];
-    if !CONDITIONS.iter().any(|key| table.has(key)) {
-        table.missing("countries", "a condition: countries, or another of the keys for whom it is");
-    }
+        ["countries", "prefixes", "asns", "subdivisions", "continents", "jurisdictions"];
+    table.any_of(&CONDITIONS, "a condition: countries, or another of the keys for whom it is");
     // RFC 7607: 0 is no autonomous system.
     let asn = Whole { min: 1_u32, max: u32::MAX, unit: "" };
     let mut clients = Vec::new();

@@ -8,8 +8,11 @@ use crate::kinds::{At, List, Text};
 use crate::limits;
 
 /// A pattern over the names of clusters.
-pub(crate) const GLOB: Text =
-    Text { what: "the name of a cluster, or a pattern with * and ?", characters: limits::NAME_CHARACTERS };
+pub(crate) const GLOB: Text = Text {
+    what: "the name of a cluster, or a pattern with * and ?",
+    characters: limits::NAME_CHARACTERS,
+    pattern: Text::FREE,
+};
 
 /// A list of patterns.
 pub(crate) const GLOBS: List<At<Text>> =

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use meridian_model::{ClusterId, Nearest};
+use schemars::{Schema, json_schema};
 use toml::de::DeValue;
 
 use crate::findings::{Findings, Spot, Spotted, Step};
@@ -65,6 +66,8 @@ pub(super) fn resolve(spec: NearestSpec, candidates: &Candidates<'_>, findings: 
 
 //----------- Biases ---------------------------------------------------------
 
+const BIAS: Whole<i8> = Whole { min: -limits::BIAS, max: limits::BIAS, unit: "" };
+
 /// A table of biases by cluster.
 struct Biases;
 
@@ -81,14 +84,13 @@ impl Kind for Biases {
             let most = limits::BIASES;
             return cursor.wrong_because(self.expected(), format_args!("more than {most} keys"));
         }
-        let number = Whole { min: -limits::BIAS, max: limits::BIAS, unit: "" };
         let mut biases = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let name: &str = key.get_ref();
             let path = cursor.spot.path.child(Step::Name(Rc::from(name)));
             let spot = Spot::here(value.span().start, path.clone());
             let at = Cursor { value: value.get_ref(), spot, findings: cursor.findings };
-            if let Some(bias) = number.read(&at) {
+            if let Some(bias) = BIAS.read(&at) {
                 let spot = Spot::here(key.span().start, path);
                 biases.push((Spotted { value: name.into(), spot }, bias));
             }
@@ -96,5 +98,12 @@ impl Kind for Biases {
         // The first of two for one cluster is the one that stands first.
         biases.sort_by_key(|(key, _)| key.spot.place);
         Some(biases)
+    }
+
+    fn schema(&self) -> Schema {
+        json_schema!({
+            "type": "object", "additionalProperties": BIAS.schema(), "maxProperties": limits::BIASES,
+            "description": self.expected(),
+        })
     }
 }

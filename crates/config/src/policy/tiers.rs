@@ -1,6 +1,8 @@
 //! Tiers: some of the clusters, with a policy among them.
 
 use meridian_model::{Share, Tier};
+use schemars::{Schema, json_schema};
+use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::findings::Spotted;
@@ -40,7 +42,11 @@ pub(super) fn read_tier(table: &mut Table<'_>, kind: PolicyKind<'_>) -> TierSpec
     TierSpec {
         clusters: table.required("clusters", &GLOBS).unwrap_or_default(),
         policy: table.or("policy", PolicySpec::default(), &kind),
-        min_healthy: table.optional("min_healthy", &At(MIN_HEALTHY)),
+        min_healthy: {
+            let min_healthy = table.optional("min_healthy", &At(MIN_HEALTHY));
+            table.default("min_healthy", || MIN_HEALTHY.written(&MIN_HEALTHY_DEFAULT));
+            min_healthy
+        },
         panic_below: table.or("panic_below", PANIC_BELOW_DEFAULT, &Fraction),
     }
 }
@@ -88,5 +94,13 @@ impl Kind for Fraction {
             Some(share) => Some(share),
             None => cursor.wrong(self.expected()),
         }
+    }
+
+    fn schema(&self) -> Schema {
+        json_schema!({ "type": "number", "minimum": 0, "maximum": 1 })
+    }
+
+    fn written(&self, value: &Share) -> Option<Value> {
+        Some(json!(f64::from(value.millionths()) / 1e6))
     }
 }

@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 use meridian_model::{
     Check, ExecCheck, FileCheck, GrpcCheck, Hostname, HttpCheck, HttpVersion, TcpCheck, TextMatch,
 };
+use serde_json::json;
 
 use super::combined::{self, AtLeast, CombinedSpec};
 use super::expect::{self, ExpectSpec};
 use super::tls::{self, TlsSpec};
 use super::{dns, prometheus};
 use crate::findings::Spotted;
+use crate::forms;
 use crate::issue::any_of;
 use crate::kinds::{At, Choice, FilePath, Flag, List, Octets, Parsed, Section, Text, Whole};
 use crate::limits;
 use crate::reader::Table;
+use crate::schema::{Case, Given};
 
 const HTTP_PORT_DEFAULT: u16 = 80;
 const HTTPS_PORT_DEFAULT: u16 = 443;
@@ -30,13 +33,23 @@ pub(super) const MAX_BODY_DEFAULT: u32 = 64 * 1024;
 const SERVICE_DEFAULT: &str = "";
 
 const PORT: Whole<u16> = Whole { min: 1, max: u16::MAX, unit: "" };
-const METHOD: Parsed<Box<str>> =
-    Parsed { what: "an HTTP method in capitals, such as \"GET\"", parse: parse_method };
-const PATH: Parsed<Box<str>> = Parsed { what: "a path that begins with \"/\"", parse: parse_path };
-const HOST: Parsed<Box<str>> =
-    Parsed { what: "a host for the Host header, such as \"shop.example\"", parse: parse_host };
-const SERVICE: Parsed<Box<str>> =
-    Parsed { what: "the name of a gRPC service, such as \"shop.v1.Shop\"", parse: parse_service };
+const METHOD: Parsed<Box<str>> = Parsed {
+    what: "an HTTP method in capitals, such as \"GET\"",
+    pattern: forms::METHOD,
+    parse: parse_method,
+};
+const PATH: Parsed<Box<str>> =
+    Parsed { what: "a path that begins with \"/\"", pattern: forms::PATH, parse: parse_path };
+const HOST: Parsed<Box<str>> = Parsed {
+    what: "a host for the Host header, such as \"shop.example\"",
+    pattern: forms::HOST,
+    parse: parse_host,
+};
+const SERVICE: Parsed<Box<str>> = Parsed {
+    what: "the name of a gRPC service, such as \"shop.v1.Shop\"",
+    pattern: forms::ANY,
+    parse: parse_service,
+};
 const REDIRECTS: Whole<u8> = Whole { min: 0, max: limits::REDIRECTS, unit: "redirects" };
 const MAX_BODY: Whole<u32> = Whole { min: 1, max: limits::MAX_BODY, unit: "octets" };
 
@@ -127,6 +140,7 @@ pub(super) struct CheckSpec {
 
 /// Reads `type` and the keys that depend on it.
 pub(super) fn read(table: &mut Table<'_>, file: &Path) -> CheckSpec {
+    table.cases(cases);
     let Some(kind) = table.required("type", &Choice(TYPES)) else {
         // Of an unknown type nothing more is known than that these keys exist.
         KEYS.iter().for_each(|(key, _)| table.known(key));
@@ -138,6 +152,14 @@ pub(super) fn read(table: &mut Table<'_>, file: &Path) -> CheckSpec {
         table.refused(key, &format!("no {key}: a probe of type {word:?} has none"));
     }
     Reading { table, file, kind, data_files: Vec::new() }.check()
+}
+
+/// Everything that decides about the keys of a probe.
+fn cases() -> Vec<Case> {
+    let of = |word: &str| Given::Is("type", json!(word));
+    let types = TYPES.iter().map(|(word, _)| vec![of(word)]);
+    let in_clear = ["http2", "grpc"].map(|word| vec![of(word), Given::Is("tls", json!(false))]);
+    types.chain(in_clear).collect()
 }
 
 //----------- Reading --------------------------------------------------------
@@ -203,6 +225,8 @@ impl Reading<'_, '_> {
         let port = self.table.or("port", port, &PORT);
         let method = self.table.or("method", METHOD_DEFAULT.into(), &METHOD);
         let path = self.table.or("path", PATH_DEFAULT.into(), &PATH);
+        self.table.default("method", || Some(json!(METHOD_DEFAULT)));
+        self.table.default("path", || Some(json!(PATH_DEFAULT)));
         let host = self.table.optional("host", &HOST);
         let redirects = self.table.or("redirects", REDIRECTS_DEFAULT, &REDIRECTS);
         let keep_alive = self.table.or("keep_alive", false, &Flag);
@@ -248,6 +272,7 @@ impl Reading<'_, '_> {
         let port = self.table.or("port", port, &PORT);
         let host = self.table.optional("host", &HOST);
         let service = self.table.or("service", SERVICE_DEFAULT.into(), &SERVICE);
+        self.table.default("service", || Some(json!(SERVICE_DEFAULT)));
         let read = |table: &mut Table<'_>| expect::certificate_days(table, over_tls);
         let days = self.table.or("expect", 0, &Section { header: "[probes.expect]", read });
         let name = host.as_deref().and_then(name_of);
@@ -286,7 +311,11 @@ impl Reading<'_, '_> {
     }
 
     fn command(&mut self) -> Option<Spotted<Vec<Box<str>>>> {
-        let word = Text { what: "a program or an argument", characters: limits::PATH_CHARACTERS };
+        let word = Text {
+            what: "a program or an argument",
+            characters: limits::PATH_CHARACTERS,
+            pattern: Text::FREE,
+        };
         let words = List { of: word, what: "words", min: 1, max: limits::COMMAND_WORDS };
         self.table.required("command", &At(words))
     }

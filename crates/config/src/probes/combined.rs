@@ -9,7 +9,8 @@ use crate::limits;
 use crate::names::Names;
 use crate::reader::Table;
 
-const MEMBER: Text = Text { what: "the name of a probe", characters: limits::NAME_CHARACTERS };
+const MEMBER: Text =
+    Text { what: "the name of a probe", characters: limits::NAME_CHARACTERS, pattern: Text::FREE };
 
 /// What a combined probe leaves to those that it is made of.
 const LEFT_TO_MEMBERS: [&str; 10] = [

@@ -1,9 +1,12 @@
 //! What a probe asks a name server, and what it wants of the answer.
 
 use meridian_model::{Check, DnsCheck, DnsTransport, DomainName};
+use schemars::{Schema, json_schema};
+use serde_json::json;
 use toml::de::DeValue;
 
 use crate::findings::Spotted;
+use crate::forms;
 use crate::kinds::{At, Choice, Flag, List, Section, Text};
 use crate::limits;
 use crate::reader::{Cursor, Kind, Table};
@@ -33,7 +36,8 @@ const RCODE: Choice<u16> = Choice(&[
 ]);
 
 /// Record data in presentation form, which [`to_wire`] reads.
-const DATA: Text = Text { what: "record data as a text", characters: limits::PROBE_TEXT_OCTETS };
+const DATA: Text =
+    Text { what: "record data as a text", characters: limits::PROBE_TEXT_OCTETS, pattern: Text::FREE };
 
 struct ExpectSpec {
     rcodes: Vec<u16>,
@@ -47,6 +51,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<Check> {
     // Of a type that cannot be read the data cannot be either.
     let known = !table.has("record");
     let record_type = table.optional("record", &QuestionType);
+    table.default("record", || Some(json!(RecordType(RECORD_DEFAULT).to_string())));
     let known = known || record_type.is_some();
     let record_type = record_type.unwrap_or(RECORD_DEFAULT);
     let transport = table.or("transport", TRANSPORT_DEFAULT, &TRANSPORT);
@@ -111,5 +116,9 @@ impl Kind for QuestionType {
             Ok(record_type) => Some(record_type.0),
             Err(_) => cursor.wrong(self.expected()),
         }
+    }
+
+    fn schema(&self) -> Schema {
+        json_schema!({ "type": "string", "pattern": forms::RECORD_TYPE, "description": self.expected() })
     }
 }

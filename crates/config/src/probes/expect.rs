@@ -3,13 +3,17 @@
 use std::rc::Rc;
 
 use meridian_model::TextMatch;
+use schemars::{Schema, json_schema};
+use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::findings::{Spot, Step};
+use crate::forms;
 use crate::issue::quote;
 use crate::kinds::{List, Parsed, Section, Text, Whole};
 use crate::limits;
 use crate::reader::{Cursor, Kind, Table};
+use crate::schema::Given;
 
 /// Any success (RFC 9110 §15.3).
 const STATUS_DEFAULT: (u16, u16) = (200, 299);
@@ -18,10 +22,14 @@ const CERTIFICATE_DAYS_DEFAULT: u32 = 0;
 
 const CERTIFICATE_DAYS: Whole<u32> = Whole { min: 0, max: limits::CERTIFICATE_DAYS, unit: "days" };
 
-const TEXT: Text = Text { what: "a text", characters: limits::PROBE_TEXT_OCTETS };
-const FIELD_NAME: Parsed<Box<str>> =
-    Parsed { what: "the name of a header field, such as \"content-type\"", parse: parse_field_name };
-const REGEX: Parsed<Box<str>> = Parsed { what: "a regular expression", parse: parse_regex };
+const TEXT: Text = Text { what: "a text", characters: limits::PROBE_TEXT_OCTETS, pattern: Text::FREE };
+const FIELD_NAME: Parsed<Box<str>> = Parsed {
+    what: "the name of a header field, such as \"content-type\"",
+    pattern: forms::TOKEN,
+    parse: parse_field_name,
+};
+const REGEX: Parsed<Box<str>> =
+    Parsed { what: "a regular expression", pattern: forms::ANY, parse: parse_regex };
 
 /// A header field with what its value must have, if anything.
 type Field = (Box<str>, Option<TextMatch>);
@@ -75,14 +83,12 @@ pub(super) fn certificate_days(table: &mut Table<'_>, over_tls: bool) -> u32 {
 
 /// Reads `contains` or `regex`, one of which must be there.
 pub(super) fn text(table: &mut Table<'_>) -> Option<TextMatch> {
-    let found = optional_text(table);
-    if found.is_none() && !table.has("contains") && !table.has("regex") {
-        table.missing("contains", "a text, or regex in its place");
-    }
-    found
+    table.any_of(&["contains", "regex"], "a text, or regex in its place");
+    optional_text(table)
 }
 
 fn optional_text(table: &mut Table<'_>) -> Option<TextMatch> {
+    table.cases(|| vec![vec![Given::Present("contains")]]);
     if table.has("contains") {
         table.refused("regex", "contains or regex, not both");
         return table.optional("contains", &TEXT).map(TextMatch::Contains);
@@ -148,6 +154,13 @@ impl Kind for Headers {
         fields.sort_by_key(|(offset, ..)| *offset);
         Some(fields.into_iter().map(|(_, name, text)| (name, text)).collect())
     }
+
+    fn schema(&self) -> Schema {
+        json_schema!({
+            "type": "object", "propertyNames": FIELD_NAME.schema(), "additionalProperties": TEXT.schema(),
+            "maxProperties": limits::FIELDS, "description": self.expected(),
+        })
+    }
 }
 
 /// A status code, or a range of them in quotes.
@@ -171,6 +184,20 @@ impl Kind for Status {
             _ => None,
         };
         range.or_else(|| cursor.wrong(self.expected()))
+    }
+
+    fn schema(&self) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 100, "maximum": 599 },
+                { "type": "string", "pattern": forms::STATUSES },
+            ],
+            "description": self.expected(),
+        })
+    }
+
+    fn written(&self, (first, last): &(u16, u16)) -> Option<Value> {
+        Some(json!(format!("{first}-{last}")))
     }
 }
 

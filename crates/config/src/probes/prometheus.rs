@@ -7,15 +7,17 @@ use meridian_model::{Bounds, Check, Finite, PrometheusCheck, Tls};
 use super::checks::parse_host;
 use super::{expect, tls};
 use crate::findings::Spotted;
+use crate::forms;
 use crate::kinds::{At, Number, Parsed, Section};
 use crate::limits;
 use crate::reader::Table;
 
 const URL: Parsed<ServerUrl> = Parsed {
     what: "the URL of a Prometheus server, such as \"http://prometheus.example:9090\"",
+    pattern: forms::URL,
     parse: parse_url,
 };
-const QUERY: Parsed<Box<str>> = Parsed { what: "a query in PromQL", parse: parse_query };
+const QUERY: Parsed<Box<str>> = Parsed { what: "a query in PromQL", pattern: forms::ANY, parse: parse_query };
 
 struct ServerUrl {
     text: Box<str>,
@@ -45,8 +47,8 @@ fn read_bounds(table: &mut Table<'_>) -> Option<(Bounds, Bounds)> {
     let max = table.optional("max", &At(Number));
     let below = table.optional("degraded_below", &At(Number));
     let above = table.optional("degraded_above", &At(Number));
-    if !["min", "max", "degraded_below", "degraded_above"].iter().any(|key| table.has(key)) {
-        table.missing("min", "a number, or max, degraded_below or degraded_above in its place");
+    let keys = ["min", "max", "degraded_below", "degraded_above"];
+    if !table.any_of(&keys, "a number, or max, degraded_below or degraded_above in its place") {
         return None;
     }
     // From the least to the largest.

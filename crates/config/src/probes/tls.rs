@@ -7,12 +7,14 @@ use meridian_model::Tls;
 
 use super::checks::is_name;
 use crate::findings::{Findings, Spotted};
+use crate::forms;
 use crate::kinds::{At, FilePath, Flag, Parsed};
 use crate::limits;
 use crate::reader::Table;
 
 const SNI: Parsed<Box<str>> = Parsed {
     what: "the name of a server, such as \"shop.example\"",
+    pattern: forms::HOSTNAME,
     parse: |text| if is_name(text) { Ok(text.into()) } else { Err(String::new()) },
 };
 
@@ -29,13 +31,8 @@ pub(super) fn read(table: &mut Table<'_>, file: &Path, data_files: &mut Vec<Path
     let roots = table.optional("ca_file", &path("the path of certificates in PEM"));
     let certificate = table.optional("cert_file", &path("the path of a client certificate in PEM"));
     let key = table.optional("key_file", &path("the path of a private key in PEM"));
-    for (one, other, of) in
-        [("cert_file", "key_file", &certificate), ("key_file", "cert_file", &key)].into_iter()
-    {
-        if of.is_some() && !table.has(other) {
-            table.missing(other, format_args!("a path, as there is {one}"));
-        }
-    }
+    table.needs("cert_file", "key_file", "a path, as there is cert_file");
+    table.needs("key_file", "cert_file", "a path, as there is key_file");
     if let Some(roots) = roots.as_ref().filter(|_| insecure) {
         let expected = "no ca_file beside insecure = true: nothing is verified";
         table.findings.mistake(&roots.spot, expected, roots.value.display());

@@ -82,7 +82,7 @@ fn hex_and_base_64_may_be_in_pieces() {
 fn the_generic_form_is_of_any_type() {
     // RFC 3597 §5.
     assert_eq!(wire("TYPE731", r"\# 6 abcdef (01 23 45)"), [0xab, 0xcd, 0xef, 1, 0x23, 0x45]);
-    assert_eq!(wire("TYPE65280", r"\# 0"), []);
+    assert!(wire("TYPE65280", r"\# 0").is_empty());
     assert_eq!(wire("A", r"\# 4 C0000201"), wire("A", "192.0.2.1"));
     assert_eq!(wire("TYPE1", "192.0.2.1"), wire("A", "192.0.2.1"));
     assert_eq!(wire("MX", r"\# 5 000a 01 61 00"), wire("MX", "10 a."));

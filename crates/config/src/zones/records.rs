@@ -1,14 +1,21 @@
 //! `[[zones.records]]` as written, before its owner and data are known to fit.
 
+use schemars::{Schema, json_schema};
+
 use super::types::{RecordType, type_names};
 use super::{Data, TTL};
 use crate::findings::{Spot, Spotted};
+use crate::forms;
 use crate::kinds::{At, List, Text};
 use crate::limits;
 use crate::reader::{Cursor, Kind, Table};
 
 /// The longest owner in text: 253 characters and a final dot.
-const OWNER: Text = Text { what: "a name: relative, \"@\", or absolute with a final dot", characters: 254 };
+const OWNER: Text = Text {
+    what: "a name: relative, \"@\", or absolute with a final dot",
+    characters: 254,
+    pattern: Text::FREE,
+};
 
 /// An entry as written.
 pub(crate) struct RecordSpec {
@@ -50,5 +57,9 @@ impl Kind for Type {
             Err(reason) if reason.is_empty() => cursor.wrong(self.expected()),
             Err(reason) => cursor.wrong_because("a record type that a zone here may hold", reason),
         }
+    }
+
+    fn schema(&self) -> Schema {
+        json_schema!({ "type": "string", "pattern": forms::RECORD_TYPE, "description": self.expected() })
     }
 }

@@ -4,18 +4,22 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 use meridian_model::{DomainName, Transfer};
+use schemars::Schema;
 
 use crate::findings::{Findings, Spot, Spotted};
+use crate::forms;
 use crate::geoip::ANY_PREFIX;
 use crate::keys::Keys;
 use crate::kinds::{At, List, Parsed, Section};
 use crate::limits;
 use crate::reader::{Cursor, Kind, Table};
 use crate::resolver::parse_server;
+use crate::schema;
 use crate::zones::DOMAIN_NAME;
 
 const SECONDARY: Parsed<SocketAddr> = Parsed {
     what: "the address of a server, such as \"192.0.2.53\" or \"[2001:db8::53]:5353\"",
+    pattern: forms::SERVER,
     parse: parse_server,
 };
 
@@ -38,17 +42,24 @@ impl Kind for TransferTable {
     }
 
     fn read(&self, cursor: &Cursor<'_>) -> Option<TransferSpec> {
-        let allow = List { of: At(ANY_PREFIX), what: "prefixes", min: 1, max: limits::TRANSFER_LIST };
-        let keys = List { of: At(DOMAIN_NAME), what: "names of keys", min: 1, max: limits::KEYS };
-        let notify = List { of: At(SECONDARY), what: "addresses", min: 0, max: limits::TRANSFER_LIST };
         let spot = cursor.spot.clone();
-        let read = |table: &mut Table<'_>| TransferSpec {
-            spot: spot.clone(),
-            allow: table.optional("allow", &allow),
-            keys: table.or("keys", Vec::new(), &keys),
-            notify: table.or("notify", Vec::new(), &notify),
-        };
-        Section { header: "[zones.transfer]", read }.read(cursor)
+        Section { header: "[zones.transfer]", read: |table: &mut Table<'_>| read(table, &spot) }.read(cursor)
+    }
+
+    fn schema(&self) -> Schema {
+        schema::of_table(&|table: &mut Table<'_>| read(table, &table.spot.clone()))
+    }
+}
+
+fn read(table: &mut Table<'_>, spot: &Spot) -> TransferSpec {
+    let allow = List { of: At(ANY_PREFIX), what: "prefixes", min: 1, max: limits::TRANSFER_LIST };
+    let keys = List { of: At(DOMAIN_NAME), what: "names of keys", min: 1, max: limits::KEYS };
+    let notify = List { of: At(SECONDARY), what: "addresses", min: 0, max: limits::TRANSFER_LIST };
+    TransferSpec {
+        spot: spot.clone(),
+        allow: table.optional("allow", &allow),
+        keys: table.or("keys", Vec::new(), &keys),
+        notify: table.or("notify", Vec::new(), &notify),
     }
 }
 

@@ -1,10 +1,8 @@
 //! A status for people: a table of addresses, then what operators said.
 
-use std::time::Duration;
-
 use meridian_admin::wire::{Endpoint, Gateway, Override, Status};
 
-use crate::page::at_most;
+use crate::page::{at_most, span};
 
 const HEADS: [&str; 9] =
     ["GATEWAY", "CLUSTER", "ENDPOINT", "OBSERVED", "FORCED", "EFFECTIVE", "FOR", "LATENCY", "LAST OUTCOME"];
@@ -16,14 +14,14 @@ pub(super) fn render(status: &Status) -> String {
         page += &format!(
             "ISOLATED for {}: all clusters seem to fail at once, so this server suspects itself and keeps its \
              verdicts\n\n",
-            span(ms)
+            span(ms.into())
         );
     }
     if let Some(refused) = &status.configuration.refused {
         page += &format!(
             "REFUSED {} ago, what is {} old runs on:\n{}\n\n",
-            span(refused.ago_ms),
-            span(status.configuration.age_ms),
+            span(refused.ago_ms.into()),
+            span(status.configuration.age_ms.into()),
             refused.issues
         );
     }
@@ -60,7 +58,8 @@ fn row(of: &Endpoint) -> [String; 9] {
         (Some(probe), None) => probe.cause.clone(),
     };
     let put_off = probe.and_then(|probe| probe.put_off_ms);
-    let put_off = put_off.map_or_else(String::new, |ms| format!(" (flaps: held for {} more)", span(ms)));
+    let put_off =
+        put_off.map_or_else(String::new, |ms| format!(" (flaps: held for {} more)", span(ms.into())));
     [
         of.gateway.clone(),
         of.cluster.clone(),
@@ -68,7 +67,7 @@ fn row(of: &Endpoint) -> [String; 9] {
         of.observed.clone(),
         forced,
         format!("{}{frozen}", of.effective),
-        held.map_or_else(|| "-".to_owned(), span),
+        held.map_or_else(|| "-".to_owned(), |ms| span(ms.into())),
         last.map_or_else(|| "-".to_owned(), |last| format!("{:.1} ms", last.latency_ms)),
         outcome + &put_off,
     ]
@@ -113,11 +112,4 @@ fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
 
 fn shown(text: &str) -> String {
     text.replace(char::is_control, " ")
-}
-
-/// The two greatest units: `3m 20s`.
-fn span(ms: u64) -> String {
-    let whole = if ms < 10_000 { Duration::from_millis(ms) } else { Duration::from_secs(ms / 1000) };
-    let text = humantime::format_duration(whole).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
