@@ -251,6 +251,34 @@ fn a_drain_by_form_moves_the_answers() {
     browser.assert_clean();
 }
 
+/// What an override would do is told before it is said; one that leaves nobody is refused, and done all the same if wanted.
+#[test]
+fn what_would_leave_nothing_is_asked_for_twice() {
+    let stage = Stage::new();
+    let mut browser = stage.open();
+    browser.run(
+        r##"await page.locator("#override-target").fill("cluster/eu-west");
+        await page.getByLabel("Reason").fill("a try");
+        await page.getByLabel("Said by").fill("ann");
+        await page.getByRole("button", { name: "What would it do?" }).click();
+        await the.until(() => /shop: \d+ % of the clients move/.test(document.querySelector("#override-moves").textContent));"##,
+    );
+    assert_eq!(browser.run(r##"return page.locator("#override-rows button").count()"##), 0);
+    browser.run(
+        r##"await page.locator("#override-target").fill("gateway/shop");
+        await page.getByLabel("down", { exact: true }).check();
+        await page.getByRole("button", { name: "Put it into force" }).click();
+        await the.until(() => document.querySelector("#override-told.is-error")?.textContent.includes("leaves nothing that serves")
+            && document.querySelector("#override-moves strong") !== null);"##,
+    );
+    assert_eq!(browser.run(r##"return page.locator("#override-rows button").count()"##), 0);
+    browser.run(
+        r##"await page.getByRole("button", { name: "Do it anyway" }).click();
+        await page.getByRole("button", { name: "Restore gateway/shop" }).waitFor();"##,
+    );
+    browser.assert_clean();
+}
+
 #[test]
 fn explain_says_why() {
     let stage = Stage::new();

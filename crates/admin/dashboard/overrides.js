@@ -2,16 +2,20 @@
 
 import { ask, at } from "./api.js";
 import { byId, h, replace, say } from "./dom.js";
-import { moment, number, verdict } from "./words.js";
+import { moment, number, percent, verdict } from "./words.js";
 
 /** How long a second press lifts an override. */
 const SURE = 6000;
+/** Kinds of gateways whose moves are told. */
+const MOVES = 6;
 
 export class Overrides {
   #on;
   #mayChange = false;
   #sure = null;
   #all = [];
+  /** What "do it anyway" does. */
+  #anyway = null;
 
   /** `on.changed` is called after each change. */
   constructor(on) {
@@ -19,9 +23,10 @@ export class Overrides {
     const form = byId("override-form");
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#say(false);
+      if (event.submitter?.id === "override-try") this.#try();
+      else this.#say(false);
     });
-    byId("override-anyway").addEventListener("click", () => this.#say(true));
+    byId("override-anyway").addEventListener("click", () => this.#anyway?.());
     form.addEventListener("change", () => this.#follow());
     form.addEventListener("input", () => {
       byId("override-anyway").hidden = true;
@@ -89,13 +94,15 @@ export class Overrides {
     }, SURE);
   }
 
-  async #lift(target) {
+  async #lift(target, force = "") {
     this.#sure = null;
+    this.#wait();
     try {
-      await ask(at("/v1/overrides", { target }), { method: "DELETE" });
+      const by = byId("override-by").value.trim();
+      await ask(at("/v1/overrides", { target, force, by }), { method: "DELETE" });
       this.#told(`${target} is restored.`, false);
     } catch (error) {
-      this.#told(error.message, true);
+      this.#refused(error, () => this.#lift(target, "true"));
     }
     await this.#changed();
     byId("override-title").focus();
@@ -109,26 +116,66 @@ export class Overrides {
     byId("override-over-field").classList.toggle("is-off", !isDrain);
   }
 
-  async #say(force) {
+  #body() {
     const value = (id) => byId(id).value.trim();
     const state = new FormData(byId("override-form")).get("state");
     const body = { target: value("override-target"), state, reason: value("override-reason"), by: value("override-by") };
     if (state === "drain" && value("override-over") !== "") body.over = value("override-over");
     if (value("override-for") !== "") body.for = value("override-for");
-    if (force) body.force = true;
-    byId("override-anyway").hidden = true;
-    this.#told("…", false);
+    return body;
+  }
+
+  /** What it would do. */
+  async #try() {
+    this.#wait();
     try {
-      const said = await ask("/v1/overrides", { method: "PUT", body });
+      const { consequences } = await ask("/v1/overrides", { method: "PUT", body: { ...this.#body(), dry_run: true } });
+      this.#told(consequences.moves.length === 0 ? "It would move nobody." : "It would move clients:", false);
+      this.#moves(consequences);
+    } catch (error) {
+      this.#told(error.message, true);
+    }
+  }
+
+  async #say(force) {
+    this.#wait();
+    try {
+      const said = await ask("/v1/overrides", { method: "PUT", body: force ? { ...this.#body(), force } : this.#body() });
       const addresses = said.addresses === null ? "" : `; it decides for ${number(said.addresses)} ${said.addresses === 1 ? "address" : "addresses"}`;
       const kept = said.not_kept ? ` A restart would not know of it: ${said.not_kept}` : "";
       this.#told(`${said.target} is ${said.state}${addresses}.${kept}`, Boolean(said.not_kept));
       byId("override-reason").value = "";
     } catch (error) {
-      this.#told(error.message, true);
-      byId("override-anyway").hidden = error.status !== 409 || force;
+      this.#refused(error, () => this.#say(true));
     }
     await this.#changed();
+  }
+
+  #wait() {
+    this.#told("…", false);
+    this.#moves(null);
+    byId("override-anyway").hidden = true;
+  }
+
+  /** What was refused as nothing would be left that serves can be done all the same. */
+  #refused(error, anyway) {
+    this.#told(error.message, true);
+    const consequences = error.body?.consequences ?? null;
+    this.#moves(consequences);
+    this.#anyway = anyway;
+    byId("override-anyway").hidden = consequences === null;
+  }
+
+  #moves(consequences) {
+    const share = (of) => percent(Math.max(of.ipv4 ?? 0, of.ipv6 ?? 0) / 100);
+    const rows = (consequences?.moves ?? []).slice(0, MOVES).map((one) => h("li", {},
+      one.gateways.slice(0, 3).join(", "), one.gateways_count > 3 ? ` and ${number(one.gateways_count - 3)} more` : "",
+      `: ${share(one.moved_percent)} of the clients move`,
+      one.left_countries.length > 0 ? h("strong", {}, `, ${share(one.left_percent)} are left with nothing that serves`) : null));
+    const more = (consequences?.moves.length ?? 0) - rows.length;
+    if (more > 0) rows.push(h("li", {}, `and ${number(more)} kinds more`));
+    if (consequences?.not_compared > 0) rows.push(h("li", {}, `${number(consequences.not_compared)} gateways were not looked at: it took too long`));
+    replace(byId("override-moves"), rows);
   }
 
   #told(text, isError) {
