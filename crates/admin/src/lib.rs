@@ -19,6 +19,7 @@ mod metrics;
 mod resources;
 mod server;
 mod status;
+mod vitals;
 pub mod wire;
 
 pub use access::{Access, Role, Token};
@@ -28,3 +29,4 @@ pub use command::{Command, Commands};
 pub use configuration::{Configuration, Refused, Reloads, Stamp, sha256};
 pub use events::{Events, Published};
 pub use server::{About, Admin, Handles, Network, SOCKET};
+pub use vitals::{Data, Database, NewView, Vitals};

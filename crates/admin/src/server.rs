@@ -34,7 +34,7 @@ use crate::limits::{
     CLOSING_MAX, CLOSING_WAIT_MAX, CONNECTION_LIFE_MAX, CONNECTIONS_MAX, HEAD_OCTETS_MAX, HEAD_WAIT_MAX,
     STREAMS_MAX,
 };
-use crate::{Book, Commands, Configuration, Events};
+use crate::{Book, Commands, Configuration, Events, Vitals};
 
 /// The name of the socket in the server's folder.
 pub const SOCKET: &str = "meridian.sock";
@@ -84,6 +84,10 @@ pub struct About {
     pub advisor: Arc<dyn Advisor>,
     /// What the server counts.
     pub queries: Arc<Counters>,
+    /// Its sockets of UDP, by inode.
+    pub udp_sockets: Arc<[u64]>,
+    /// What the process tells of itself.
+    pub vitals: Arc<Vitals>,
     /// The wall clock.
     pub wall: fn() -> SystemTime,
     /// The process.
@@ -100,7 +104,18 @@ impl Admin {
     /// # Errors
     /// Of the system, when the socket cannot be made.
     pub fn start(about: About, inherited: Option<OwnedFd>, network: Option<Network>) -> io::Result<Self> {
-        let About { book, probes, events, advisor, queries, wall, commands, configuration } = about;
+        let About {
+            book,
+            probes,
+            events,
+            advisor,
+            queries,
+            udp_sockets,
+            vitals,
+            wall,
+            commands,
+            configuration,
+        } = about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
             Some(inherited) => std::os::unix::net::UnixListener::from(inherited),
@@ -116,6 +131,8 @@ impl Admin {
             book: Arc::clone(&book),
             probes,
             queries,
+            udp_sockets,
+            vitals,
             commands,
             configuration,
             events,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use meridian_admin::wire::Reloaded;
-use meridian_admin::{Access, Configuration, Stamp};
+use meridian_admin::{Access, Configuration, Stamp, Vitals};
 use meridian_config::{Geoip, Issues, Server, Settings, Tls};
 use meridian_discovery::hostnames::{self, HickoryLookup, Resolved};
 use meridian_dns::Ground;
@@ -50,6 +50,7 @@ pub(crate) struct Supply {
     listens: Option<SocketAddr>,
     /// Who may use it there.
     access: watch::Sender<Access>,
+    vitals: Arc<Vitals>,
     settings: Settings,
     watch: Watch,
     of_file: Watch,
@@ -64,6 +65,8 @@ pub(crate) struct Supply {
 impl Supply {
     /// Resolves the hostnames of what was loaded, and waits for their first round (capped).
     pub(crate) async fn start(loaded: Loaded, file: Option<PathBuf>, seed: u64) -> anyhow::Result<Self> {
+        let vitals = Arc::<Vitals>::default();
+        vitals.accepted(loaded.data());
         let Loaded { ground, settings, watch, of_file, text, access, .. } = loaded;
         let (listens, access) = (listens(&settings.server), watch::Sender::new(access.unwrap_or_default()));
         let of_file = of_file.unwrap_or_default();
@@ -85,6 +88,7 @@ impl Supply {
             geoip,
             listens,
             access,
+            vitals,
             settings,
             watch,
             of_file,
@@ -113,6 +117,11 @@ impl Supply {
     /// Who may use the API over a network, as it changes.
     pub(crate) fn access(&self) -> watch::Receiver<Access> {
         self.access.subscribe()
+    }
+
+    /// What the process tells of itself.
+    pub(crate) fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
     }
 
     /// Keeps everything up to date until the requests end.
@@ -240,6 +249,7 @@ impl Supply {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
+        self.vitals.accepted(loaded.data());
         let Loaded { ground, settings, watch, of_file, text, access, .. } = loaded;
         // What a file says of another socket must not open the one that is there.
         if let Some(access) = access.filter(|_| listens(&settings.server) == self.listens) {
