@@ -1,6 +1,8 @@
 //! `/metrics` of the built binary: what is counted, that no stranger makes labels, that no reload takes counts back, and
 //! that what `deploy/` and the README of `crates/admin` name is there.
 
+mod named;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
