@@ -1,4 +1,4 @@
-//! Probes of type `prometheus` against Prometheus itself. `./tests/run` installs Debian's package and
+//! Probes of type `prometheus` against Prometheus itself, and Prometheus that watches Meridian. `./tests/run` installs Debian's package and
 //! runs this suite.
 
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use meridian_health_probe::{Checker, Finding, NetworkChecker};
 use meridian_model::{Bounds, Check, Finite, Probe, PrometheusCheck, Thresholds, Tls};
-use meridian_tests::{Config, Meridian, Prometheus, WORLD};
+use meridian_tests::{Config, Meridian, Prometheus, Site, WORLD, now, says, scratch};
 use serde_json::Value;
 
 //----------- What a query means ---------------------------------------------
@@ -126,6 +126,59 @@ fn verdicts_follow_the_values() {
         let line = meridian.wait_for("no data", |line| line["message"] == "transition");
         assert_eq!(line["effective"], "unknown", "{line}");
     }
+}
+
+/// It scrapes a Meridian, and alerts when a cluster dies, until that is back.
+#[test]
+fn an_alert_fires_when_a_cluster_dies() {
+    let site = Site::new();
+    let mut cluster = site.cluster(1);
+    let _other = site.cluster(2);
+    let folder = scratch();
+    let server = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\ndata_dir = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[health]\nisolation = false\n",
+        folder.join("data").display()
+    );
+    let config = Config::new().with(&server).watched(&site, "0s", "");
+    let mut meridian = Meridian::serve(config.text());
+    let line =
+        meridian.wait_for("the API", |line| says(line, "the API listens") && line["address"].is_string());
+    let prometheus = Prometheus::of(line["address"].as_str().unwrap().parse().unwrap());
+    let wait = |what: &str, query: &str, wanted: &dyn Fn(&[Value]) -> bool| {
+        let until = now() + Duration::from_secs(60);
+        loop {
+            let found = asked(&prometheus, query);
+            if wanted(&found) {
+                return found;
+            }
+            assert!(now() < until, "{what}: {found:#?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let serving = |of: &str| format!("meridian_addresses{{cluster=\"{of}\",verdict=\"healthy\"}} == 1");
+    wait("scraped", &serving("frankfurt"), &|found| found.len() == 1);
+    let firing = "ALERTS{alertname=\"MeridianClusterDown\",alertstate=\"firing\"}";
+    assert_eq!(asked(&prometheus, firing), Vec::<Value>::new());
+    cluster.kill();
+    let found = wait("the alert", firing, &|found| !found.is_empty());
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!((&found[0]["cluster"], &found[0]["severity"]), (&"frankfurt".into(), &"page".into()));
+    cluster.mend();
+    wait("its end", firing, &<[Value]>::is_empty);
+    drop(meridian);
+    let _kept = std::fs::remove_dir_all(folder);
+}
+
+/// The labels of what a query gives now.
+fn asked(prometheus: &Prometheus, query: &str) -> Vec<Value> {
+    let output = std::process::Command::new("curl")
+        .args(["--silent", "--show-error", "--fail", "--get", "--data-urlencode", &format!("query={query}")])
+        .arg(format!("{}/api/v1/query", prometheus.url()))
+        .output()
+        .unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let all = found["data"]["result"].as_array().unwrap_or_else(|| panic!("{output:?}"));
+    all.iter().map(|one| one["metric"].clone()).collect()
 }
 
 /// The address and the port are those of the target.

@@ -233,7 +233,7 @@ fn holds(packet: &[u8], transport: Transport) -> Result<(), TestCaseError> {
     let mut out = vec![1, 2, 3];
     match answer(sample(), packet, peer, Moment { random: 3, ..Moment::default() }, &mut out) {
         // Nobody may have the zones of the sample, and the view has no limit of replies.
-        Reply::Transfer => prop_assert!(false, "a transfer"),
+        Reply::Transfer(_) => prop_assert!(false, "a transfer"),
         Reply::Dropped => prop_assert!(false, "dropped"),
         Reply::None => prop_assert!(out.is_empty() && (packet.len() < 12 || packet[2] & 0x80 != 0)),
         Reply::Sent { truncated, .. } => {

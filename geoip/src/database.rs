@@ -33,6 +33,8 @@ pub(crate) struct Database {
     pub(crate) database_type: String,
     /// The fields of its first record; none where there is none, or it is no map.
     pub(crate) fields: Vec<String>,
+    /// When it was built, in seconds since 1970, as its metadata say.
+    pub(crate) built_s: u64,
     /// Its places and where they are.
     pub(crate) layer: Layer,
 }
@@ -94,7 +96,8 @@ fn compile(bytes: &[u8], source: PackedSource) -> Result<Database, DatabaseProbl
     let database_type = metadata.database_type.clone();
     match map {
         Ok(map) => {
-            Ok(Database { database_type, fields: records.fields, layer: Layer::new(records.places, map) })
+            let (fields, built_s) = (records.fields, metadata.build_epoch);
+            Ok(Database { database_type, fields, built_s, layer: Layer::new(records.places, map) })
         }
         Err(CompileError::Tree(error)) => {
             Err(DatabaseProblem::Damaged { database_type, reason: error.to_string() })

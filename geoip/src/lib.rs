@@ -40,5 +40,5 @@ mod tree;
 pub use class_map::{ClassMap, Marks};
 pub use error::{DatabaseError, DatabaseProblem};
 pub use forms::{ClientNetwork, client_network, ipv4_block};
-pub use locality::{Locality, PlaceId};
+pub use locality::{Edition, Locality, PlaceId};
 pub use origin::{Origin, Source};

@@ -22,6 +22,18 @@ pub struct Locality {
     /// Of the location and of the ASN, as many as `places`.
     sources: Vec<(PackedSource, PackedSource)>,
     pub(crate) map: AddressMap,
+    editions: Vec<Edition>,
+}
+
+/// A database that places are from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edition {
+    /// Its file; `None`: the embedded one.
+    pub path: Option<PathBuf>,
+    /// What its metadata call it.
+    pub database_type: String,
+    /// When it was built, in seconds since 1970.
+    pub built_s: u64,
 }
 
 /// A place of a [`Locality`], by its position in [`Locality::places`].
@@ -57,7 +69,7 @@ impl Locality {
     /// # Errors
     /// All databases that cannot be used, each with the reason.
     pub fn load(databases: &[PathBuf], networks: &[Network]) -> Result<Self, Vec<DatabaseError>> {
-        let below = load_databases(databases)?;
+        let (below, editions) = load_databases(databases)?;
         let all = if networks.is_empty() {
             below
         } else {
@@ -65,7 +77,7 @@ impl Locality {
         };
         let sources = all.places.iter().map(|place| (place.location_source, place.asn_source)).collect();
         let places = all.places.into_iter().map(|sourced| sourced.place).collect();
-        Ok(Self { places, sources, map: all.map })
+        Ok(Self { places, sources, map: all.map, editions })
     }
 
     /// All places; the first is the unknown place, [`Place::default`]. The same place from other
@@ -73,6 +85,12 @@ impl Locality {
     #[must_use]
     pub fn places(&self) -> &[Place] {
         &self.places
+    }
+
+    /// The databases, in their order.
+    #[must_use]
+    pub fn editions(&self) -> &[Edition] {
+        &self.editions
     }
 
     /// The place of an address, and the length of the widest prefix around it that is in this place
@@ -120,15 +138,18 @@ impl Locality {
     }
 }
 
-fn load_databases(paths: &[PathBuf]) -> Result<Layer, Vec<DatabaseError>> {
+fn load_databases(paths: &[PathBuf]) -> Result<(Layer, Vec<Edition>), Vec<DatabaseError>> {
     if paths.is_empty() {
         return database::embedded()
-            .map(|database| database.layer)
+            .map(|database| {
+                let edition = edition(None, &database);
+                (database.layer, vec![edition])
+            })
             .map_err(|problem| vec![DatabaseError { index: 0, path: PathBuf::from("(embedded)"), problem }]);
     }
     let mut errors = Vec::new();
     let mut without_location = Vec::new();
-    let mut layers: Vec<Layer> = Vec::new();
+    let (mut layers, mut editions): (Vec<Layer>, Vec<Edition>) = (Vec::new(), Vec::new());
     for (index, path) in paths.iter().enumerate() {
         let error = |problem| DatabaseError { index, path: path.clone(), problem };
         if index >= MOST_DATABASES {
@@ -141,6 +162,7 @@ fn load_databases(paths: &[PathBuf]) -> Result<Layer, Vec<DatabaseError>> {
                 if !database.layer.locates() {
                     without_location.push((has_asn, error(wrong(&database))));
                 }
+                editions.push(edition(Some(path), &database));
                 layers.push(database.layer);
             }
             Err(problem) => errors.push(error(problem)),
@@ -156,11 +178,15 @@ fn load_databases(paths: &[PathBuf]) -> Result<Layer, Vec<DatabaseError>> {
     }
     let merged = layers.into_iter().reduce(|first, second| first.over(&second, merge_databases));
     // Not reached: there is a path, and every path has made a layer or an error.
-    merged.ok_or_else(Vec::new)
+    merged.map(|layer| (layer, editions)).ok_or_else(Vec::new)
+}
+
+fn edition(path: Option<&PathBuf>, of: &Database) -> Edition {
+    Edition { path: path.cloned(), database_type: of.database_type.clone(), built_s: of.built_s }
 }
 
 /// What is wrong with a database that has no location.
-fn wrong(Database { database_type, fields, layer }: &Database) -> DatabaseProblem {
+fn wrong(Database { database_type, fields, layer, .. }: &Database) -> DatabaseProblem {
     let (database_type, fields) = (database_type.clone(), fields.clone());
     if layer.places.len() > 1 {
         DatabaseProblem::WrongType { database_type }

@@ -1,4 +1,4 @@
-//! Debian's Prometheus, which watches itself.
+//! Debian's Prometheus, which watches itself, and a Meridian where there is one.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::clients::not_started;
 /// The Debian package.
 const PACKAGE: &str = "prometheus";
 
-/// A running Prometheus on the loopback. It scrapes nobody but itself, ten times a second.
+/// A running Prometheus on the loopback. It scrapes itself ten times a second.
 pub struct Prometheus {
     child: Child,
     folder: PathBuf,
@@ -25,12 +25,28 @@ impl Prometheus {
     /// Without the program, or when it does not get ready; what it says is in the message.
     #[must_use]
     pub fn start() -> Self {
+        Self::run("")
+    }
+
+    /// The same, which scrapes the API of a server as well, and goes by the alerts of `deploy/`.
+    ///
+    /// # Panics
+    /// As [`Prometheus::start`].
+    #[must_use]
+    pub fn of(meridian: SocketAddr) -> Self {
+        let alerts = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus/alerts.yml");
+        Self::run(&format!(
+            "- job_name: meridian\n  static_configs:\n  - targets: [\"{meridian}\"]\nrule_files: [\"{alerts}\"]\n"
+        ))
+    }
+
+    fn run(more: &str) -> Self {
         let folder = scratch();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("bound");
         drop(listener);
         let config = folder.join("prometheus.yml");
-        std::fs::write(&config, configuration(address)).expect("it is written");
+        std::fs::write(&config, configuration(address, more)).expect("it is written");
         let mut command = Command::new("prometheus");
         command
             .arg(format!("--config.file={}", config.display()))
@@ -75,9 +91,10 @@ impl Drop for Prometheus {
     }
 }
 
-fn configuration(address: SocketAddr) -> String {
+/// `more`: further jobs, and what comes behind them.
+fn configuration(address: SocketAddr, more: &str) -> String {
     format!(
-        "global:\n  scrape_interval: 100ms\n  scrape_timeout: 100ms\nscrape_configs:\n\
-         - job_name: itself\n  static_configs:\n  - targets: [\"{address}\"]\n"
+        "global:\n  scrape_interval: 100ms\n  scrape_timeout: 100ms\n  evaluation_interval: 100ms\nscrape_configs:\n\
+         - job_name: itself\n  static_configs:\n  - targets: [\"{address}\"]\n{more}"
     )
 }

@@ -21,6 +21,7 @@ mod metrics;
 mod resources;
 mod server;
 mod status;
+mod vitals;
 pub mod wire;
 
 pub use access::{Access, Role, Token};
@@ -31,3 +32,4 @@ pub use configuration::{Configuration, Refused, Reloads, Stamp, sha256};
 pub use events::{Events, Published};
 pub use ledger::{Change, Ledger};
 pub use server::{About, Admin, Handles, Network, SOCKET};
+pub use vitals::{Data, Database, NewView, Vitals};

@@ -13,6 +13,13 @@ pub const HOLD_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest that a drain takes.
 pub const DRAIN_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// Addresses with a verdict among the metrics, and probes with outcomes and durations: a series for each of two
+/// kinds, and twenty. What is beyond is counted; all of them are in the status.
+pub(crate) const ADDRESS_SERIES: usize = 10_000;
+pub(crate) const PROBE_SERIES: usize = 1000;
+/// Octets of a file of `/proc`: a table of 60,000 sockets.
+pub(crate) const PROC_OCTETS_MAX: u64 = 8 << 20;
+
 /// Connections at once to each of the two sockets; for one more the longest idle ends, or else it does.
 pub const CONNECTIONS_MAX: usize = 64;
 /// Octets of a request's head.

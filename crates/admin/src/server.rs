@@ -35,7 +35,7 @@ use crate::limits::{
     STREAMS_MAX,
 };
 use crate::maps::Maps;
-use crate::{Book, Commands, Configuration, Events, Ledger};
+use crate::{Book, Commands, Configuration, Events, Ledger, Vitals};
 
 /// The name of the socket in the server's folder.
 pub const SOCKET: &str = "meridian.sock";
@@ -89,6 +89,10 @@ pub struct About {
     pub queries: Arc<Counters>,
     /// The view that is served.
     pub live: Arc<Live>,
+    /// Its sockets of UDP, by inode.
+    pub udp_sockets: Arc<[u64]>,
+    /// What the process tells of itself.
+    pub vitals: Arc<Vitals>,
     /// The wall clock.
     pub wall: fn() -> SystemTime,
     /// The process.
@@ -105,8 +109,20 @@ impl Admin {
     /// # Errors
     /// Of the system, when the socket cannot be made.
     pub fn start(about: About, inherited: Option<OwnedFd>, network: Option<Network>) -> io::Result<Self> {
-        let About { book, probes, events, ledger, advisor, queries, live, wall, commands, configuration } =
-            about;
+        let About {
+            book,
+            probes,
+            events,
+            ledger,
+            advisor,
+            queries,
+            live,
+            udp_sockets,
+            vitals,
+            wall,
+            commands,
+            configuration,
+        } = about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
             Some(inherited) => std::os::unix::net::UnixListener::from(inherited),
@@ -122,6 +138,8 @@ impl Admin {
             book: Arc::clone(&book),
             probes,
             queries,
+            udp_sockets,
+            vitals,
             commands,
             configuration,
             events,

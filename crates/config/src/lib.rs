@@ -41,6 +41,7 @@ mod kinds;
 mod latency;
 mod limits;
 mod manners;
+mod metrics;
 mod names;
 mod networks_file;
 mod places;
@@ -77,6 +78,7 @@ use crate::health::HealthSpec;
 use crate::jurisdictions::{JurisdictionSpec, Jurisdictions};
 use crate::keys::{KeySpec, Keys};
 use crate::kinds::Whole;
+use crate::metrics::MetricsSpec;
 use crate::probes::{ProbeSpec, Probes};
 use crate::reader::{Many, Table};
 use crate::resolver::ResolverSpec;
@@ -87,8 +89,8 @@ use crate::zones::{ZoneSpec, Zones};
 pub use issue::{Issue, Issues, Located, Matter, Position};
 pub use schema::schema;
 pub use settings::{
-    Admin, AdminTls, Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Key, KeyAlgorithm, Manners,
-    RateLimit, Resolver, Role, Server, Settings, Streams, Tls, Token,
+    Admin, AdminTls, AnswerLabel, Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Key, KeyAlgorithm,
+    Manners, Metrics, RateLimit, Resolver, Role, Server, Settings, Streams, Tls, Token,
 };
 
 //----------- Loading --------------------------------------------------------
@@ -194,6 +196,7 @@ struct Spec {
     geoip: GeoipSpec,
     resolver: ResolverSpec,
     health: HealthSpec,
+    metrics: MetricsSpec,
     keys: Many<KeySpec>,
     zones: Many<ZoneSpec>,
     jurisdictions: Many<JurisdictionSpec>,
@@ -211,6 +214,7 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
         geoip: geoip::read(root, file),
         resolver: resolver::read(root),
         health: health::read(root),
+        metrics: metrics::read(root),
         keys: keys::read(root, file),
         zones: zones::read(root, file),
         jurisdictions: jurisdictions::read(root),
@@ -222,7 +226,7 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
 
 /// Builds everything, also after a mistake; `None` where an issue says why.
 fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, Settings)> {
-    let Spec { server, admin, geoip, resolver, health, keys, zones, .. } = spec;
+    let Spec { server, admin, geoip, resolver, health, metrics, keys, zones, .. } = spec;
     let Spec { jurisdictions, clusters, probes, gateways, .. } = spec;
     if zones.list.is_empty() && zones.whole {
         findings.warn(&root.key("zones"), "no zone is served");
@@ -233,6 +237,7 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     let server = server::build(server, admin, findings);
     let geoip = geoip::build(geoip, findings);
     let resolver = resolver::build(resolver, findings);
+    let metrics = metrics::build(metrics, findings);
     let keys = Keys::build(keys, findings);
     data_files.extend(keys.data_files.iter().cloned());
     let zones = Zones::build(zones, &keys, server.data_dir.is_some(), findings);
@@ -261,6 +266,7 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     };
     let (health, geoip) = (health.health, geoip?);
     let keys = keys.keys;
-    let settings = Settings { server, geoip, resolver, health, keys, probes: probes.places, data_files };
+    let probes = probes.places;
+    let settings = Settings { server, geoip, resolver, health, metrics, keys, probes, data_files };
     Some((Catalog::new(parts), settings))
 }

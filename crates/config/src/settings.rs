@@ -20,6 +20,8 @@ pub struct Settings {
     pub resolver: Resolver,
     /// `[health]`.
     pub health: Health,
+    /// `[metrics]`.
+    pub metrics: Metrics,
     /// `[[keys]]`: no name twice.
     pub keys: Vec<Key>,
     /// Where each probe of the catalog stands, in its order: for who finds out that one cannot be run.
@@ -244,6 +246,34 @@ pub struct Resolver {
     pub min_ttl: Duration,
     /// Where names may lead although it is loopback, link-local or a metadata address; none twice.
     pub allow: Vec<IpNet>,
+}
+
+/// `[metrics]`: what is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// What answers are counted by, each once; empty: they are not counted.
+    pub answers_by: Vec<AnswerLabel>,
+}
+
+/// A label of the metric that counts answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AnswerLabel {
+    /// The gateway's name.
+    Gateway,
+    /// The name of the cluster of the first address.
+    Cluster,
+    /// The country of the client.
+    Country,
+}
+
+impl std::fmt::Display for AnswerLabel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Gateway => "gateway",
+            Self::Cluster => "cluster",
+            Self::Country => "country",
+        })
+    }
 }
 
 /// `[health]`: what holds for all probes.

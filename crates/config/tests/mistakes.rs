@@ -104,6 +104,11 @@ fn geoip() {
 }
 
 #[test]
+fn metrics() {
+    hold("metrics.txt");
+}
+
+#[test]
 fn manners() {
     hold("manners.txt");
 }

@@ -187,6 +187,7 @@ probes = [
     { type = "prometheus", zz = 1, expect = { zz = 1 } },
 ]
 health = { zz = 1 }
+metrics = { zz = 1 }
 [[gateways]]
 zz = 1
 endpoints = [ { zz = 1 } ]
@@ -208,5 +209,5 @@ residency = { zz = 1, rules = [ { zz = 1 } ] }
             assert!(written.iter().any(|form| text.contains(form)), "{key} is not in the reference");
         }
     }
-    assert_eq!(tables, 47, "{issues}");
+    assert_eq!(tables, 48, "{issues}");
 }

@@ -8,6 +8,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use crate::asked;
 use crate::cookie::Checked;
 use crate::edns::Edns;
+use crate::facts::{Facts, QueryType};
 use crate::limits::CNAME_DEPTH;
 use crate::message::{Query, Rcode, Received, receive};
 use crate::name::QueryName;
@@ -32,7 +33,7 @@ pub enum Reply {
     /// Nothing is sent: there were too many replies to the client's network.
     Dropped,
     /// Nothing is in `out`: the client may have the whole zone that it asks for, message after message.
-    Transfer,
+    Transfer(QueryType),
     /// The octets in `out` are sent.
     Sent {
         /// The response code in them.
@@ -46,6 +47,8 @@ pub enum Reply {
         /// Whether it is this client's alone, so that nobody may hand it to another: it was steered, or has a
         /// cookie or a signature in it.
         tailored: bool,
+        /// What is counted of the query beside.
+        facts: Facts,
     },
 }
 
@@ -106,14 +109,15 @@ fn general(
         Received::HeaderOnly(header, rcode) => {
             let limited = limited(view, peer, moment, None, || Kind::Error);
             header_only(header, rcode, out);
-            sent_unless(limited, rcode)
+            sent_unless(limited, rcode, Facts::default())
         }
         Received::CookieOnly(header, edns) => {
             let extras = extras(view, Some(&edns), peer, moment);
             let writer = Writer::bare(header, Some(edns), peer.transport == Transport::Udp, extras, out);
             writer.finish(Rcode::NoError, &Ending::default());
             let limited = limited(view, peer, moment, extras.checked, || Kind::Error);
-            sent_unless(limited, Rcode::NoError)
+            let facts = Facts::new(QueryType::default(), Some(&edns), extras.checked, 0);
+            sent_unless(limited, Rcode::NoError, facts)
         }
         Received::Query(query, signature) => {
             let keys = &view.ground().manners().keys;
@@ -148,7 +152,7 @@ fn reply_to(
         _ => None,
     };
     if let Some(Asked::Granted) = asked {
-        return Reply::Transfer;
+        return Reply::Transfer(QueryType::of(query.question_type));
     }
     let limited = known.unwrap_or_else(|| limited(view, peer, moment, extras.checked, || kind(view, &query)));
     // What is not sent is not written either: a flood is to cost little.
@@ -159,17 +163,18 @@ fn reply_to(
     let writer = Writer::new(&query, peer.transport == Transport::Udp, extras, out);
     // What is wrong with a query is said in no more octets than that it is to come again.
     if limited == Limited::Slips && query.fault.is_none() {
-        return slip(writer, extras);
+        return slip(writer, extras, query.question_type);
     }
     let mut answering = Answering { view, query: &query, peer, moment, writer };
     let (rcode, ending) = match asked {
         Some(asked) => answering.transfer(&asked),
         None => answering.all(),
     };
+    let facts = answering.writer.facts(query.question_type, rcode, &ending);
     let truncated = answering.writer.finish(rcode, &ending);
     let tailored = ending.tailored || extras.checked.is_some() || extras.signing.is_some();
     let slipped = limited == Limited::Slips;
-    Reply::Sent { rcode, truncated, slipped, denied: ending.denied, tailored }
+    Reply::Sent { rcode, truncated, slipped, denied: ending.denied, tailored, facts }
 }
 
 /// Whether the word of its sender counts for what an OPT record says of a subnet; where it does not, that is made to
@@ -206,7 +211,7 @@ fn kind<'q>(view: &View, query: &'q Query) -> Kind<'q> {
 }
 
 /// A reply that has nothing to truncate: it goes, or does not.
-fn sent_unless(limited: Limited, rcode: Rcode) -> Reply {
+fn sent_unless(limited: Limited, rcode: Rcode, facts: Facts) -> Reply {
     match limited {
         Limited::Dropped => Reply::Dropped,
         _ => Reply::Sent {
@@ -215,18 +220,20 @@ fn sent_unless(limited: Limited, rcode: Rcode) -> Reply {
             slipped: limited == Limited::Slips,
             denied: None,
             tailored: true,
+            facts,
         },
     }
 }
 
 /// In place of one reply too many: a cookie for who may use one (RFC 7873 §5.2.3), else TC.
-fn slip(mut writer: Writer<'_>, extras: Extras<'_>) -> Reply {
+fn slip(mut writer: Writer<'_>, extras: Extras<'_>, question_type: u16) -> Reply {
     let rcode = extras.slipped();
     if rcode == Rcode::NoError {
         writer.truncate();
     }
+    let facts = writer.facts(question_type, rcode, &Ending::default());
     let truncated = writer.finish(rcode, &Ending::default());
-    Reply::Sent { rcode, truncated, slipped: true, denied: None, tailored: true }
+    Reply::Sent { rcode, truncated, slipped: true, denied: None, tailored: true, facts }
 }
 
 /// What goes into the reply's OPT record beside what an answer says: what the query's asks for, of what there is.
@@ -466,6 +473,6 @@ enum Need<'n> {
     Below(&'n Name),
 }
 
-fn authoritative() -> Ending {
+pub(crate) fn authoritative() -> Ending {
     Ending { authoritative: true, ..Ending::default() }
 }

@@ -287,7 +287,7 @@ fn of_type(view: &View, gateway: GatewayId, question_type: RecordType) -> Option
 }
 
 fn set(view: &View, gateway: GatewayId, outcome: Outcome) -> Option<RrSet> {
-    let Outcome::Set(mut set, _) = outcome else { return None };
+    let Outcome::Set(mut set, ..) = outcome else { return None };
     set.ttl = set.ttl.min(view.ground().catalog().gateway(gateway).min_ttl);
     Some(set)
 }

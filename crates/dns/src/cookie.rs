@@ -164,6 +164,11 @@ impl CookieOption {
         Ok(Self { client: *client, server, server_size: u8::try_from(rest.len()).map_err(|_| ())? })
     }
 
+    /// Whether the client has none of a server's yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.server_size == 0
+    }
+
     fn server(&self) -> &[u8] {
         &self.server[..usize::from(self.server_size)]
     }

@@ -25,6 +25,7 @@ mod denial;
 mod ecs;
 mod edns;
 mod explain;
+mod facts;
 mod limits;
 mod manners;
 mod message;
@@ -42,6 +43,7 @@ mod reach;
 mod reply;
 mod secret;
 mod select;
+mod series;
 mod server;
 mod shares;
 mod spread;
@@ -58,8 +60,9 @@ pub use answer::{Denied, Reply, answer, answer_generally};
 pub use certificate::{Certificate, CertificateError};
 pub use compile::CompileError;
 pub use cookie::CookieSecrets;
-pub use counters::{Counters, Totals};
+pub use counters::{Answers, Count, Counters, Latency, Named, QueryCounts, Totals};
 pub use explain::{Asked, Choice, Explanation, Located, Steering, explain};
+pub use facts::{Chosen, Cookie, Facts, QueryType, Subnet};
 pub use manners::{Manners, Streams};
 pub use meridian_steering::Family;
 pub use message::Rcode;
@@ -67,6 +70,7 @@ pub use notify::Notifier;
 pub use peer::{Moment, Peer, Transport};
 pub use rate::RateLimit;
 pub use reach::Reach;
+pub use series::{AnswerLabels, AnswersOf, OTHER, UNKNOWN};
 pub use server::{
     BindError, Bound, Departed, Handle, Inherited, Leaving, Listen, Listening, Passed, Protocol, Server,
     Service, Wall,

@@ -141,3 +141,7 @@ pub(crate) const REACH_KINDS: usize = 10;
 pub(crate) const RATE_SETS: usize = 1 << 16;
 /// What a cache line holds.
 pub(crate) const RATE_WAYS: usize = 8;
+
+/// Series that answers are counted in, of gateways, clusters and countries together; what is beyond shares one. A worker
+/// has eight octets for each, in its near cache, and Prometheus takes ten thousands of a server but not millions.
+pub(crate) const ANSWER_SERIES: usize = 1 << 15;

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use crate::certificate::Certificate;
 use crate::cookie::CookieSecrets;
 use crate::rate::{Limiter, RateLimit};
+use crate::series::AnswerLabels;
 use crate::tsig::TsigKey;
 
 /// What enters a server's answers and is no zone: what it says of itself, its secrets, whom it trusts, and how
@@ -34,6 +35,8 @@ pub struct Manners {
     pub certificate: Option<Certificate>,
     /// The path of DoH's URI.
     pub doh_path: Box<str>,
+    /// What answers are counted by; by nothing: they are not counted.
+    pub answers_by: AnswerLabels,
     limiter: Option<Limiter>,
 }
 

@@ -75,6 +75,31 @@ pub enum Rcode {
 }
 
 impl Rcode {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::NoError,
+        Self::FormErr,
+        Self::ServFail,
+        Self::NxDomain,
+        Self::NotImp,
+        Self::Refused,
+        Self::YxDomain,
+        Self::NotAuth,
+        Self::BadVers,
+        Self::BadCookie,
+    ];
+
+    /// Where it stands in [`Rcode::ALL`].
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::NotAuth => 7,
+            Self::BadVers => 8,
+            Self::BadCookie => 9,
+            low => low as usize,
+        }
+    }
+
     /// Its mnemonic, as dig writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -27,6 +27,21 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Udp, Self::Tcp, Self::Tls, Self::Https, Self::Quic];
+
+    /// Its name, as metrics have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
+            Self::Quic => "quic",
+        }
+    }
+
     /// Whether nobody on the way reads the message, so that its length is worth hiding (RFC 7830 §4).
     #[must_use]
     pub fn is_encrypted(self) -> bool {

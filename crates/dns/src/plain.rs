@@ -14,13 +14,14 @@ use meridian_steering::{Family, Given};
 
 use crate::answer::{Reply, extras, limited, meet};
 use crate::asked::{Asked, Spot};
+use crate::facts::{Facts, QueryType};
 use crate::message::{HEADER_SIZE, Rcode};
 use crate::opt::{self, Extras, Space};
 use crate::peer::{Moment, Peer, Transport};
 use crate::rate::{Kind, Limited};
 use crate::reply::{CLASS_IN, Ending, NOT_AUTHORITATIVE, header_octets, size_limit};
 use crate::select::{Asker, select};
-use crate::steered::{Both, SERVICE_MODE, disclosed_scope};
+use crate::steered::{Both, SERVICE_MODE, chosen, disclosed_scope};
 use crate::view::View;
 use crate::zone::{Apex, Found};
 
@@ -114,7 +115,8 @@ impl Answering<'_> {
         let tailored = written.ending.tailored || extras.checked.is_some();
         let rcode = written.rcode;
         self.finish(&written, extras, false)?;
-        Some(Reply::Sent { rcode, truncated: false, slipped: false, denied: None, tailored })
+        let facts = self.facts(&written, extras);
+        Some(Reply::Sent { rcode, truncated: false, slipped: false, denied: None, tailored, facts })
     }
 
     /// In place of one reply too many: as the general way has it.
@@ -123,7 +125,8 @@ impl Answering<'_> {
         let truncated = rcode == Rcode::NoError;
         let written = Written { rcode, answers: 0, authorities: 0, ending: Ending::default() };
         self.finish(&written, extras, truncated)?;
-        Some(Reply::Sent { rcode, truncated, slipped: true, denied: None, tailored: true })
+        let facts = self.facts(&written, extras);
+        Some(Reply::Sent { rcode, truncated, slipped: true, denied: None, tailored: true, facts })
     }
 
     /// Adds the OPT record and the header; `None` where that does not fit.
@@ -142,6 +145,13 @@ impl Answering<'_> {
         let head = header_octets(*header, *rcode, ending.authoritative, truncated, counts);
         self.out.get_mut(..HEADER_SIZE)?.copy_from_slice(&head);
         Some(())
+    }
+
+    fn facts(&self, written: &Written, extras: &Extras<'_>) -> Facts {
+        let Asked { question_type, edns, .. } = self.asked;
+        let asked = QueryType::of((*question_type).into());
+        let Written { rcode, answers, ending, .. } = written;
+        ending.facts(asked, *rcode, *answers == 0, edns.as_ref(), extras)
     }
 
     /// RFC 2308 §3.
@@ -172,7 +182,8 @@ impl Answering<'_> {
             push_address(self.out, selected.ttl, *address);
         }
         let scope = disclosed_scope(edns, selected.scope);
-        let ending = Ending { scope, tailored: true, ..Ending::default() };
+        let chosen = Some(chosen(self.view, gateway, &selected, asker.client));
+        let ending = Ending { scope, tailored: true, chosen, ..Ending::default() };
         Some(answered(u16::try_from(addresses.len()).ok()?, ending))
     }
 
@@ -188,7 +199,8 @@ impl Answering<'_> {
         let [high, low] = SERVICE_MODE.to_be_bytes();
         push_record(self.out, RecordType::HTTPS.into(), both.ttl(), &[&[high, low, 0], &parameters])?;
         let scope = disclosed_scope(self.asked.edns.as_ref(), both.scope());
-        Some(answered(1, Ending { scope, tailored: true, ..Ending::default() }))
+        let chosen = Some(chosen(self.view, gateway, both.one(), asker.client));
+        Some(answered(1, Ending { scope, tailored: true, chosen, ..Ending::default() }))
     }
 }
 

@@ -6,6 +6,7 @@ use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 use crate::answer::Denied;
 use crate::denial::Denial;
 use crate::edns::Edns;
+use crate::facts::{Chosen, Facts, QueryType};
 use crate::limits::{UDP_PAYLOAD_SIZE, UDP_PAYLOAD_SIZE_MIN};
 use crate::message::{HEADER_SIZE, Header, Query, Rcode};
 use crate::opt::{self, Extras, Space};
@@ -44,6 +45,24 @@ pub(crate) struct Ending {
     pub(crate) denied: Option<Denied>,
     /// Whether another client might get another answer.
     pub(crate) tailored: bool,
+    /// What was selected, for who counts.
+    pub(crate) chosen: Option<Chosen>,
+}
+
+impl Ending {
+    /// What is counted of a query with this ending. `is_empty`: it has no answer, and not for want of room.
+    #[inline]
+    pub(crate) fn facts(
+        &self,
+        asked: QueryType,
+        rcode: Rcode,
+        is_empty: bool,
+        edns: Option<&Edns>,
+        extras: &Extras<'_>,
+    ) -> Facts {
+        let is_nodata = is_empty && rcode == Rcode::NoError && self.authoritative;
+        Facts { is_nodata, chosen: self.chosen, ..Facts::new(asked, edns, extras.checked, self.scope) }
+    }
 }
 
 //----------- Writer ---------------------------------------------------------
@@ -154,6 +173,13 @@ impl<'o> Writer<'o> {
     /// The octets so far.
     pub(crate) fn size(&self) -> usize {
         self.encoder.len()
+    }
+
+    /// What is counted of the query, with an ending that has not been written yet.
+    pub(crate) fn facts(&self, question_type: u16, rcode: Rcode, ending: &Ending) -> Facts {
+        let asked = QueryType::of(question_type);
+        let is_empty = self.counts[Section::Answer as usize] == 0 && !self.truncated;
+        ending.facts(asked, rcode, is_empty, self.edns.as_ref(), &self.extras)
     }
 
     /// Whether there is anything behind the question.

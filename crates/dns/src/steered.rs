@@ -8,8 +8,9 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use meridian_model::{ClusterId, GatewayId, Https};
 use meridian_steering::{Basis, Family, Given};
 
-use crate::answer::{Answering, Denied, Ended};
+use crate::answer::{Answering, Denied, Ended, authoritative};
 use crate::edns::Edns;
+use crate::facts::Chosen;
 use crate::message::Rcode;
 use crate::name::to_name;
 use crate::reply::{Ending, ExtendedError};
@@ -35,8 +36,8 @@ pub(crate) const SERVICE_MODE: u16 = 1;
 
 /// What a steered name has for whoever asks, in one view.
 pub(crate) enum Outcome {
-    /// These records, and the scope in which they are the same.
-    Set(RrSet, u8),
+    /// These records, the scope in which they are the same, and what is counted of them.
+    Set(RrSet, u8, Option<Chosen>),
     /// No address, and why.
     Empty(Basis, u8),
     /// The name has nothing of the type.
@@ -59,10 +60,11 @@ pub(crate) fn of_gateway(
     };
     let mut addresses = Given::new();
     let selected = select(view, gateway, family, &asker, &mut addresses);
-    of_selection(view, gateway, question_type, selected, addresses)
+    let chosen = selected.as_ref().map(|selected| chosen(view, gateway, selected, asker.client));
+    of_selection(view, gateway, question_type, selected, addresses, chosen)
 }
 
-/// What the test name of one cluster of a gateway has.
+/// What the test name of one cluster of a gateway has. That steers nobody, and so is not counted.
 pub(crate) fn of_site(
     view: &View,
     gateway: GatewayId,
@@ -73,7 +75,7 @@ pub(crate) fn of_site(
     let family = if question_type == RecordType::A { Family::V4 } else { Family::V6 };
     let mut addresses = Given::new();
     let selected = select_site(view, gateway, site, family, asker, &mut addresses);
-    of_selection(view, gateway, question_type, selected, addresses)
+    of_selection(view, gateway, question_type, selected, addresses, None)
 }
 
 /// A selection: its addresses, its hostname, or the reason why there is neither.
@@ -83,18 +85,19 @@ fn of_selection(
     record_type: RecordType,
     selected: Option<Selected<'_>>,
     addresses: Given,
+    chosen: Option<Chosen>,
 ) -> Outcome {
     let Some(Selected { basis, picked, ttl, scope, .. }) = selected else {
         return Outcome::Broken;
     };
     if let Some(endpoint) = picked.cname {
-        return alias(view, gateway, endpoint, ttl, scope);
+        return alias(view, gateway, endpoint, ttl, scope, chosen);
     }
     if addresses.is_empty() {
         return Outcome::Empty(basis, scope);
     }
     let data = addresses.into_iter().map(address_data).collect();
-    Outcome::Set(RrSet::new(record_type, ttl, data), scope)
+    Outcome::Set(RrSet::new(record_type, ttl, data), scope, chosen)
 }
 
 /// Any other type: HTTPS where the gateway has it, and a CNAME where one is picked, which holds
@@ -107,8 +110,9 @@ fn other(view: &View, gateway: GatewayId, question_type: RecordType, asker: Aske
         return Outcome::Broken;
     };
     let (scope, Both { first, second }) = (both.scope(), &both);
+    let chosen = Some(chosen(view, gateway, both.one(), asker.client));
     if let Some(endpoint) = both.cname() {
-        return alias(view, gateway, endpoint, first.ttl.min(second.ttl), scope);
+        return alias(view, gateway, endpoint, first.ttl.min(second.ttl), scope, chosen);
     }
     let none = first.is_empty() && second.is_empty();
     let Some(https) = https else {
@@ -122,7 +126,7 @@ fn other(view: &View, gateway: GatewayId, question_type: RecordType, asker: Aske
         return Outcome::Empty(basis, scope);
     }
     let data = vec![RData::HTTPS(HTTPS(service(https, v4, v6)))];
-    Outcome::Set(RrSet::new(RecordType::HTTPS, both.ttl(), data), scope)
+    Outcome::Set(RrSet::new(RecordType::HTTPS, both.ttl(), data), scope, chosen)
 }
 
 /// What a client gets in both families, chosen alike.
@@ -150,6 +154,11 @@ impl<'v> Both<'v> {
         self.first.picked.cname.or(self.second.picked.cname)
     }
 
+    /// The one that the answer counts for: the first that leads anywhere.
+    pub(crate) fn one(&self) -> &Selected<'v> {
+        if self.first.picked.first.is_some() { &self.first } else { &self.second }
+    }
+
     pub(crate) fn scope(&self) -> u8 {
         self.first.scope.max(self.second.scope)
     }
@@ -166,13 +175,20 @@ impl<'v> Both<'v> {
 }
 
 /// The hostname of an endpoint that is handed out itself.
-fn alias(view: &View, gateway: GatewayId, endpoint: u16, ttl: u32, scope: u8) -> Outcome {
+fn alias(
+    view: &View,
+    gateway: GatewayId,
+    endpoint: u16,
+    ttl: u32,
+    scope: u8,
+    chosen: Option<Chosen>,
+) -> Outcome {
     let endpoints = &view.ground().catalog().gateway(gateway).endpoints;
     let name = endpoints.get(usize::from(endpoint)).and_then(|endpoint| endpoint.name.as_ref());
     match name.and_then(|name| to_name(&name.name).ok()) {
         Some(target) => {
             let data = vec![RData::CNAME(CNAME(target))];
-            Outcome::Set(RrSet::new(RecordType::CNAME, ttl, data), scope)
+            Outcome::Set(RrSet::new(RecordType::CNAME, ttl, data), scope, chosen)
         }
         // `config` lets no such name through.
         None => Outcome::Broken,
@@ -197,16 +213,16 @@ impl Answering<'_> {
     fn outcome(&mut self, zone: &Apex, gateway: GatewayId, owner: &Name, outcome: Outcome) -> Ended {
         match outcome {
             // RFC 7871 §7.2.1: with a scope, a tailored CNAME stands alone; the resolver follows it.
-            Outcome::Set(set, scope) => {
+            Outcome::Set(set, scope, chosen) => {
                 self.answer(owner, &set);
-                let scope = self.disclosed_scope(scope);
-                (Rcode::NoError, Ending { authoritative: true, scope, tailored: true, ..Ending::default() })
+                let ending = Ending { chosen, tailored: true, ..authoritative() };
+                (Rcode::NoError, Ending { scope: self.disclosed_scope(scope), ..ending })
             }
             Outcome::Empty(basis, scope) => self.empty(zone, gateway, owner, basis, scope),
             Outcome::NoData(scope) => {
                 self.negative(zone, owner, zone.negative_ttl);
                 let scope = self.disclosed_scope(scope);
-                (Rcode::NoError, Ending { authoritative: true, scope, tailored: true, ..Ending::default() })
+                (Rcode::NoError, Ending { scope, tailored: true, ..authoritative() })
             }
             Outcome::Broken => (Rcode::ServFail, Ending::default()),
         }
@@ -226,7 +242,8 @@ impl Answering<'_> {
         let min_ttl = self.view.ground().catalog().gateway(gateway).min_ttl;
         self.negative(zone, owner, if short { zone.negative_ttl.min(min_ttl) } else { zone.negative_ttl });
         let scope = self.disclosed_scope(scope);
-        (Rcode::NoError, Ending { authoritative: true, scope, error, denied, tailored: true })
+        let chosen = Some(Chosen { basis, series: None });
+        (Rcode::NoError, Ending { scope, error, denied, tailored: true, chosen, ..authoritative() })
     }
 
     fn asker(&self) -> Asker {
@@ -236,6 +253,14 @@ impl Answering<'_> {
     fn disclosed_scope(&self, scope: u8) -> u8 {
         disclosed_scope(self.query.edns.as_ref(), scope)
     }
+}
+
+/// What is counted of a selection for a client.
+#[inline]
+pub(crate) fn chosen(view: &View, gateway: GatewayId, selected: &Selected<'_>, client: IpAddr) -> Chosen {
+    let first = selected.picked.first;
+    let series = first.and_then(|endpoint| view.ground().series_of(gateway, endpoint, client));
+    Chosen { basis: selected.basis, series }
 }
 
 /// RFC 7871 §7.2.1: a scope only for what the client disclosed.

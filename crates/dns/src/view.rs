@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -22,6 +22,7 @@ use crate::outlooks::{Outlooks, index};
 use crate::plan::{Plan, Shapes};
 use crate::plans::{PlanNumber, Planner, Plans};
 use crate::select::Asker;
+use crate::series::Series;
 use crate::users::Users;
 use crate::zone::{Apex, RrSet, ZoneTable};
 
@@ -42,6 +43,8 @@ pub struct Ground {
     listed_v6: Vec<Listed<Ipv6Addr>>,
     /// The identities of all endpoints, likewise.
     identities: Vec<u64>,
+    /// Where answers count.
+    series: Option<Arc<Series>>,
 }
 
 /// All that an answer needs of a gateway beside its plans.
@@ -88,6 +91,8 @@ impl Ground {
         before: Option<&Self>,
     ) -> Result<Self, CompileError> {
         let zones = ZoneTable::compile(&catalog)?;
+        let counted = before.and_then(|before| before.series.as_ref());
+        let series = Series::new(manners.answers_by, &catalog, &locality, counted);
         let before = before.filter(|before| before.sees_as(&catalog, &locality)).map(|before| &before.shapes);
         let shapes = Shapes::new(&catalog, &locality, before);
         let mut ground = Self {
@@ -101,6 +106,7 @@ impl Ground {
             listed_v4: Vec::new(),
             listed_v6: Vec::new(),
             identities: Vec::new(),
+            series,
         };
         for gateway in catalog.gateways() {
             ground.offer(gateway);
@@ -171,6 +177,19 @@ impl Ground {
             Family::V6 => Addresses::V6(self.listed_v6.get(range(1))?),
         };
         Some(Offered { offer, addresses, identities: &self.identities })
+    }
+
+    /// Where answers count.
+    #[inline]
+    pub(crate) fn series(&self) -> Option<&Arc<Series>> {
+        self.series.as_ref()
+    }
+
+    /// In which series an answer for a client counts that begins with an address of an endpoint.
+    #[inline]
+    pub(crate) fn series_of(&self, id: GatewayId, endpoint: u16, client: IpAddr) -> Option<u32> {
+        let series = self.series.as_ref()?;
+        series.of(self.offers.get(id.index())?.starts[2] as usize + usize::from(endpoint), client)
     }
 
     pub(crate) fn outlooks(&self, id: GatewayId) -> Option<&Outlooks> {

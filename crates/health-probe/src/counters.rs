@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use meridian_model::Verdict;
+
 use crate::lateness::{Lateness, LatenessCounters};
 use crate::tally::{ProbeTally, Tallies};
 
@@ -15,6 +17,8 @@ pub struct Counters {
     pub(crate) lateness: LatenessCounters,
     pub(crate) skipped: AtomicU64,
     pub(crate) transitions: AtomicU64,
+    /// Those of them to each verdict, by [`Verdict::rank`].
+    pub(crate) transitions_to: [AtomicU64; 4],
     pub(crate) held: AtomicU64,
     pub(crate) snapshots: AtomicU64,
     pub(crate) isolations: AtomicU64,
@@ -38,6 +42,8 @@ pub struct Counts {
     pub skipped: u64,
     /// Changes of verdict that were reported, the first verdicts included.
     pub transitions: u64,
+    /// By [`Verdict::rank`] of the verdict that counts after it.
+    pub transitions_to: [u64; 4],
     /// Recoveries that were put off because the target comes and goes.
     pub held: u64,
     /// Snapshots published.
@@ -46,6 +52,14 @@ pub struct Counts {
     pub isolations: u64,
     /// Whether it does now: 1 or 0.
     pub isolated: u64,
+}
+
+impl Counts {
+    /// Changes to a verdict.
+    #[must_use]
+    pub fn transitions_to(&self, verdict: Verdict) -> u64 {
+        self.transitions_to.get(usize::from(verdict.rank())).copied().unwrap_or_default()
+    }
 }
 
 impl Counters {
@@ -61,6 +75,7 @@ impl Counters {
             crowded: value(crowded),
             skipped: value(skipped),
             transitions: value(transitions),
+            transitions_to: self.transitions_to.each_ref().map(value),
             held: value(held),
             snapshots: value(snapshots),
             isolations: value(&self.isolations),

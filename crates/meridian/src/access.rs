@@ -15,15 +15,22 @@ use rustls::{RootCertStore, ServerConfig};
 
 use crate::certificate;
 
+/// When a certificate expires, in seconds since 1970, and what is to be said of it.
+type Expiry = (i64, Option<Issue>);
+
 /// Reads what `[admin]` of `file` names, with a warning where its certificate has expired or soon will.
 ///
 /// # Errors
 /// An issue at the line of each file that is not what it should be.
-pub(crate) fn of(file: &Path, admin: &Admin, now: SystemTime) -> Result<(Access, Option<Issue>), Vec<Issue>> {
+pub(crate) fn of(
+    file: &Path,
+    admin: &Admin,
+    now: SystemTime,
+) -> Result<(Access, Option<Expiry>), Vec<Issue>> {
     let tokens = admin.tokens.as_ref().map(|tokens| tokens.iter().map(token).collect());
     let Some(tls) = &admin.tls else { return Ok((Access { tokens, tls: None }, None)) };
-    let (config, warning) = config(file, tls, now)?;
-    Ok((Access { tokens, tls: Some(Arc::new(config)) }, warning))
+    let (config, expiry) = config(file, tls, now)?;
+    Ok((Access { tokens, tls: Some(Arc::new(config)) }, Some(expiry)))
 }
 
 fn token(of: &meridian_config::Token) -> Token {
@@ -35,7 +42,7 @@ fn token(of: &meridian_config::Token) -> Token {
 }
 
 /// TLS 1.2 or later, as the encrypted transports of DNS have it.
-fn config(file: &Path, tls: &AdminTls, now: SystemTime) -> Result<(ServerConfig, Option<Issue>), Vec<Issue>> {
+fn config(file: &Path, tls: &AdminTls, now: SystemTime) -> Result<(ServerConfig, Expiry), Vec<Issue>> {
     let AdminTls { cert_file, key_file, client_ca_file } = tls;
     let certificate = certificate::of(file, cert_file, key_file, now);
     let authorities = client_ca_file.as_ref().map(|named| authorities(file, named)).transpose();
@@ -65,7 +72,7 @@ fn config(file: &Path, tls: &AdminTls, now: SystemTime) -> Result<(ServerConfig,
     let key = SingleCertAndKey::from((**certificate.key()).clone());
     let mut config = builder.with_cert_resolver(Arc::new(key));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok((config, warning))
+    Ok((config, (certificate.not_after_s(), warning)))
 }
 
 /// Those by whom clients have to be certified.

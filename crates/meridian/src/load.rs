@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_admin::Access;
+use meridian_admin::{Access, Data, Database};
 use meridian_config::{Issue, Issues, Located, Settings};
-use meridian_dns::Ground;
-use meridian_geoip::{DatabaseError, Locality};
+use meridian_dns::{Certificate, Ground};
+use meridian_geoip::{DatabaseError, Edition, Locality};
 use meridian_model::Network;
 
 use crate::serve::wall;
@@ -29,12 +29,35 @@ pub struct Loaded {
     pub warnings: Vec<Issue>,
     /// Who may use the API over a network, where it is on one.
     pub(crate) access: Option<Access>,
+    /// When the certificate of that expires, in seconds since 1970.
+    pub(crate) access_expires_s: Option<i64>,
     /// The databases and tables that were read.
     pub(crate) watch: Watch,
     /// The file itself; `None` for a text.
     pub(crate) of_file: Option<Watch>,
     /// The file's own text.
     pub(crate) text: Arc<str>,
+}
+
+impl Loaded {
+    /// What is told of the databases and certificates that were read.
+    pub(crate) fn data(&self) -> Data {
+        let name = |path: &Option<PathBuf>| match path.as_ref().and_then(|path| path.file_name()) {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => "(embedded)".to_owned(),
+        };
+        let editions = self.ground.locality().editions().iter();
+        let database = |of: &Edition| Database {
+            name: name(&of.path),
+            kind: of.database_type.clone(),
+            built_s: of.built_s,
+        };
+        Data {
+            databases: editions.map(database).collect(),
+            server_certificate_s: self.ground.manners().certificate.as_ref().map(Certificate::not_after_s),
+            admin_certificate_s: self.access_expires_s,
+        }
+    }
 }
 
 /// Loads a file and the databases and tables that it names.
@@ -97,6 +120,7 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     let (certificate, expiry) = good(certificate, &mut issues).unzip();
     let access = server.admin.as_ref().map(|admin| access::of(file, admin, wall()));
     let (access, expiry_of_admin) = good(access, &mut issues).unzip();
+    let (access_expires_s, expiry_of_admin) = expiry_of_admin.flatten().unzip();
     let locality = match locality(&geoip.databases, &geoip.networks) {
         Ok(locality) if issues.is_empty() => locality,
         Ok(_) => return Err(all(file, issues)),
@@ -112,7 +136,8 @@ fn finish(file: &Path, loaded: Result<meridian_config::Loaded, Issues>) -> Resul
     let meridian_config::Loaded { settings, mut warnings, text, .. } = loaded;
     warnings.extend(expiry.flatten().into_iter().chain(expiry_of_admin.flatten()));
     warnings.extend(unreached::warnings(file, ground.catalog(), ground.locality()));
-    Ok(Loaded { ground: Arc::new(ground), settings, warnings, access, watch, of_file: None, text })
+    let (ground, of_file) = (Arc::new(ground), None);
+    Ok(Loaded { ground, settings, warnings, access, access_expires_s, watch, of_file, text })
 }
 
 /// What was asked for, if it is good; else what is wrong with it is put to the issues.

@@ -3,8 +3,12 @@
 use std::io;
 use std::sync::OnceLock;
 
-use meridian_config::{Cookies, Key, KeyAlgorithm, RateLimit as RateLimitSettings, Settings};
-use meridian_dns::{Certificate, CookieSecrets, Manners, RateLimit, Streams, TsigAlgorithm, TsigKey};
+use meridian_config::{
+    AnswerLabel, Cookies, Key, KeyAlgorithm, Metrics, RateLimit as RateLimitSettings, Settings,
+};
+use meridian_dns::{
+    AnswerLabels, Certificate, CookieSecrets, Manners, RateLimit, Streams, TsigAlgorithm, TsigKey,
+};
 
 /// The secret of a server that shares none: one for the life of the process, so that cookies outlive a reload.
 static OWN: OnceLock<CookieSecrets> = OnceLock::new();
@@ -27,11 +31,21 @@ pub(crate) fn of(settings: &Settings, certificate: Option<Certificate>) -> io::R
     if let Some(tls) = &settings.server.tls {
         manners.doh_path.clone_from(&tls.path);
     }
+    manners.answers_by = answers_by(&settings.metrics);
     manners.streams = Streams { connections, per_client, idle, lifetime };
     Ok(match rate_limit {
         None => manners,
         Some(limit) => manners.limited(self::limit(limit)),
     })
+}
+
+fn answers_by(settings: &Metrics) -> AnswerLabels {
+    let has = |label| settings.answers_by.contains(&label);
+    AnswerLabels {
+        gateway: has(AnswerLabel::Gateway),
+        cluster: has(AnswerLabel::Cluster),
+        country: has(AnswerLabel::Country),
+    }
 }
 
 fn secrets(cookies: &Cookies) -> io::Result<Option<CookieSecrets>> {

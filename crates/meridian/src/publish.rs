@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use meridian_admin::{Events, Published};
+use meridian_admin::{Events, NewView, Published, Vitals};
 use meridian_dns::{Ground, Live, View};
 use meridian_health_probe::Snapshot;
 use meridian_store::Folder;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::serials::Serials;
+use crate::serve::wall;
 
 /// Joins what the probes say to the ground of the same catalog, and publishes the result.
 pub(crate) struct Publisher {
@@ -21,6 +22,7 @@ pub(crate) struct Publisher {
     serials: Mutex<Serials>,
     /// Who is told.
     events: Arc<Events>,
+    vitals: Arc<Vitals>,
 }
 
 struct Grounds {
@@ -41,13 +43,15 @@ impl Publisher {
         ground: Arc<Ground>,
         mut snapshots: watch::Receiver<Option<Snapshot>>,
         mut serials: Serials,
-        events: Arc<Events>,
+        (events, vitals): (Arc<Events>, Arc<Vitals>),
     ) -> Option<Self> {
         let verdicts = snapshots.wait_for(Option::is_some).await.ok()?.as_ref()?.verdicts.clone();
+        let since = Instant::now();
         let view = serials.give(View::new(ground.clone(), verdicts, None));
+        vitals.published(published(&view, true, since));
         let live = Arc::new(Live::new(view));
         let grounds = Mutex::new(Grounds { now: ground, prepared: Vec::new() });
-        Some(Self { live, grounds, snapshots, serials: Mutex::new(serials), events })
+        Some(Self { live, grounds, snapshots, serials: Mutex::new(serials), events, vitals })
     }
 
     /// What workers load their views from.
@@ -129,16 +133,24 @@ impl Publisher {
             }
             grounds.now.clone()
         };
-        let current = self.live.load();
+        let (since, current) = (Instant::now(), self.live.load());
+        let has_new_catalog = !Arc::ptr_eq(current.ground().catalog(), ground.catalog());
         let view = View::new(ground, snapshot.verdicts, Some(&current));
         let view = self.serials().give(view);
         let generation = view.generation();
+        let published = published(&view, has_new_catalog, since);
         let before = self.live.store(view);
+        self.vitals.published(published);
         let transitions = snapshot.transitions;
         self.events.published(Published { generation, transitions });
         tracing::debug!(generation, transitions, "view published");
         Some(before)
     }
+}
+
+/// What is told of a view that comes into force now.
+fn published(view: &View, has_new_catalog: bool, since: Instant) -> NewView {
+    NewView { generation: view.generation(), has_new_catalog, took: since.elapsed(), at: wall() }
 }
 
 #[cfg(test)]
@@ -149,7 +161,6 @@ mod tests {
 
     use super::*;
     use crate::load::load_text;
-    use crate::serve::wall;
 
     const FILE: &str = "version = 1\n[[zones]]\nname = \"example\"\nnameservers = [\"ns.example.net\"]\nhostmaster = \"a.example.net\"\n";
 
@@ -170,10 +181,8 @@ mod tests {
         let (first, second) = (ground(), ground());
         let (snapshots, received) = watch::channel(Some(snapshot(&first)));
         let known = Arc::downgrade(&first);
-        let publisher =
-            Publisher::first(first, received, Serials::open(None, wall), Arc::new(Events::new(wall)))
-                .await
-                .unwrap();
+        let told = (Arc::new(Events::new(wall)), Arc::default());
+        let publisher = Publisher::first(first, received, Serials::open(None, wall), told).await.unwrap();
         let publisher = Arc::new(publisher);
         let reader = publisher.live().load();
         let running = tokio::spawn({

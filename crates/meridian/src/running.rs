@@ -1,15 +1,17 @@
 //! A server with all that keeps its views up to date.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use meridian_admin::{About, Admin, Book, Commands, Configuration, Events, Ledger, Network, SOCKET};
+use meridian_admin::{About, Admin, Book, Commands, Configuration, Events, Ledger, Network, SOCKET, Vitals};
 use meridian_config::Geoip;
-use meridian_dns::{Bound, Counters, Handle, Listening, Notifier, Passed, Server};
+use meridian_dns::{Bound, Counters, Handle, Listening, Notifier, Passed, Protocol, Server};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
 use meridian_store::Folder;
 use tokio::sync::watch;
@@ -48,6 +50,8 @@ pub(crate) struct Running {
     geoip: watch::Receiver<Geoip>,
     /// Until [`Running::open`].
     network: Option<Network>,
+    vitals: Arc<Vitals>,
+    udp_sockets: Arc<[u64]>,
 }
 
 impl Running {
@@ -64,7 +68,7 @@ impl Running {
         let folder = folder.map(Arc::new);
         let serials = Serials::open(folder.as_ref(), wall);
         let supply = Supply::start(loaded, file.map(Path::to_path_buf), seed()).await?;
-        let ground = supply.ground().clone();
+        let (ground, vitals) = (supply.ground().clone(), supply.vitals().clone());
         let settings = health_probe::Settings { first_round, seed: seed() };
         let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, NetworkChecker));
         let events = Arc::new(Events::new(wall));
@@ -74,7 +78,8 @@ impl Running {
         let kept = folder.as_ref().and_then(|folder| kept(folder, &probes, &events));
         let (book, ledger) = kept.map(|Kept { book, ledger }| (book, ledger)).unzip();
         let writer = ledger.as_ref().map(|ledger| tokio::spawn(Arc::clone(ledger).run()));
-        let publisher = Publisher::first(ground, probes.snapshots(), serials, Arc::clone(&events))
+        let told = (Arc::clone(&events), vitals.clone());
+        let publisher = Publisher::first(ground, probes.snapshots(), serials, told)
             .await
             .context("the probes ended before their first round")?;
         let publisher = Arc::new(publisher);
@@ -87,7 +92,8 @@ impl Running {
         let (configuration, access, geoip) = (supply.configuration(), supply.access(), supply.geoip());
         let network = network.map(|listener| Network { listener, access });
         let supply = tokio::spawn(supply.run(ledger.clone(), publisher.clone(), probes.clone(), requests));
-        let sockets = bound.take_handles().into();
+        let sockets: Arc<[Handle]> = bound.take_handles().into();
+        let udp_sockets = inodes(&sockets);
         let live = publisher.live();
         let server =
             Server::start(bound, live.clone(), Arc::default(), seed(), wall).context("cannot serve")?;
@@ -114,6 +120,8 @@ impl Running {
             events,
             geoip,
             network,
+            vitals,
+            udp_sockets,
         })
     }
 
@@ -136,8 +144,21 @@ impl Running {
         let (events, ledger) = (Arc::clone(&self.events), Arc::clone(ledger));
         let (live, geoip) = (self.publisher.live().clone(), self.geoip.clone());
         let advisor = Arc::new(Working::new(live.clone(), configuration.clone(), geoip));
-        let about =
-            About { book, probes, events, ledger, advisor, queries, live, wall, commands, configuration };
+        let (udp_sockets, vitals) = (self.udp_sockets.clone(), self.vitals.clone());
+        let about = About {
+            book,
+            probes,
+            events,
+            ledger,
+            advisor,
+            queries,
+            live,
+            udp_sockets,
+            vitals,
+            wall,
+            commands,
+            configuration,
+        };
         let address = network.as_ref().and_then(|network| network.listener.local_addr().ok());
         match Admin::start(about, inherited, network) {
             Ok(admin) => {
@@ -236,6 +257,13 @@ impl Running {
         }
         tracing::info!(drained, totals = ?counters.totals(), "stopped");
     }
+}
+
+/// By which numbers the system's tables have the sockets of UDP. To hold the sockets would keep them open.
+fn inodes(sockets: &[Handle]) -> Arc<[u64]> {
+    let datagrams = sockets.iter().filter(|handle| handle.protocol == Protocol::Udp);
+    let inode = |handle: &Handle| Some(File::from(handle.socket.try_clone().ok()?).metadata().ok()?.ino());
+    datagrams.filter_map(inode).collect()
 }
 
 /// Ends what makes new grounds, and who tells of them.

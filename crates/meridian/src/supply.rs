@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use meridian_admin::wire::Reloaded;
-use meridian_admin::{Access, Change, Configuration, Ledger, Stamp};
+use meridian_admin::{Access, Change, Configuration, Ledger, Stamp, Vitals};
 use meridian_config::{Geoip, Issues, Server, Settings, Tls};
 use meridian_discovery::hostnames::{self, HickoryLookup, Resolved};
 use meridian_dns::Ground;
@@ -52,6 +52,7 @@ pub(crate) struct Supply {
     ledger: Option<Arc<Ledger>>,
     /// Who may use it there.
     access: watch::Sender<Access>,
+    vitals: Arc<Vitals>,
     settings: Settings,
     watch: Watch,
     of_file: Watch,
@@ -66,6 +67,8 @@ pub(crate) struct Supply {
 impl Supply {
     /// Resolves the hostnames of what was loaded, and waits for their first round (capped).
     pub(crate) async fn start(loaded: Loaded, file: Option<PathBuf>, seed: u64) -> anyhow::Result<Self> {
+        let vitals = Arc::<Vitals>::default();
+        vitals.accepted(loaded.data());
         let Loaded { ground, settings, watch, of_file, text, access, .. } = loaded;
         let (listens, access) = (listens(&settings.server), watch::Sender::new(access.unwrap_or_default()));
         let of_file = of_file.unwrap_or_default();
@@ -88,6 +91,7 @@ impl Supply {
             listens,
             ledger: None,
             access,
+            vitals,
             settings,
             watch,
             of_file,
@@ -116,6 +120,11 @@ impl Supply {
     /// Who may use the API over a network, as it changes.
     pub(crate) fn access(&self) -> watch::Receiver<Access> {
         self.access.subscribe()
+    }
+
+    /// What the process tells of itself.
+    pub(crate) fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
     }
 
     /// Keeps everything up to date until the requests end.
@@ -264,6 +273,7 @@ impl Supply {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
+        self.vitals.accepted(loaded.data());
         let Loaded { ground, settings, watch, of_file, text, access, .. } = loaded;
         // What a file says of another socket must not open the one that is there.
         if let Some(access) = access.filter(|_| listens(&settings.server) == self.listens) {

@@ -82,6 +82,39 @@ pub enum Basis {
 }
 
 impl Basis {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Healthy,
+        Self::Degraded,
+        Self::Panic,
+        Self::ServeAll,
+        Self::LastHealthy,
+        Self::Fallback,
+        Self::AllDown,
+        Self::NoAddress,
+        Self::TakenOut,
+        Self::Prohibited,
+        Self::Filtered,
+    ];
+
+    /// The word for it, as metrics have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Panic => "panic",
+            Self::ServeAll => "serve_all",
+            Self::LastHealthy => "last_healthy",
+            Self::Fallback => "fallback",
+            Self::AllDown => "all_down",
+            Self::NoAddress => "no_address",
+            Self::TakenOut => "taken_out",
+            Self::Prohibited => "prohibited",
+            Self::Filtered => "filtered",
+        }
+    }
+
     /// Whether an address of a candidate may be handed out.
     pub(crate) fn takes(self, target: TargetId, verdicts: &Verdicts) -> bool {
         match self {

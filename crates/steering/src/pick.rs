@@ -20,6 +20,8 @@ pub struct Picked {
     /// The endpoint whose hostname is the answer in place of addresses: it came first, and nothing may
     /// stand beside a CNAME (RFC 2181 §10.1).
     pub cname: Option<u16>,
+    /// The endpoint of the first address, or of `cname`; `None`: there is neither.
+    pub first: Option<u16>,
     /// Whether another client could have got other addresses of the same decision.
     pub drawn: bool,
 }
@@ -56,24 +58,24 @@ struct Picking<'p, A> {
 
 impl<A: Number> Picking<'_, A> {
     fn pick(&self, draw: Draw, into: &mut Given) -> Picked {
-        let cname = match (draw, &self.decision.candidates[..]) {
+        let (first, cname) = match (draw, &self.decision.candidates[..]) {
             // What most decisions are: one address, whose health was looked at when it was decided.
             (Draw::Random(_), [only @ Candidate { is_its_address: true, .. }]) if self.most() > 0 => {
                 debug_assert_eq!(self.usable(only).count(), 1, "it was decided by the same verdicts");
-                if let Some(listed) = self.listed.get(usize::from(only.first)) {
-                    into.push(listed.address.into());
-                }
-                return Picked::default();
+                let listed = self.listed.get(usize::from(only.first));
+                into.extend(listed.map(|listed| listed.address.into()));
+                return Picked { first: listed.map(|_| only.endpoint), ..Picked::default() };
             }
             // Each is looked at once.
             (Draw::Random(random), [only]) if !only.as_cname => {
                 let usable = self.give(only, &mut Draws::new(random), into);
-                return Picked { cname: None, drawn: usable > into.len() };
+                let first = (!into.is_empty()).then_some(only.endpoint);
+                return Picked { cname: None, first, drawn: usable > into.len() };
             }
             (Draw::Random(random), _) => self.at_random(random, into),
             (Draw::Client(hash), _) => self.for_client(hash, into),
         };
-        Picked { cname, drawn: self.is_drawn(into.len()) }
+        Picked { cname, first: cname.or(first), drawn: self.is_drawn(into.len()) }
     }
 
     /// Whether there was more to choose from than the answer holds.
@@ -88,30 +90,33 @@ impl<A: Number> Picking<'_, A> {
         }
     }
 
-    fn at_random(&self, random: u64, into: &mut Given) -> Option<u16> {
+    /// The endpoint of the first address, and the one whose hostname is the answer.
+    fn at_random(&self, random: u64, into: &mut Given) -> (Option<u16>, Option<u16>) {
         let mut draws = Draws::new(random);
+        let mut first = None;
         let mut left: SmallVec<[Candidate; 8]> = self.decision.candidates.iter().copied().collect();
         while !left.is_empty() {
             let is_first = left.len() == self.decision.candidates.len();
             let chosen = left.swap_remove(draw_by_weight(&left, &mut draws));
             match (chosen.as_cname, is_first) {
-                (true, true) => return Some(chosen.endpoint),
+                (true, true) => return (None, Some(chosen.endpoint)),
                 // Behind one with addresses, perhaps of the other family: nothing beside those.
                 (true, false) => continue,
                 (false, _) => {}
             }
             self.give(&chosen, &mut draws, into);
+            first = first.or((!into.is_empty()).then_some(chosen.endpoint));
             if into.len() >= self.most() {
                 break;
             }
         }
-        None
+        (first, None)
     }
 
     /// By rendezvous: each candidate has a score for this client that no other candidate's coming or
     /// going changes; likewise each address within one.
-    fn for_client(&self, hash: u64, into: &mut Given) -> Option<u16> {
-        let most = self.most();
+    fn for_client(&self, hash: u64, into: &mut Given) -> (Option<u16>, Option<u16>) {
+        let (most, mut first) = (self.most(), None);
         let score = |candidate: &Candidate| {
             let identity = self.identities.get(usize::from(candidate.endpoint)).copied().unwrap_or_default();
             Score::new(hash, identity, candidate.weight)
@@ -122,7 +127,7 @@ impl<A: Number> Picking<'_, A> {
         let mut addresses: Vec<(u64, IpAddr)> = Vec::new();
         for (place, (_, candidate)) in ranked.into_iter().enumerate() {
             match (candidate.as_cname, place) {
-                (true, 0) => return Some(candidate.endpoint),
+                (true, 0) => return (None, Some(candidate.endpoint)),
                 (true, _) => continue,
                 (false, _) => {}
             }
@@ -131,11 +136,12 @@ impl<A: Number> Picking<'_, A> {
             addresses.extend(own.map(|(score, listed)| (score, listed.address.into())));
             addresses.sort_unstable();
             into.extend(addresses.iter().map(|(_, address)| *address).take(most - into.len()));
+            first = first.or((!into.is_empty()).then_some(candidate.endpoint));
             if into.len() >= most {
                 break;
             }
         }
-        None
+        (first, None)
     }
 
     /// Adds the addresses of a candidate, as many as there is room for; says how many it has.

@@ -142,8 +142,10 @@ fn hold(packet: &[u8], asked: Option<&Walked>, peer: Peer, out: &[u8], reply: Re
             ensure!(!silent && peer.transport == Transport::Udp, "dropped, but not a query over UDP");
             return Ok(());
         }
-        Reply::Transfer => anyhow::bail!("a transfer, which nobody may have here"),
-        Reply::Sent { rcode, truncated, slipped, denied: _, tailored: _ } => (rcode, truncated, slipped),
+        Reply::Transfer(_) => anyhow::bail!("a transfer, which nobody may have here"),
+        Reply::Sent { rcode, truncated, slipped, denied: _, tailored: _, facts: _ } => {
+            (rcode, truncated, slipped)
+        }
     };
     ensure!(!silent, "a reply to what is no query");
     let walked = walk(out).context("the reply")?;

@@ -32,7 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::advisor::Advice;
 use crate::limits::{BODY_OCTETS_MAX, PAGE_DEFAULT, PAGE_MAX};
 use crate::maps::Maps;
-use crate::{Book, Commands, Configuration, Events, Ledger, wire};
+use crate::{Book, Commands, Configuration, Events, Ledger, Vitals, wire};
 
 /// What requests are answered from.
 #[derive(Clone, Debug)]
@@ -40,6 +40,9 @@ pub(crate) struct Sources {
     pub(crate) book: Arc<Book>,
     pub(crate) probes: Arc<Probes>,
     pub(crate) queries: Arc<Counters>,
+    /// The sockets of UDP, by inode.
+    pub(crate) udp_sockets: Arc<[u64]>,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) commands: Commands,
     pub(crate) configuration: watch::Receiver<Configuration>,
     pub(crate) events: Arc<Events>,

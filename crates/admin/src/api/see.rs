@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -42,17 +42,28 @@ async fn show(State(sources): State<Sources>) -> Response {
     }
 }
 
-/// Metrics, as OpenMetrics.
+/// Metrics: OpenMetrics for who accepts it, else the text format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "process",
-    responses((status = 200, content_type = "application/openmetrics-text", body = String), (status = 503, body = Refusal)))]
-async fn scrape(State(sources): State<Sources>) -> Response {
+    responses((status = 200, content_type = "text/plain", body = String), (status = 503, body = Refusal)))]
+async fn scrape(State(sources): State<Sources>, headers: HeaderMap) -> Response {
     let report = match report(&sources).await {
         Ok(report) => report,
         Err(refused) => return refused.into_response(),
     };
     let configuration = sources.configuration.borrow().clone();
-    match metrics::render(&report, &sources.probes.counters(), &sources.queries.totals(), &configuration) {
-        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = metrics::Format::wanted(accept);
+    // Files are read, and of a large catalog there is much to write.
+    let made = tokio::task::spawn_blocking(move || {
+        let process = metrics::Process::read(&sources.udp_sockets);
+        let (probes, known) = (sources.probes.counters(), sources.vitals.known());
+        let (report, configuration) = (&report, &configuration);
+        let (probes, queries) = (&*probes, &*sources.queries);
+        metrics::render(metrics::Sources { report, probes, queries, configuration, known, process }, format)
+            .map_err(|error| error.to_string())
+    });
+    match made.await.map_err(|error| error.to_string()).flatten() {
+        Ok(text) => ([(CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
     }
 }

@@ -72,8 +72,9 @@ impl Doh {
             let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
             self.shared.moment(&mut random)
         };
-        let Reply::Sent { tailored, .. } = self.shared.answer(&view, query, self.peer, moment, &mut out)
-        else {
+        let reply = self.shared.answer(&view, query, self.peer, moment, &mut out);
+        self.shared.took(self.peer.transport, moment, 1);
+        let Reply::Sent { tailored, .. } = reply else {
             // To no query there is no reply, but to every request a response.
             return self.refuse(StatusCode::BAD_REQUEST);
         };

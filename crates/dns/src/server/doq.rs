@@ -90,7 +90,9 @@ async fn query(
     let sent = {
         let view = shared.live.load();
         let moment = shared.moment(&mut random);
-        shared.answer(&view, packet, peer, moment, &mut reply)
+        let sent = shared.answer(&view, packet, peer, moment, &mut reply);
+        shared.took(peer.transport, moment, 1);
+        sent
     };
     if !matches!(sent, Reply::Sent { .. }) {
         // To no query there is no reply.

@@ -204,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
     fn answer(&mut self) -> bool {
         let view = self.shared.live.load();
         let moment = self.shared.moment(&mut self.random);
-        let mut read = 0;
+        let (mut read, mut answered) = (0, 0);
         while self.output.len() < REPLY_BATCH && self.transfer.is_none() {
             let skipped = self.skipped.min(self.filled - read);
             self.skipped -= skipped;
@@ -212,10 +212,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
             let Some((query, rest)) = self.input.get(read..self.filled).and_then(first) else { break };
             let moment = Moment { random: self.random.u64(..), ..moment };
             let sent = self.shared.answer(&view, query, self.peer, moment, &mut self.reply);
-            if sent == Reply::Transfer {
+            if matches!(sent, Reply::Transfer(_)) {
                 self.transfer = Transfer::begin(Arc::clone(&view), query, moment);
             }
             read += PREFIX + query.len();
+            answered += 1;
             self.skipped = rest;
             if matches!(sent, Reply::Sent { .. }) {
                 self.frame();
@@ -223,6 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
         }
         self.input.copy_within(read..self.filled, 0);
         self.filled -= read;
+        self.shared.took(self.peer.transport, moment, answered);
         !self.output.is_empty() || self.transfer.is_some()
     }
 

@@ -39,6 +39,7 @@ use table::Table;
 
 use crate::answer::{Reply, answer};
 use crate::counters::{Counters, add};
+use crate::facts::Facts;
 use crate::limits::{PASSED_WAITING, TRANSFERS};
 use crate::manners::Streams;
 use crate::message::{Rcode, Received, receive};
@@ -233,7 +234,8 @@ fn guarded(
             }
             Received::Query(query, _) => header_only(query.header, rcode, out),
         }
-        Reply::Sent { rcode, truncated: false, slipped: false, denied: None, tailored: true }
+        let facts = Facts::default();
+        Reply::Sent { rcode, truncated: false, slipped: false, denied: None, tailored: true, facts }
     })
 }
 
@@ -263,15 +265,27 @@ impl Shared {
             Transport::Quic => &self.counters.quic_received,
         });
         let reply = guarded(&self.counters, packet, out, |out| answer(view, packet, peer, moment, out));
-        self.counters.count(reply);
+        self.counters.count(peer.transport, &reply);
+        self.counters.answered(view.ground(), &reply);
         reply
+    }
+
+    /// So many queries were answered since this moment, on a connection.
+    fn took(&self, transport: Transport, since: Moment, queries: usize) {
+        if queries > 0 {
+            self.counters.took(transport, self.uptime_us().saturating_sub(since.uptime_us), queries);
+        }
+    }
+
+    /// Microseconds since the start.
+    fn uptime_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// What enters an answer of this moment, with the next random number. To be had once a batch.
     fn moment(&self, random: &mut fastrand::Rng) -> Moment {
         let since = (self.wall)().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let uptime_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Moment { random: random.u64(..), unix_s: since.as_secs(), uptime_us }
+        Moment { random: random.u64(..), unix_s: since.as_secs(), uptime_us: self.uptime_us() }
     }
 
     /// The bounds of connections, as the configuration in force has them.

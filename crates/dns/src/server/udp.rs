@@ -7,6 +7,7 @@ use std::io::{self, PipeReader};
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,9 +16,8 @@ use smallvec::SmallVec;
 use super::batch::{Arrivals, Batch, Family, V4, V6};
 use super::{Shared, guarded, proxy};
 use crate::answer::{Reply, answer_asked};
-use crate::counters::{Counters, add, add_many};
+use crate::counters::{Table, add, add_alone, add_many, series_of};
 use crate::limits::{FAILURE_PAUSE, SEND_WAIT, TOGETHER, UDP_TURNS};
-use crate::message::Rcode;
 use crate::peer::{Moment, Peer, Transport};
 use crate::together::Room;
 use crate::view::View;
@@ -38,7 +38,7 @@ pub(super) fn start(
         addresses.push(socket.local_addr()?.ip());
     }
     let random = fastrand::Rng::with_seed(seed);
-    let worker = Worker { shared, random, stop, room: Room::default() };
+    let worker = Worker { shared, random, stop, room: Room::default(), tally: None };
     let run = move || worker.run(sockets.into_iter().zip(addresses).map(Port::new).collect());
     std::thread::Builder::new().name(format!("dns-udp-{index}")).spawn(run)?;
     Ok(())
@@ -74,10 +74,16 @@ struct Worker {
     random: fastrand::Rng,
     stop: PipeReader,
     room: Room,
+    /// Where the answers of the ground count that was answered from last.
+    tally: Option<Arc<Table>>,
 }
 
 impl Worker {
     fn run(mut self, mut ports: Vec<Port>) {
+        let view = self.shared.live.load();
+        // From the start on, so that a count begins at none.
+        self.follow(&view);
+        drop(view);
         loop {
             let ready = match self.wait(&ports) {
                 Ok(Some(ready)) => ready,
@@ -132,13 +138,33 @@ impl Worker {
 
     /// Answers a batch from one load of the view; returns how many replies the kernel did not take.
     fn turn(&mut self, Port { socket, batch }: &mut Port) -> io::Result<usize> {
-        let Self { shared, random, room, .. } = self;
-        let view = shared.live.load();
+        let view = self.shared.live.load();
+        self.follow(&view);
+        let Self { shared, random, room, tally, .. } = self;
         let moment = shared.moment(random);
-        let mut answering = Answering { shared, view: &view, moment, random, room };
-        match batch {
+        let tally = tally.as_deref();
+        let mut answering = Answering { shared, view: &view, moment, random, room, tally, answered: 0 };
+        let unsent = match batch {
             Buffers::V4(batch) => batch.turn(socket, |arrivals| answering.all(arrivals)),
             Buffers::V6(batch) => batch.turn(socket, |arrivals| answering.all(arrivals)),
+        }?;
+        let (queries, since) = (answering.answered, moment.uptime_us);
+        if queries > 0 {
+            shared.counters.took_alone(Transport::Udp, shared.uptime_us().saturating_sub(since), queries);
+        }
+        Ok(unsent)
+    }
+
+    /// Counts answers where those of this view count. A new ground costs a lock and an allocation, between two batches.
+    fn follow(&mut self, view: &View) {
+        let series = view.ground().series();
+        let is_its = match (&self.tally, series) {
+            (Some(tally), Some(series)) => tally.is_of(series),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_its {
+            self.tally = series.map(|series| self.shared.counters.answer_counts().alone(series));
         }
     }
 }
@@ -152,6 +178,9 @@ struct Answering<'w> {
     moment: Moment,
     random: &'w mut fastrand::Rng,
     room: &'w mut Room,
+    tally: Option<&'w Table>,
+    /// How many queries there were.
+    answered: usize,
 }
 
 /// A query, by the number of its datagram.
@@ -159,7 +188,6 @@ type Numbered<'d> = (usize, (Peer, &'d [u8]));
 
 impl Answering<'_> {
     fn all<F: Family>(&mut self, arrivals: &mut Arrivals<'_, '_, F>) {
-        let mut counted = Counted::default();
         for first in (0..arrivals.len()).step_by(TOGETHER) {
             let numbered = |index| Some((index, self.query(arrivals.datagram(index)?)?));
             let queries: SmallVec<[Numbered<'_>; TOGETHER]> =
@@ -170,17 +198,21 @@ impl Answering<'_> {
                 // What goes wrong there goes wrong again where it counts.
                 self.room.forget();
             }
+            self.answered += queries.len();
             for (&(index, (ref peer, query)), asked) in queries.iter().zip(self.room.asked()) {
                 let moment = Moment { random: self.random.u64(..), ..self.moment };
                 let answer = |out: &mut Vec<u8>| answer_asked(self.view, asked, query, *peer, moment, out);
                 arrivals.reply(index, |out| {
                     let reply = guarded(&self.shared.counters, query, out, answer);
-                    counted.count(&self.shared.counters, reply);
+                    self.shared.counters.count_alone(Transport::Udp, &reply);
+                    if let Some(cell) = series_of(&reply).and_then(|series| self.tally?.cell(series)) {
+                        add_alone(cell, 1);
+                    }
                     matches!(reply, Reply::Sent { .. })
                 });
             }
         }
-        counted.tell(&self.shared.counters);
+        add_alone(&self.shared.counters.udp_received, self.answered as u64);
     }
 
     /// Who asks, and the query: as a datagram says that comes from a load balancer.
@@ -196,36 +228,5 @@ impl Answering<'_> {
                 None
             }
         }
-    }
-}
-
-//----------- Counted --------------------------------------------------------
-
-/// What most replies of a batch are, counted here and told once: an atomic addition costs as much as some steps of an
-/// answer.
-#[derive(Default)]
-struct Counted {
-    received: usize,
-    noerror: usize,
-    nxdomain: usize,
-}
-
-impl Counted {
-    fn count(&mut self, counters: &Counters, reply: Reply) {
-        self.received += 1;
-        match reply {
-            Reply::Sent { rcode, truncated: false, slipped: false, denied: None, .. } => match rcode {
-                Rcode::NoError => self.noerror += 1,
-                Rcode::NxDomain => self.nxdomain += 1,
-                _ => counters.count(reply),
-            },
-            _ => counters.count(reply),
-        }
-    }
-
-    fn tell(self, counters: &Counters) {
-        add_many(&counters.udp_received, self.received);
-        add_many(&counters.noerror, self.noerror);
-        add_many(&counters.nxdomain, self.nxdomain);
     }
 }

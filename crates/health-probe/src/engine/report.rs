@@ -45,6 +45,9 @@ impl<C: Checker> Engine<C> {
         let counts = |verdict| forced.map_or(verdict, |order| order.overrule(verdict));
         let (from, effective) = (counts(from), counts(effective));
         count(&self.counters.transitions, 1);
+        if let Some(counter) = self.counters.transitions_to.get(usize::from(effective.rank())) {
+            count(counter, 1);
+        }
         let transition = Transition {
             number: self.counters.read().transitions,
             target,

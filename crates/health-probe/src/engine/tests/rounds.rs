@@ -37,7 +37,9 @@ async fn the_first_snapshot_has_an_outcome_of_every_target() {
             took: None,
         }
     );
-    let wanted = Counts { probes: 3, failed: 1, transitions: 3, snapshots: 1, ..Counts::default() };
+    let (transitions, transitions_to) = (3, [1, 0, 0, 2]);
+    let wanted =
+        Counts { probes: 3, failed: 1, transitions, transitions_to, snapshots: 1, ..Counts::default() };
     assert_eq!(run.counts(), wanted);
 }
 
