@@ -152,6 +152,9 @@ fn a_cluster_that_dies_is_seen() {
     assert!(begun < Duration::from_secs(10), "{begun:?}");
     assert!(terminal.screen.lock().unwrap().screen().alternate_screen());
 
+    // What the selected address has behind it, and who answers the clients of its gateway.
+    terminal.shows(&["web: ●", "clients are answered by ", "eu-west ", "us-east ", " %"]);
+
     let died = now();
     stage.clusters[0].kill();
     terminal.shows(&[&unhealthy, "✖ unhealthy  eu-west", "1 unhealthy", "(was healthy): GET http://"]);

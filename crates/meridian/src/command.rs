@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::check::{self, Check};
 use crate::configuration::{self, Config};
 use crate::diff::{self, Diff};
 use crate::explain::{self, Explain};
@@ -16,7 +17,7 @@ use crate::probe::{self, Probe};
 use crate::process::{self, Reload, Restart};
 use crate::prove::{self, Prove};
 use crate::status::{self, Status};
-use crate::{audit, check, demo, exit, page, serve, token};
+use crate::{audit, demo, exit, page, serve, token};
 
 /// A DNS-based global load balancer: answers each hostname with the address of the nearest healthy
 /// cluster.
@@ -48,13 +49,7 @@ enum Command {
     /// Load a configuration file as serve does, print every issue, and end before opening sockets.
     ///
     /// Ends with 0 when the file can be served, with 64 when not.
-    Check {
-        /// Also try what probes need of this machine: what the kernel forbids, as ICMP, is an issue then.
-        #[arg(long)]
-        probe: bool,
-        /// The configuration file.
-        file: PathBuf,
-    },
+    Check(Check),
     /// Say why a client gets the answer it gets, stage by stage.
     ///
     /// The same code as the answer's. Every address counts as healthy unless --down or --probe says more.
@@ -156,7 +151,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let line = Line::parse();
     let result = match line.command {
-        Command::Check { probe, file } => check::run(&file, probe),
+        Command::Check(asked) => check::run(&asked),
         Command::Explain(asked) => explain::run(&asked),
         Command::Diff(asked) => diff::run(&asked),
         Command::Probe(asked) => probe::run(&asked),

@@ -44,6 +44,9 @@ pub(crate) struct Reload {
 /// Which server.
 #[derive(Debug, Args)]
 pub(crate) struct Restart {
+    /// Write JSON: the process that serves then, as the server's API says it.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -102,7 +105,9 @@ pub(crate) fn restart(asked: &Restart) -> anyhow::Result<u8> {
         let octets = asked.server.ask(Method::POST, "/v1/restart", Vec::new()).await?;
         let before = process(&octets)?;
         let new = before.successor.context("the server did not say which process it has started")?.pid;
-        print(&format!("process {new} gets ready, process {} serves\n", before.pid));
+        if !asked.json {
+            print(&format!("process {new} gets ready, process {} serves\n", before.pid));
+        }
         let began = Instant::now();
         // While the new one gets ready the old one waits for it, and says when it gives up.
         let mut heard = began;
@@ -116,7 +121,9 @@ pub(crate) fn restart(asked: &Restart) -> anyhow::Result<u8> {
             };
             heard = Instant::now();
             if now.pid == new {
-                print(&format!("process {new} serves, after {:.1} s\n", began.elapsed().as_secs_f64()));
+                let after =
+                    || format!("process {new} serves, after {:.1} s\n", began.elapsed().as_secs_f64());
+                print(&if asked.json { page::json(&now)? } else { after() });
                 return Ok(exit::OK);
             }
             match now.successor {

@@ -5,9 +5,10 @@ use clap::{Args, ValueEnum};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use meridian_admin::Token;
 use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::json;
 
 use crate::exit;
-use crate::page::print;
+use crate::page::{self, print};
 
 /// Nobody guesses one.
 const OCTETS: usize = 32;
@@ -21,6 +22,9 @@ pub(crate) struct Asked {
     role: Role,
     /// Whose it is: a person or a program.
     name: String,
+    /// Write JSON: both of it, with nothing on standard error.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -32,7 +36,7 @@ enum Role {
 }
 
 pub(crate) fn run(asked: &Asked) -> anyhow::Result<u8> {
-    let Asked { role, name } = asked;
+    let Asked { role, name, json } = asked;
     if name.is_empty() || name.contains(|character: char| character == ',' || character.is_control()) {
         return Err(anyhow!("name: expected a word or more in one line, without a comma, found {name:?}"));
     }
@@ -44,6 +48,11 @@ pub(crate) fn run(asked: &Asked) -> anyhow::Result<u8> {
         Role::Viewer => "viewer",
         Role::Operator => "operator",
     };
+    if *json {
+        let made = json!({ "role": role, "name": name, "sha256": sha256, "token": token });
+        print(&page::json(&made)?);
+        return Ok(exit::OK);
+    }
     // The secret alone on the one, so that it can be put where it belongs without being seen.
     eprintln!(
         "a line for token_file under [admin], whose first line is role,name,sha256:\n{role},{name},{sha256}"

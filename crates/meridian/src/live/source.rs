@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hyper::{Method, StatusCode};
-use meridian_admin::wire::{Cluster, List, Process, Status, Transitions};
+use meridian_admin::wire::{
+    Cluster, ClusterShare, History, List, ProbeHistory, Process, Shares, Status, Transitions,
+};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
@@ -57,30 +58,7 @@ pub(super) struct Selected {
     /// The last outcomes of its probes; none of a server that does not keep them.
     pub(super) history: Vec<ProbeHistory>,
     /// Which share of its gateway's clients each cluster answers.
-    pub(super) shares: Vec<Share>,
-}
-
-/// The past of one probe, as far as it is shown.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(super) struct ProbeHistory {
-    pub(super) name: String,
-    /// Oldest first.
-    pub(super) outcomes: Vec<Outcome>,
-}
-
-/// One outcome, as far as it is shown.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(super) struct Outcome {
-    pub(super) result: String,
-}
-
-/// A cluster's share of the answers.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(super) struct Share {
-    /// `None`: what names no cluster.
-    pub(super) cluster: Option<String>,
-    /// From 0 to 1.
-    pub(super) share: f64,
+    pub(super) shares: Vec<ClusterShare>,
 }
 
 /// Asks one server.
@@ -176,14 +154,6 @@ async fn all(server: &Server) -> anyhow::Result<All> {
 
 /// What there is of one address; a server that has less to say of it, as one of another version, leaves it away.
 async fn selected(server: &Server, id: Id) -> Selected {
-    #[derive(Deserialize)]
-    struct History {
-        probes: Vec<ProbeHistory>,
-    }
-    #[derive(Deserialize)]
-    struct Shares {
-        clusters: Vec<Share>,
-    }
     let [gateway, cluster, address] = &id;
     let part = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let (gateway, cluster, address) = (part(gateway), part(cluster), part(address));

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::keys::Key;
 use super::look::Look;
-use super::source::{All, Outcome, ProbeHistory, Selected, Share, Update};
+use super::source::{All, Selected, Update};
 use super::state::{Flow, Pane, State};
 use super::{draw, state};
 
@@ -143,18 +143,18 @@ fn everything_on_a_small_terminal() {
 #[test]
 fn more_on_a_large_one() {
     let mut state = watching();
-    let [good, bad] = ["good", "failed"].map(|word| Outcome { result: word.to_owned() });
-    state.update(
-        Update::Selected(Box::new(Selected {
-            id: state::id(&state.known.as_ref().unwrap().0.status.endpoints[0]),
-            history: vec![ProbeHistory { name: "web".to_owned(), outcomes: vec![good.clone(), bad, good] }],
-            shares: vec![
-                Share { cluster: Some("eu-west".to_owned()), share: 0.601 },
-                Share { cluster: None, share: 0.399 },
-            ],
-        })),
-        SECOND,
-    );
+    let outcomes =
+        ["good", "failed", "good"].map(|result| json!({ "result": result, "latency_ms": 1.0, "ago_ms": 1 }));
+    let history = json!([{
+        "name": "web", "at": "192.0.2.10:8080", "timeout_ms": 500, "outcomes": outcomes,
+    }]);
+    let shares = json!([{ "cluster": "eu-west", "share": 0.601 }, { "cluster": null, "share": 0.399 }]);
+    let selected = Selected {
+        id: state::id(&state.known.as_ref().unwrap().0.status.endpoints[0]),
+        history: serde_json::from_value(history).unwrap(),
+        shares: serde_json::from_value(shares).unwrap(),
+    };
+    state.update(Update::Selected(Box::new(selected)), SECOND);
     golden("large.txt", &mut state, (140, 36));
 }
 
