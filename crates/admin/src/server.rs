@@ -35,7 +35,7 @@ use crate::limits::{
     STREAMS_MAX,
 };
 use crate::maps::Maps;
-use crate::{Book, Commands, Configuration, Events, Ledger, Vitals};
+use crate::{Book, Commands, Configuration, Events, Ledger, Levels, Vitals};
 
 /// The name of the socket in the server's folder.
 pub const SOCKET: &str = "meridian.sock";
@@ -99,6 +99,8 @@ pub struct About {
     pub commands: Commands,
     /// What it runs.
     pub configuration: watch::Receiver<Configuration>,
+    /// What it logs.
+    pub levels: Option<Arc<dyn Levels>>,
 }
 
 impl Admin {
@@ -122,6 +124,7 @@ impl Admin {
             wall,
             commands,
             configuration,
+            levels,
         } = about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
@@ -149,6 +152,7 @@ impl Admin {
             maps: Arc::new(Maps::new(live)),
             streams,
             closed: closed.clone(),
+            levels,
             wall,
         });
         let mut handles = Handles { unix: Some(copy), network: None };

@@ -27,6 +27,7 @@ mod explain;
 mod handover;
 mod live;
 mod load;
+mod log_level;
 mod logs;
 mod manners;
 mod overrides;

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use crate::advisor::Working;
 use crate::handover::{Offer, Successor};
 use crate::load::Loaded;
+use crate::logs;
 use crate::publish::Publisher;
 use crate::serials::Serials;
 use crate::serve::{seed, wall};
@@ -158,6 +159,7 @@ impl Running {
             wall,
             commands,
             configuration,
+            levels: logs::levels(),
         };
         let address = network.as_ref().and_then(|network| network.listener.local_addr().ok());
         match Admin::start(about, inherited, network) {

@@ -7,6 +7,7 @@ mod dashboard;
 mod events;
 mod extract;
 mod history;
+mod logs;
 mod map;
 mod process;
 mod resources;
@@ -32,7 +33,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::advisor::Advice;
 use crate::limits::{BODY_OCTETS_MAX, PAGE_DEFAULT, PAGE_MAX};
 use crate::maps::Maps;
-use crate::{Book, Commands, Configuration, Events, Ledger, Vitals, wire};
+use crate::{Book, Commands, Configuration, Events, Ledger, Levels, Vitals, wire};
 
 /// What requests are answered from.
 #[derive(Clone, Debug)]
@@ -55,6 +56,7 @@ pub(crate) struct Sources {
     pub(crate) streams: Arc<Semaphore>,
     /// Gone when the API ends.
     pub(crate) closed: watch::Receiver<()>,
+    pub(crate) levels: Option<Arc<dyn Levels>>,
     /// The wall clock.
     pub(crate) wall: fn() -> SystemTime,
 }
@@ -95,6 +97,7 @@ fn documented() -> OpenApiRouter<Sources> {
         .merge(dashboard::routes())
         .merge(say::routes())
         .merge(process::routes())
+        .merge(logs::routes())
 }
 
 async fn report(sources: &Sources) -> Result<Report, Refused> {
