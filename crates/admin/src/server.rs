@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use meridian_dns::{Counters, Live};
 use meridian_health_probe::Handle as Probes;
+use meridian_telemetry::Tracer;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -101,6 +102,8 @@ pub struct About {
     pub configuration: watch::Receiver<Configuration>,
     /// What it logs.
     pub levels: Option<Arc<dyn Levels>>,
+    /// Who is told of requests.
+    pub tracer: Tracer,
 }
 
 impl Admin {
@@ -125,6 +128,7 @@ impl Admin {
             commands,
             configuration,
             levels,
+            tracer,
         } = about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
@@ -153,6 +157,7 @@ impl Admin {
             streams,
             closed: closed.clone(),
             levels,
+            tracer,
             wall,
         });
         let mut handles = Handles { unix: Some(copy), network: None };

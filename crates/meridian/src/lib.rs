@@ -43,6 +43,7 @@ mod serve;
 mod status;
 mod supply;
 mod systemd;
+mod telemetry;
 mod token;
 mod unreached;
 mod watch;

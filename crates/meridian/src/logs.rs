@@ -29,6 +29,9 @@ const LINES_WAITING: usize = 8192;
 /// matters of it is in ours. Who names one all the same has its lines.
 const SILENT: [&str; 4] = ["hickory_net", "hickory_resolver", "hyper_util", "reqwest"];
 
+/// The query log.
+pub(crate) const QUERY_LOG: &str = "meridian::query_log";
+
 /// The logs of this process. When it is dropped, lines that wait have a moment to be written.
 pub(crate) struct Logs {
     dropped: ErrorCounter,
@@ -117,6 +120,8 @@ fn targets(filter: &str) -> Result<Targets, String> {
     for silent in SILENT {
         targets = targets.with_target(silent, LevelFilter::OFF);
     }
+    // It is asked for in the configuration, whatever else is logged.
+    targets = targets.with_target(QUERY_LOG, LevelFilter::INFO);
     for part in filter.split(',').map(str::trim) {
         let (target, level) =
             part.split_once('=').map_or((None, part), |(target, level)| (Some(target.trim()), level.trim()));
@@ -157,6 +162,10 @@ mod tests {
         assert!(is_on("WARN, meridian_dns = debug", "meridian_dns::server", Level::DEBUG));
         assert!(!is_on("warn,meridian_dns=debug", "meridian", Level::INFO));
         assert!(!is_on("off", "meridian", Level::ERROR));
+        assert!(
+            is_on("off", QUERY_LOG, Level::INFO)
+                && !is_on("meridian=trace,meridian::query_log=off", QUERY_LOG, Level::INFO)
+        );
         assert!(!is_on("trace", "hyper_util::client", Level::ERROR));
         assert!(is_on("info,hyper_util=trace", "hyper_util::client", Level::TRACE));
         for (wrong, found) in [

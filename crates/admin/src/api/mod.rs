@@ -2,6 +2,7 @@
 
 mod answers;
 mod audit;
+mod calls;
 mod changing;
 mod dashboard;
 mod events;
@@ -20,16 +21,18 @@ use std::time::SystemTime;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use meridian_dns::Counters;
 use meridian_health_probe::{Handle as Probes, Report};
+use meridian_telemetry::Tracer;
 use tokio::sync::{Semaphore, watch};
 use utoipa::openapi::{Info, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
+use self::calls::traced;
 use crate::advisor::Advice;
 use crate::limits::{BODY_OCTETS_MAX, PAGE_DEFAULT, PAGE_MAX};
 use crate::maps::Maps;
@@ -57,6 +60,7 @@ pub(crate) struct Sources {
     /// Gone when the API ends.
     pub(crate) closed: watch::Receiver<()>,
     pub(crate) levels: Option<Arc<dyn Levels>>,
+    pub(crate) tracer: Tracer,
     /// The wall clock.
     pub(crate) wall: fn() -> SystemTime,
 }
@@ -75,6 +79,7 @@ pub(crate) fn router(sources: Sources) -> Router {
         .merge(dashboard::files())
         .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
         .layer(from_fn(dashboard::guarded))
+        .layer(from_fn_with_state(sources.clone(), traced))
         .with_state(sources)
 }
 
