@@ -300,7 +300,8 @@ impl Supply {
         }
         self.configuration.send_modify(|configuration| configuration.accept(text, stamp()));
         self.geoip.send_replace(settings.geoip.clone());
-        if let Some(telemetry) = self.telemetry.as_ref().filter(|_| settings != self.settings) {
+        let told = |settings: &Settings| (settings.telemetry.clone(), settings.geoip.clone());
+        if let Some(telemetry) = self.telemetry.as_ref().filter(|_| told(&settings) != told(&self.settings)) {
             telemetry.follow(&settings);
         }
         (self.settings, self.watch) = (settings, watch);

@@ -4,6 +4,7 @@
 //! worker a system call.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::thread::JoinHandle;
@@ -21,6 +22,9 @@ use super::{host_name, spans};
 
 /// Between two looks when there was nothing: what a worker takes meanwhile must have room.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// How long a worker may take for what it has begun to take down.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// What the thread is told.
 pub(super) enum Change {
@@ -64,19 +68,27 @@ impl Reader {
     /// Until it is told to end.
     fn run(self, mut telling: Telling) {
         let _entered = self.runtime.enter();
+        let mut settled = true;
         loop {
-            let change = match telling.most() {
-                // Nothing is to be done until something is asked for.
-                Share::NONE => self.changes.recv().map_err(|_| TryRecvError::Disconnected),
-                _ if self.drain(&telling) > 0 => self.changes.try_recv(),
-                _ => self.changes.recv_timeout(LOOK).map_err(|error| match error {
+            let within = |wait| {
+                self.changes.recv_timeout(wait).map_err(|error| match error {
                     RecvTimeoutError::Timeout => TryRecvError::Empty,
                     RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
-                }),
+                })
+            };
+            let is_on = telling.most() > Share::NONE;
+            let change = match (is_on, self.drain(&telling)) {
+                (true, 0) => within(LOOK),
+                (true, _) => self.changes.try_recv(),
+                // What a worker was just taking down, with the view that it holds, is not left lying.
+                (false, _) if !std::mem::replace(&mut settled, true) => within(SETTLE),
+                // Nothing is to be done until something is asked for.
+                (false, _) => self.changes.recv().map_err(|_| TryRecvError::Disconnected),
             };
             match change {
                 Ok(Change::Settings(settings)) => {
                     self.follow(&mut telling, *settings);
+                    settled = false;
                 }
                 Err(TryRecvError::Empty) => {}
                 Ok(Change::End) | Err(TryRecvError::Disconnected) => break,
@@ -116,25 +128,28 @@ impl Reader {
     }
 
     fn drain(&self, telling: &Telling) -> usize {
-        self.taps.drain(|taken| {
-            if let Some((dnstap, frames)) = &telling.dnstap
-                && dnstap.sample.takes(taken.draw)
-            {
-                messages(taken, dnstap, &telling.identity, |message| frames.send(message));
-            }
-            let is_logged = telling.query_log.takes(taken.draw);
-            let is_traced = telling.traced.takes(taken.draw) && self.tracer.is_on();
-            if !is_logged && !is_traced {
-                return;
-            }
-            let Some(known) = Known::of(taken) else { return };
-            if is_logged {
-                known.log();
-            }
-            if is_traced && let Some(geoip) = &telling.geoip {
-                self.tracer.send(spans::query(&self.tracer, &known, geoip));
-            }
-        })
+        // None is known that makes this panic; one would cost that one line.
+        self.taps.drain(|taken| drop(catch_unwind(AssertUnwindSafe(|| self.tell(telling, taken)))))
+    }
+
+    fn tell(&self, telling: &Telling, taken: &Taken) {
+        if let Some((dnstap, frames)) = &telling.dnstap
+            && dnstap.sample.takes(taken.draw)
+        {
+            messages(taken, dnstap, &telling.identity, |message| frames.send(message));
+        }
+        let is_logged = telling.query_log.takes(taken.draw);
+        let is_traced = telling.traced.takes(taken.draw) && self.tracer.is_on();
+        if !is_logged && !is_traced {
+            return;
+        }
+        let Some(known) = Known::of(taken) else { return };
+        if is_logged {
+            known.log();
+        }
+        if is_traced && let Some(geoip) = &telling.geoip {
+            self.tracer.send(spans::query(&self.tracer, &known, geoip));
+        }
     }
 }
 
