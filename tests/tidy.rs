@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may depend on whom, of ours (design §2); tests may use everything.
-const MAY_DEPEND: [(&str, &[&str]); 11] = [
+const MAY_DEPEND: [(&str, &[&str]); 12] = [
     ("meridian-model", &[]),
     ("meridian-config", &["meridian-model"]),
     ("meridian-geoip", &["meridian-model"]),
@@ -15,8 +15,12 @@ const MAY_DEPEND: [(&str, &[&str]); 11] = [
     ("meridian-discovery", &["meridian-model"]),
     ("meridian-steering", &["meridian-model"]),
     ("meridian-store", &["meridian-model"]),
+    ("meridian-telemetry", &[]),
     ("meridian-dns", &["meridian-geoip", "meridian-model", "meridian-steering"]),
-    ("meridian-admin", &["meridian-dns", "meridian-health-probe", "meridian-model", "meridian-store"]),
+    (
+        "meridian-admin",
+        &["meridian-dns", "meridian-health-probe", "meridian-model", "meridian-store", "meridian-telemetry"],
+    ),
     (
         "meridian",
         &[
@@ -29,6 +33,7 @@ const MAY_DEPEND: [(&str, &[&str]); 11] = [
             "meridian-model",
             "meridian-steering",
             "meridian-store",
+            "meridian-telemetry",
         ],
     ),
     (
@@ -57,7 +62,17 @@ const ONLY_IN: [(&str, &[&str]); 13] = [
     ("arc-swap", &["meridian-dns"]),
     // Probes and commands are its clients; the demo's clusters are applications, not an API of Meridian. In dns it
     // carries DNS over HTTPS.
-    ("hyper", &["meridian", "meridian-admin", "meridian-dns", "meridian-health-probe", "meridian-tests"]),
+    (
+        "hyper",
+        &[
+            "meridian",
+            "meridian-admin",
+            "meridian-dns",
+            "meridian-health-probe",
+            "meridian-telemetry",
+            "meridian-tests",
+        ],
+    ),
     ("axum", &["meridian-admin"]),
     ("prometheus-client", &["meridian-admin"]),
     ("quinn", &["meridian-dns", "meridian-tests"]),

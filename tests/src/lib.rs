@@ -3,7 +3,7 @@
 //! Suites: `tidy.rs` (the house's rules), `checklist/` (the protocol, by statement), `replay.rs`
 //! (`replay/*.rpl`), `corpus.rs` (what fuzzers made, `fuzz/`), `qtypes.rs` (every type there is),
 //! `zone_files.rs` (zones from zone files), `properties.rs`, `worlds.rs` (what holds in random worlds),
-//! `steered.rs` (what a gateway's keys mean), `command.rs`, `explain.rs` and `diff.rs` (the command line),
+//! `steered.rs` (what a gateway's keys mean), `logs.rs` and `traces.rs` (what others are told), `command.rs`, `explain.rs` and `diff.rs` (the command line),
 //! `end_to_end.rs` (the binary with our own client), `connections.rs`, `encrypted.rs`, `quic.rs` and `proxy.rs`
 //! (its transports), `transport_clients.rs` (these with the clients of others), `hostile.rs` (thirty thousand
 //! hostile connections), `clients.rs` (the binary with dig, kdig and Unbound), `reference.rs` (gdnsd and an
@@ -24,6 +24,7 @@ mod browser;
 pub mod city;
 mod clients;
 mod cluster;
+mod collector;
 mod config;
 mod daemon;
 pub mod fuzzing;
@@ -52,6 +53,7 @@ pub use browser::{Browser, DESKTOP};
 pub use city::City;
 pub use clients::{Shown, delv, dig, dig_text, kdig};
 pub use cluster::{Cluster, Site};
+pub use collector::{Collector, TracedSpan};
 pub use config::{Config, FIRST_UNLESS_DOWN, WORLD};
 pub use daemon::Daemon;
 pub use gdnsd::{Chosen, Gdnsd};

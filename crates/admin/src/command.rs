@@ -2,6 +2,8 @@
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use meridian_telemetry::Context;
+
 use crate::wire::{Reloaded, Successor};
 
 /// Requests that wait for the process; who asks beyond waits.
@@ -10,8 +12,8 @@ const WAITING: usize = 4;
 /// What is asked, and where the answer goes; an error is in words for who asked.
 #[derive(Debug)]
 pub enum Command {
-    /// Read the configuration again.
-    Reload(oneshot::Sender<Result<Reloaded, String>>),
+    /// Read the configuration again; for the request of this span, where it is traced.
+    Reload(oneshot::Sender<Result<Reloaded, String>>, Option<Context>),
     /// Start a process that takes over; says which.
     Restart(oneshot::Sender<Result<u32, String>>),
 }

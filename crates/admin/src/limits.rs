@@ -19,6 +19,8 @@ pub(crate) const ADDRESS_SERIES: usize = 10_000;
 pub(crate) const PROBE_SERIES: usize = 1000;
 /// Octets of a file of `/proc`: a table of 60,000 sockets.
 pub(crate) const PROC_OCTETS_MAX: u64 = 8 << 20;
+/// Characters of a filter of log lines.
+pub const FILTER_CHARS_MAX: usize = 1024;
 
 /// Connections at once to each of the two sockets; for one more the longest idle ends, or else it does.
 pub const CONNECTIONS_MAX: usize = 64;

@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use meridian_dns::{Counters, Live};
 use meridian_health_probe::Handle as Probes;
+use meridian_telemetry::Tracer;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -35,7 +36,7 @@ use crate::limits::{
     STREAMS_MAX,
 };
 use crate::maps::Maps;
-use crate::{Book, Commands, Configuration, Events, Ledger, Vitals};
+use crate::{Book, Commands, Configuration, Events, Ledger, Levels, Vitals};
 
 /// The name of the socket in the server's folder.
 pub const SOCKET: &str = "meridian.sock";
@@ -99,6 +100,10 @@ pub struct About {
     pub commands: Commands,
     /// What it runs.
     pub configuration: watch::Receiver<Configuration>,
+    /// What it logs.
+    pub levels: Option<Arc<dyn Levels>>,
+    /// Who is told of requests.
+    pub tracer: Tracer,
 }
 
 impl Admin {
@@ -122,6 +127,8 @@ impl Admin {
             wall,
             commands,
             configuration,
+            levels,
+            tracer,
         } = about;
         let socket = book.folder().join(SOCKET);
         let listener = match inherited {
@@ -149,6 +156,8 @@ impl Admin {
             maps: Arc::new(Maps::new(live)),
             streams,
             closed: closed.clone(),
+            levels,
+            tracer,
             wall,
         });
         let mut handles = Handles { unix: Some(copy), network: None };

@@ -59,6 +59,7 @@ mod shared;
 mod sites;
 mod streams;
 mod syntax;
+mod telemetry;
 mod tls;
 mod zones;
 
@@ -83,14 +84,16 @@ use crate::probes::{ProbeSpec, Probes};
 use crate::reader::{Many, Table};
 use crate::resolver::ResolverSpec;
 use crate::server::ServerSpec;
+use crate::settings::Telemetry as TelemetrySpec;
 use crate::shared::{Collected, Shared};
 use crate::zones::{ZoneSpec, Zones};
 
 pub use issue::{Issue, Issues, Located, Matter, Position};
 pub use schema::schema;
 pub use settings::{
-    Admin, AdminTls, AnswerLabel, Cookies, DATA_DIR_DEFAULT, Geoip, Health, Identity, Key, KeyAlgorithm,
-    Manners, Metrics, RateLimit, Resolver, Role, Server, Settings, Streams, Tls, Token,
+    Admin, AdminTls, AnswerLabel, Cookies, DATA_DIR_DEFAULT, Dnstap, Geoip, Health, Identity, Key,
+    KeyAlgorithm, Manners, Metrics, RateLimit, Resolver, Role, Server, Settings, Streams, Telemetry, Tls,
+    Token, Traces,
 };
 
 //----------- Loading --------------------------------------------------------
@@ -197,6 +200,7 @@ struct Spec {
     resolver: ResolverSpec,
     health: HealthSpec,
     metrics: MetricsSpec,
+    telemetry: TelemetrySpec,
     keys: Many<KeySpec>,
     zones: Many<ZoneSpec>,
     jurisdictions: Many<JurisdictionSpec>,
@@ -215,6 +219,7 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
         resolver: resolver::read(root),
         health: health::read(root),
         metrics: metrics::read(root),
+        telemetry: telemetry::read(root, file),
         keys: keys::read(root, file),
         zones: zones::read(root, file),
         jurisdictions: jurisdictions::read(root),
@@ -226,7 +231,7 @@ fn read_root(root: &mut Table<'_>, file: &Path) -> Spec {
 
 /// Builds everything, also after a mistake; `None` where an issue says why.
 fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, Settings)> {
-    let Spec { server, admin, geoip, resolver, health, metrics, keys, zones, .. } = spec;
+    let Spec { server, admin, geoip, resolver, health, metrics, telemetry, keys, zones, .. } = spec;
     let Spec { jurisdictions, clusters, probes, gateways, .. } = spec;
     if zones.list.is_empty() && zones.whole {
         findings.warn(&root.key("zones"), "no zone is served");
@@ -267,6 +272,6 @@ fn build(spec: Spec, root: &Spot, findings: &Findings<'_>) -> Option<(Catalog, S
     let (health, geoip) = (health.health, geoip?);
     let keys = keys.keys;
     let probes = probes.places;
-    let settings = Settings { server, geoip, resolver, health, metrics, keys, probes, data_files };
+    let settings = Settings { server, geoip, resolver, health, metrics, telemetry, keys, probes, data_files };
     Some((Catalog::new(parts), settings))
 }

@@ -22,6 +22,8 @@ mod prometheus;
 mod thresholds;
 mod tls;
 
+pub(crate) use prometheus::server_url;
+
 use checks::CheckSpec;
 use combined::Found;
 use thresholds::{Timing, TimingSpec};

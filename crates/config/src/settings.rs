@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use meridian_model::{DomainName, Network};
+use meridian_model::{DomainName, Network, Share};
 
 use crate::Located;
 
@@ -22,6 +22,8 @@ pub struct Settings {
     pub health: Health,
     /// `[metrics]`.
     pub metrics: Metrics,
+    /// `[query_log]`, `[dnstap]` and `[traces]`.
+    pub telemetry: Telemetry,
     /// `[[keys]]`: no name twice.
     pub keys: Vec<Key>,
     /// Where each probe of the catalog stands, in its order: for who finds out that one cannot be run.
@@ -224,6 +226,43 @@ pub enum KeyAlgorithm {
     Sha384,
     /// hmac-sha512.
     Sha512,
+}
+
+/// What is told of single queries, and of what the server does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telemetry {
+    /// `[query_log]`: which share of the queries has a line in the log.
+    pub query_log: Share,
+    /// `[dnstap]`; `None`: nobody is told.
+    pub dnstap: Option<Dnstap>,
+    /// `[traces]`; `None`: none.
+    pub traces: Option<Traces>,
+}
+
+/// `[dnstap]`: queries and responses for another program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dnstap {
+    /// Where it listens.
+    pub socket: PathBuf,
+    /// Which share of the queries it is told.
+    pub sample: Share,
+    /// Whether queries are told.
+    pub queries: bool,
+    /// Whether responses are told.
+    pub responses: bool,
+    /// Who tells it; `None`: the machine's name.
+    pub identity: Option<Box<str>>,
+}
+
+/// `[traces]`: what the server does, for a collector of OpenTelemetry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traces {
+    /// The URL of its receiver of OTLP over HTTP, `http` or `https`; `/v1/traces` is put behind it.
+    pub endpoint: Box<str>,
+    /// Which share of the queries is traced.
+    pub sample_queries: Share,
+    /// Who tells it.
+    pub service_name: Box<str>,
 }
 
 /// `[geoip]`: where clients are.

@@ -119,6 +119,11 @@ fn transfer() {
 }
 
 #[test]
+fn telemetry() {
+    hold("telemetry.txt");
+}
+
+#[test]
 fn tls() {
     hold("tls.txt");
 }

@@ -124,6 +124,27 @@ fn commented_tls_is_what_it_says() {
     assert_eq!((tls.dot[0].port(), tls.doh[0].port()), (853, 443));
 }
 
+/// What is told of queries stands behind "#" as a whole, as nobody has it unasked: taken off, it is what is said.
+#[test]
+fn commented_telemetry_is_what_it_says() {
+    let text = std::fs::read_to_string(reference()).unwrap();
+    let uncommented = |keys: &[&str]| {
+        let mut written = text.clone();
+        let needed = ["[query_log]", "[dnstap]", "[traces]", "socket = ", "endpoint = ", "sample = 0.01"];
+        for key in needed.iter().chain(keys) {
+            let found = written.find(&format!("\n# {key}")).unwrap_or_else(|| panic!("{key}"));
+            written.replace_range(found + 1..found + 3, "");
+        }
+        parse(&written, &reference()).unwrap().settings.telemetry
+    };
+    assert_eq!(loaded().settings.telemetry, meridian_config::Telemetry::default());
+    let telemetry = uncommented(&[]);
+    let defaults = ["sample = 1\n", "queries = ", "responses = ", "sample_queries = ", "service_name = "];
+    assert_eq!(telemetry, uncommented(&defaults));
+    assert_eq!(telemetry.query_log, Share::from_fraction(0.01).unwrap());
+    assert_eq!(&*telemetry.traces.unwrap().endpoint, "http://127.0.0.1:4318");
+}
+
 /// The values written in the example that the comments call defaults: without them nothing changes.
 #[test]
 fn written_defaults_are_the_defaults() {

@@ -14,8 +14,12 @@ use meridian_steering::{
     live_track, permit, standings, trial_draw,
 };
 
+use crate::answer::meet;
+use crate::message::{Received, receive};
 use crate::name::{QueryName, to_name};
 use crate::outlooks::{OutlookKey, clusters_of, marks, resolver_permit};
+use crate::peer::{Moment, Peer};
+use crate::reply::CLASS_IN;
 use crate::select::{Asker, Selected, is_address, select, select_site};
 use crate::view::View;
 use crate::zone::Found;
@@ -35,6 +39,37 @@ pub struct Asked {
     pub resolver: Option<IpAddr>,
     /// What chooses where nothing else does.
     pub random: u64,
+}
+
+impl Asked {
+    /// What a packet asked, as it was read when it was answered; `None` where that was no question of class IN. Of a
+    /// client that its resolver disclosed the first address of the subnet stands for all.
+    #[must_use]
+    pub fn of(view: &View, packet: &[u8], peer: Peer, moment: Moment) -> Option<Self> {
+        let Received::Query(mut query, _) = receive(packet) else { return None };
+        if query.class != CLASS_IN {
+            return None;
+        }
+        meet(view, query.edns.as_mut(), peer);
+        let asker = Asker::new(query.edns.as_ref(), &peer, moment.random);
+        Some(Self {
+            name: DomainName::from_wire(query.name.ancestor(0))?,
+            question_type: query.question_type,
+            client: asker.client,
+            resolver: (asker.client != peer.address).then_some(peer.address),
+            random: moment.random,
+        })
+    }
+
+    /// Whose name it is, where the answer depends on who asks.
+    #[must_use]
+    pub fn gateway(&self, view: &View) -> Option<GatewayId> {
+        let name = QueryName::from_name(&to_name(&self.name).ok()?)?;
+        match view.zones().follow(&name, RecordType::from(self.question_type)).0 {
+            Found::Steered { gateway, .. } | Found::Site { gateway, .. } => Some(gateway),
+            _ => None,
+        }
+    }
 }
 
 /// What the zones hold for a question, and for a steered name how the answer comes about.

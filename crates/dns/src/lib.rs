@@ -12,7 +12,8 @@
 //! - Reading and answering are total: no packet panics or loops.
 //! - A reply holds no half RRset and is never over its limit; TC says that something is missing.
 //! - Two clients inside one returned ECS scope get the same candidates.
-//! - Between receive and send there is no await, lock, log line or clock.
+//! - Between receive and send there is no await, lock, log line or clock; of the few queries that are taken down the clock
+//!   is read.
 
 mod answer;
 mod asked;
@@ -72,8 +73,8 @@ pub use rate::RateLimit;
 pub use reach::Reach;
 pub use series::{AnswerLabels, AnswersOf, OTHER, UNKNOWN};
 pub use server::{
-    BindError, Bound, Departed, Handle, Inherited, Leaving, Listen, Listening, Passed, Protocol, Server,
-    Service, Wall,
+    BindError, Bound, Departed, Ends, Handle, Inherited, Leaving, Listen, Listening, Passed, Protocol,
+    Server, Service, Taken, Taps, Wall,
 };
 pub use shares::{Mix, Shares, SharesKey};
 pub use spread::{Crew, Spread};

@@ -40,6 +40,11 @@ pub(crate) const RECEIVE_BUFFER: usize = 1 << 20;
 /// How long a full send buffer is waited for.
 pub(crate) const SEND_WAIT: Duration = Duration::from_millis(20);
 
+/// Queries that were taken down by one worker and wait for who writes them: all that a core answers in 5 ms at 200,000 a
+/// second, which is how often they are looked for. And the octets that are kept for each message of theirs.
+pub(crate) const TAKEN_WAITING: usize = 1024;
+pub(crate) const TAKEN_OCTETS: usize = 512;
+
 /// CNAMEs followed inside our zones before the chain is answered as it stands.
 pub(crate) const CNAME_DEPTH: usize = 8;
 

@@ -11,6 +11,7 @@ use crate::configuration::{self, Config};
 use crate::diff::{self, Diff};
 use crate::explain::{self, Explain};
 use crate::live::{self, Watch};
+use crate::log_level::{self, LogLevel};
 use crate::logs::{self, LogFormat};
 use crate::overrides::{self, Drain, Restore, Say};
 use crate::probe::{self, Probe};
@@ -97,6 +98,11 @@ enum Command {
     Watch(Watch),
     /// Print the configuration that the server on this machine runs, as its file had it when it was accepted.
     Config(Config),
+    /// Show what the server on this machine logs, or change that until its process ends.
+    ///
+    /// FILTER is a level (error, warn, info, debug, trace, off), or levels by where lines come from, the longest
+    /// module that fits first: info,meridian_health_probe=debug. Without it, the one in force is printed.
+    LogLevel(LogLevel),
     /// Say what counts for endpoints of the server on this machine, whatever its probes find.
     ///
     /// It is in force at once and holds across restarts. Of several that match, the narrowest counts: an
@@ -158,6 +164,7 @@ pub fn run() -> ExitCode {
         Command::Status(asked) => status::run(&asked),
         Command::Watch(asked) => live::run(&asked),
         Command::Config(asked) => configuration::run(&asked),
+        Command::LogLevel(asked) => log_level::run(&asked),
         Command::Override(asked) => overrides::say(&asked),
         Command::Drain(asked) => overrides::drain(&asked),
         Command::Audit(asked) => audit::run(&asked),

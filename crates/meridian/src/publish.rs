@@ -7,11 +7,13 @@ use meridian_admin::{Events, NewView, Published, Vitals};
 use meridian_dns::{Ground, Live, View};
 use meridian_health_probe::Snapshot;
 use meridian_store::Folder;
+use meridian_telemetry::Tracer;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::serials::Serials;
 use crate::serve::wall;
+use crate::telemetry::{Publication, Way, publish};
 
 /// Joins what the probes say to the ground of the same catalog, and publishes the result.
 pub(crate) struct Publisher {
@@ -23,12 +25,15 @@ pub(crate) struct Publisher {
     /// Who is told.
     events: Arc<Events>,
     vitals: Arc<Vitals>,
+    tracer: Tracer,
 }
 
 struct Grounds {
     now: Arc<Ground>,
-    /// Oldest first.
-    prepared: Vec<Arc<Ground>>,
+    /// Oldest first, with how they come into force, if that is told.
+    prepared: Vec<(Arc<Ground>, Option<Way>)>,
+    /// The number of the last transition in the view before.
+    transitions: u64,
 }
 
 /// Reloads that can wait for a first round; the probes take the newest of them, so more never matter.
@@ -43,15 +48,16 @@ impl Publisher {
         ground: Arc<Ground>,
         mut snapshots: watch::Receiver<Option<Snapshot>>,
         mut serials: Serials,
-        (events, vitals): (Arc<Events>, Arc<Vitals>),
+        (events, vitals, tracer): (Arc<Events>, Arc<Vitals>, Tracer),
     ) -> Option<Self> {
-        let verdicts = snapshots.wait_for(Option::is_some).await.ok()?.as_ref()?.verdicts.clone();
+        let first = snapshots.wait_for(Option::is_some).await.ok()?.clone()?;
+        let (verdicts, transitions) = (first.verdicts, first.transitions);
         let since = Instant::now();
         let view = serials.give(View::new(ground.clone(), verdicts, None));
         vitals.published(published(&view, true, since));
         let live = Arc::new(Live::new(view));
-        let grounds = Mutex::new(Grounds { now: ground, prepared: Vec::new() });
-        Some(Self { live, grounds, snapshots, serials: Mutex::new(serials), events, vitals })
+        let grounds = Mutex::new(Grounds { now: ground, prepared: Vec::new(), transitions });
+        Some(Self { live, grounds, snapshots, serials: Mutex::new(serials), events, vitals, tracer })
     }
 
     /// What workers load their views from.
@@ -60,10 +66,10 @@ impl Publisher {
         &self.live
     }
 
-    /// Prepares for a new catalog: its ground comes into force with its first snapshot.
-    pub(crate) fn prepare(&self, ground: Arc<Ground>) {
+    /// Prepares for a new catalog: its ground comes into force with its first snapshot. `way`: what is told of that.
+    pub(crate) fn prepare(&self, ground: Arc<Ground>, way: Option<Way>) {
         let mut grounds = self.grounds.lock().unwrap_or_else(PoisonError::into_inner);
-        grounds.prepared.push(ground);
+        grounds.prepared.push((ground, way));
         if grounds.prepared.len() > PREPARED {
             // Neither the first, which may be having its first round, nor the last.
             grounds.prepared.remove(1);
@@ -119,31 +125,46 @@ impl Publisher {
     /// The one place where a view is published. Returns the view before, which the caller keeps
     /// until nobody reads it: so a worker never frees a large view.
     fn publish(&self, snapshot: Snapshot) -> Option<Arc<View>> {
-        let ground = {
+        let began = wall();
+        let (ground, way, is_new_ground, before) = {
             let mut grounds = self.grounds.lock().unwrap_or_else(PoisonError::into_inner);
             let is_its = |ground: &Arc<Ground>| Arc::ptr_eq(ground.catalog(), &snapshot.catalog);
-            if let Some(index) = grounds.prepared.iter().position(is_its) {
+            let mut way = None;
+            let prepared = grounds.prepared.iter().position(|(ground, _)| is_its(ground));
+            if let Some(index) = prepared {
                 // Those before it were passed over by the probes.
-                grounds.now = grounds.prepared.remove(index);
+                (grounds.now, way) = grounds.prepared.remove(index);
                 grounds.prepared.drain(..index);
             }
             // A snapshot of a catalog that is no longer, or not yet, in force.
             if !is_its(&grounds.now) {
                 return None;
             }
-            grounds.now.clone()
+            let before = std::mem::replace(&mut grounds.transitions, snapshot.transitions);
+            (grounds.now.clone(), way, prepared.is_some(), before)
         };
         let (since, current) = (Instant::now(), self.live.load());
         let has_new_catalog = !Arc::ptr_eq(current.ground().catalog(), ground.catalog());
+        let gateways = ground.catalog().gateways().len();
         let view = View::new(ground, snapshot.verdicts, Some(&current));
         let view = self.serials().give(view);
         let generation = view.generation();
         let published = published(&view, has_new_catalog, since);
+        let transitions = (snapshot.transitions, before);
         let before = self.live.store(view);
         self.vitals.published(published);
-        let transitions = snapshot.transitions;
-        self.events.published(Published { generation, transitions });
-        tracing::debug!(generation, transitions, "view published");
+        self.events.published(Published { generation, transitions: snapshot.transitions });
+        tracing::debug!(generation, transitions = snapshot.transitions, "view published");
+        if self.tracer.is_on() {
+            let mut way = way;
+            if let Some(way) = &mut way {
+                way.step_until("first round", began);
+            }
+            publish(
+                &self.tracer,
+                Publication { began, generation, transitions, gateways, way, is_new_ground },
+            );
+        }
         Some(before)
     }
 }
@@ -181,7 +202,8 @@ mod tests {
         let (first, second) = (ground(), ground());
         let (snapshots, received) = watch::channel(Some(snapshot(&first)));
         let known = Arc::downgrade(&first);
-        let told = (Arc::new(Events::new(wall)), Arc::default());
+        let (tracer, _exporter) = Tracer::start(1, Arc::default());
+        let told = (Arc::new(Events::new(wall)), Arc::default(), tracer);
         let publisher = Publisher::first(first, received, Serials::open(None, wall), told).await.unwrap();
         let publisher = Arc::new(publisher);
         let reader = publisher.live().load();
@@ -189,7 +211,7 @@ mod tests {
             let publisher = publisher.clone();
             async move { publisher.run().await }
         });
-        publisher.prepare(second.clone());
+        publisher.prepare(second.clone(), None);
         snapshots.send_replace(Some(snapshot(&second)));
         sleep(10 * RELEASE).await;
         assert!(Arc::ptr_eq(publisher.live().load().ground(), &second));

@@ -20,10 +20,12 @@ use tokio::task::JoinHandle;
 use crate::advisor::Working;
 use crate::handover::{Offer, Successor};
 use crate::load::Loaded;
+use crate::logs;
 use crate::publish::Publisher;
 use crate::serials::Serials;
 use crate::serve::{seed, wall};
 use crate::supply::{Requester, Supply, requests};
+use crate::telemetry::{Telemetry, Tellers, Way, transitions};
 
 /// How long connections may take to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -52,6 +54,8 @@ pub(crate) struct Running {
     network: Option<Network>,
     vitals: Arc<Vitals>,
     udp_sockets: Arc<[u64]>,
+    telemetry: Telemetry,
+    tellers: Tellers,
 }
 
 impl Running {
@@ -67,7 +71,14 @@ impl Running {
         let first_round = loaded.settings.server.first_round;
         let folder = folder.map(Arc::new);
         let serials = Serials::open(folder.as_ref(), wall);
-        let supply = Supply::start(loaded, file.map(Path::to_path_buf), seed()).await?;
+        let (telemetry, mut tellers) = Telemetry::start(seed());
+        telemetry.follow(&loaded.settings);
+        let mut way = Way::begin(&telemetry.tracer, "start", None);
+        let mut supply = Supply::start(loaded, file.map(Path::to_path_buf), seed()).await?;
+        supply.tell(telemetry.clone());
+        if let Some(way) = &mut way {
+            way.step("resolve");
+        }
         let (ground, vitals) = (supply.ground().clone(), supply.vitals().clone());
         let settings = health_probe::Settings { first_round, seed: seed() };
         let probes = Arc::new(health_probe::start(ground.catalog().clone(), settings, NetworkChecker));
@@ -78,10 +89,15 @@ impl Running {
         let kept = folder.as_ref().and_then(|folder| kept(folder, &probes, &events));
         let (book, ledger) = kept.map(|Kept { book, ledger }| (book, ledger)).unzip();
         let writer = ledger.as_ref().map(|ledger| tokio::spawn(Arc::clone(ledger).run()));
-        let told = (Arc::clone(&events), vitals.clone());
+        let told = (Arc::clone(&events), vitals.clone(), telemetry.tracer.clone());
         let publisher = Publisher::first(ground, probes.snapshots(), serials, told)
             .await
             .context("the probes ended before their first round")?;
+        if let Some(mut way) = way {
+            way.step("first round");
+            way.end(None);
+        }
+        tokio::spawn(transitions(telemetry.tracer.clone(), probes.transitions()));
         let publisher = Arc::new(publisher);
         // Ends with the probes, whose snapshots it waits for.
         tokio::spawn({
@@ -97,6 +113,7 @@ impl Running {
         let live = publisher.live();
         let server =
             Server::start(bound, live.clone(), Arc::default(), seed(), wall).context("cannot serve")?;
+        tellers.read(server.taps().clone(), &telemetry)?;
         let notifier = tokio::spawn(Notifier::new(live.clone(), wall, seed()).run());
         for Listening { service, address } in server.listening() {
             tracing::info!(%address, service = service.as_str(), "listening");
@@ -122,6 +139,8 @@ impl Running {
             network,
             vitals,
             udp_sockets,
+            telemetry,
+            tellers,
         })
     }
 
@@ -158,6 +177,8 @@ impl Running {
             wall,
             commands,
             configuration,
+            levels: logs::levels(),
+            tracer: self.telemetry.tracer.clone(),
         };
         let address = network.as_ref().and_then(|network| network.listener.local_addr().ok());
         match Admin::start(about, inherited, network) {
@@ -220,6 +241,7 @@ impl Running {
     /// Leaves everything to another process, which answers already.
     pub(crate) async fn leave(self, successor: &Successor) {
         let Self { probes, publisher, requester, supply, notifier, server, admin, ledger, writer, .. } = self;
+        let (telemetry, tellers) = (self.telemetry, self.tellers);
         let counters = server.counters().clone();
         let passing = successor.take(server.leave());
         let freeing = async {
@@ -234,6 +256,7 @@ impl Running {
         let both = async { tokio::join!(passing, freeing) };
         let drained = tokio::time::timeout(DRAIN, both).await.is_ok();
         drop(probes);
+        tellers.close(telemetry).await;
         tracing::info!(drained, totals = ?counters.totals(), "left");
     }
 
@@ -242,6 +265,7 @@ impl Running {
         let Self {
             probes, requester, supply, notifier, server, admin, sockets, book, ledger, writer, ..
         } = self;
+        let (telemetry, tellers) = (self.telemetry, self.tellers);
         // Else none would close.
         drop(sockets);
         let counters = server.counters().clone();
@@ -255,6 +279,7 @@ impl Running {
         if let Some(probes) = Arc::into_inner(probes) {
             probes.stop().await;
         }
+        tellers.close(telemetry).await;
         tracing::info!(drained, totals = ?counters.totals(), "stopped");
     }
 }

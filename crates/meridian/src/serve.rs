@@ -153,7 +153,7 @@ impl Serving<'_> {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Reload(reply) => self.running.requester.ask(reply),
+            Command::Reload(reply, of) => self.running.requester.ask(reply, of),
             Command::Restart(reply) => {
                 let started = self.restart();
                 if let Err(why) = &started {

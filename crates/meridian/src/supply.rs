@@ -17,6 +17,7 @@ use meridian_config::{Geoip, Issues, Server, Settings, Tls};
 use meridian_discovery::hostnames::{self, HickoryLookup, Resolved};
 use meridian_dns::Ground;
 use meridian_health_probe::Handle as Probes;
+use meridian_telemetry::Context as SpanContext;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
@@ -25,6 +26,7 @@ use crate::load::{Loaded, load_again, load_text};
 use crate::publish::Publisher;
 use crate::serve::wall;
 use crate::systemd;
+use crate::telemetry::{Telemetry, Way};
 use crate::watch::Watch;
 
 /// How often a certificate that soon expires is warned of.
@@ -58,8 +60,10 @@ pub(crate) struct Supply {
     of_file: Watch,
     names: hostnames::Handle,
     catalogs: watch::Receiver<Option<Resolved>>,
-    /// Grounds of catalogs as they were loaded, oldest first.
-    loaded: Vec<Arc<Ground>>,
+    /// Grounds of catalogs as they were loaded, oldest first, with what is told of their way.
+    loaded: Vec<(Arc<Ground>, Option<Way>)>,
+    /// What others are told; `None`: nothing.
+    telemetry: Option<Telemetry>,
     /// The ground that was prepared last, which the next one takes over from.
     last: Arc<Ground>,
 }
@@ -97,9 +101,15 @@ impl Supply {
             of_file,
             names,
             catalogs,
-            loaded: vec![ground],
+            loaded: vec![(ground, None)],
+            telemetry: None,
             last,
         })
+    }
+
+    /// Others are told what the settings say from now on, and of what comes into force.
+    pub(crate) fn tell(&mut self, telemetry: Telemetry) {
+        self.telemetry = Some(telemetry);
     }
 
     /// The ground to begin with.
@@ -145,9 +155,9 @@ impl Supply {
         loop {
             tokio::select! {
                 request = requests.0.recv() => match request {
-                    Some(Some(reply)) => {
+                    Some(Some((reply, of))) => {
                         // Who asked may be gone.
-                        let _gone = reply.send(self.reload().await);
+                        let _gone = reply.send(self.reload(of).await);
                     }
                     Some(None) => self.reload_by("signal").await,
                     None => break,
@@ -206,7 +216,7 @@ impl Supply {
     async fn reload_by(&mut self, caller: &str) {
         let digest = |of: &Configuration| serde_json::json!({ "sha256": of.digest() });
         let before = digest(&self.configuration.borrow());
-        let refused = self.reload().await.err();
+        let refused = self.reload(None).await.err();
         let after = digest(&self.configuration.borrow());
         let Some(ledger) = &self.ledger else { return };
         ledger.record(Change {
@@ -220,18 +230,20 @@ impl Supply {
         });
     }
 
-    /// The file anew.
-    async fn reload(&mut self) -> Result<Reloaded, String> {
+    /// The file anew; `of`: the request that asked for it, where it is traced.
+    async fn reload(&mut self, of: Option<SpanContext>) -> Result<Reloaded, String> {
         systemd::reloading();
-        let reloaded = self.read_again().await;
+        let reloaded = self.read_again(of).await;
         systemd::ready();
         reloaded
     }
 
-    async fn read_again(&mut self) -> Result<Reloaded, String> {
+    async fn read_again(&mut self, of: Option<SpanContext>) -> Result<Reloaded, String> {
         let Some(file) = self.file.clone() else { return Err("nothing to read again".to_owned()) };
         let before = "the configuration before it stays in force";
-        let loaded = self.noted(loading(before, move || load_again(&file)).await)?;
+        let way = self.way(of);
+        let loaded = self.noted(loading(before, move || load_again(&file)).await);
+        let (loaded, way) = read(loaded, way)?;
         // How queries are met comes with the ground; the sockets and the like do not.
         let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let mut at_restart = |differs: bool, table: &str| {
@@ -247,7 +259,7 @@ impl Supply {
         let catalog = loaded.ground.catalog();
         let (gateways, targets) = (catalog.gateways().len(), catalog.targets().len());
         tracing::info!(gateways, targets, "reloaded: in force after the first round of new targets");
-        self.accept(loaded);
+        self.accept(loaded, way);
         Ok(Reloaded { gateways, targets, warnings })
     }
 
@@ -256,10 +268,17 @@ impl Supply {
         let text = self.configuration.borrow().text().clone();
         let file = self.file.clone().unwrap_or_default();
         let before = "the data before it stay in force until the files change again";
-        if let Ok(loaded) = self.noted(loading(before, move || load_text(&text, &file)).await) {
+        let way = self.way(None);
+        let loaded = self.noted(loading(before, move || load_text(&text, &file)).await);
+        if let Ok((loaded, way)) = read(loaded, way) {
             tracing::info!(places = loaded.ground.locality().places().len(), "databases and tables reloaded");
-            self.accept(loaded);
+            self.accept(loaded, way);
         }
+    }
+
+    /// What is told of a reload, if that is.
+    fn way(&self, of: Option<SpanContext>) -> Option<Way> {
+        Way::begin(&self.telemetry.as_ref()?.tracer, "reload", of)
     }
 
     /// What was loaded; if nothing was, that is told to who asks.
@@ -269,7 +288,7 @@ impl Supply {
         })
     }
 
-    fn accept(&mut self, loaded: Loaded) {
+    fn accept(&mut self, loaded: Loaded, way: Option<Way>) {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
@@ -281,12 +300,16 @@ impl Supply {
         }
         self.configuration.send_modify(|configuration| configuration.accept(text, stamp()));
         self.geoip.send_replace(settings.geoip.clone());
+        let told = |settings: &Settings| (settings.telemetry.clone(), settings.geoip.clone());
+        if let Some(telemetry) = self.telemetry.as_ref().filter(|_| told(&settings) != told(&self.settings)) {
+            telemetry.follow(&settings);
+        }
         (self.settings, self.watch) = (settings, watch);
         if let Some(of_file) = of_file {
             self.of_file = of_file;
         }
         self.names.replace(ground.catalog().clone());
-        self.loaded.push(ground);
+        self.loaded.push((ground, way));
         if self.loaded.len() > WAITING {
             // Neither the first, which is in force, nor the last.
             self.loaded.remove(1);
@@ -297,17 +320,43 @@ impl Supply {
     async fn resolved(&mut self, publisher: &Publisher, probes: &Probes) {
         let Some(resolved) = self.catalogs.borrow_and_update().clone() else { return };
         let is_its = |ground: &Arc<Ground>| Arc::ptr_eq(ground.catalog(), &resolved.base);
-        let Some(index) = self.loaded.iter().position(is_its) else { return };
+        let Some(index) = self.loaded.iter().position(|(ground, _)| is_its(ground)) else { return };
         // Those before it were passed over.
         self.loaded.drain(..index);
-        let Some(base) = self.loaded.first() else { return };
+        let Some((base, way)) = self.loaded.first_mut() else { return };
+        let mut way = way.take();
         match on(base, resolved).await {
             Ok(ground) => {
+                if let Some(way) = &mut way {
+                    way.step("resolve");
+                }
                 self.last = ground;
-                publisher.prepare(self.last.clone());
+                publisher.prepare(self.last.clone(), way);
                 probes.replace(self.last.catalog().clone());
             }
-            Err(error) => tracing::error!("hostnames: {error:#}: what was in force stays so"),
+            Err(error) => {
+                tracing::error!("hostnames: {error:#}: what was in force stays so");
+                if let Some(way) = way {
+                    way.end(Some(format!("{error:#}")));
+                }
+            }
+        }
+    }
+}
+
+/// What was loaded, and what is told of its way from there on; of one that was not, that it ends there.
+fn read(loaded: Result<Loaded, String>, way: Option<Way>) -> Result<(Loaded, Option<Way>), String> {
+    let mut way = way;
+    if let Some(way) = &mut way {
+        way.step("load");
+    }
+    match loaded {
+        Ok(loaded) => Ok((loaded, way)),
+        Err(issues) => {
+            if let Some(way) = way {
+                way.end(Some(issues.clone()));
+            }
+            Err(issues)
         }
     }
 }
@@ -379,13 +428,15 @@ async fn loading(
 
 /// Where the outcome of a reload goes: how it was accepted, or every issue.
 type Reply = oneshot::Sender<Result<Reloaded, String>>;
+/// Who asks for one: where the outcome goes, and the span of the request, if it is traced.
+type Asked = (Reply, Option<SpanContext>);
 
 /// Asks a [`Supply`] to read its file again; it ends when all of these are gone.
 #[derive(Clone)]
-pub(crate) struct Requester(mpsc::Sender<Option<Reply>>);
+pub(crate) struct Requester(mpsc::Sender<Option<Asked>>);
 
 /// What a [`Supply`] is asked.
-pub(crate) struct Requests(mpsc::Receiver<Option<Reply>>);
+pub(crate) struct Requests(mpsc::Receiver<Option<Asked>>);
 
 /// Both ends.
 pub(crate) fn requests() -> (Requester, Requests) {
@@ -400,9 +451,9 @@ impl Requester {
     }
 
     /// The same for somebody who wants to know what comes of it.
-    pub(crate) fn ask(&self, reply: Reply) {
+    pub(crate) fn ask(&self, reply: Reply, of: Option<SpanContext>) {
         let sender = self.0.clone();
         // Its turn comes after those that are under way; as many as the API has connections can wait.
-        tokio::spawn(async move { sender.send(Some(reply)).await });
+        tokio::spawn(async move { sender.send(Some((reply, of))).await });
     }
 }

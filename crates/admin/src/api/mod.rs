@@ -2,11 +2,13 @@
 
 mod answers;
 mod audit;
+mod calls;
 mod changing;
 mod dashboard;
 mod events;
 mod extract;
 mod history;
+mod logs;
 mod map;
 mod process;
 mod resources;
@@ -19,20 +21,22 @@ use std::time::SystemTime;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use meridian_dns::Counters;
 use meridian_health_probe::{Handle as Probes, Report};
+use meridian_telemetry::Tracer;
 use tokio::sync::{Semaphore, watch};
 use utoipa::openapi::{Info, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
+use self::calls::traced;
 use crate::advisor::Advice;
 use crate::limits::{BODY_OCTETS_MAX, PAGE_DEFAULT, PAGE_MAX};
 use crate::maps::Maps;
-use crate::{Book, Commands, Configuration, Events, Ledger, Vitals, wire};
+use crate::{Book, Commands, Configuration, Events, Ledger, Levels, Vitals, wire};
 
 /// What requests are answered from.
 #[derive(Clone, Debug)]
@@ -55,6 +59,8 @@ pub(crate) struct Sources {
     pub(crate) streams: Arc<Semaphore>,
     /// Gone when the API ends.
     pub(crate) closed: watch::Receiver<()>,
+    pub(crate) levels: Option<Arc<dyn Levels>>,
+    pub(crate) tracer: Tracer,
     /// The wall clock.
     pub(crate) wall: fn() -> SystemTime,
 }
@@ -73,6 +79,7 @@ pub(crate) fn router(sources: Sources) -> Router {
         .merge(dashboard::files())
         .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
         .layer(from_fn(dashboard::guarded))
+        .layer(from_fn_with_state(sources.clone(), traced))
         .with_state(sources)
 }
 
@@ -95,6 +102,7 @@ fn documented() -> OpenApiRouter<Sources> {
         .merge(dashboard::routes())
         .merge(say::routes())
         .merge(process::routes())
+        .merge(logs::routes())
 }
 
 async fn report(sources: &Sources) -> Result<Report, Refused> {

@@ -8,6 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::failed;
+use super::calls::current;
 use super::changing::{check_state, objection, said, tagged};
 use super::extract::Query;
 use super::{Refused, Sources, stopping};
@@ -82,7 +83,8 @@ async fn reload(
 }
 
 async fn reload_now(sources: &Sources, change: Change) -> Result<Response, Refused> {
-    let reloaded = sources.commands.ask(Command::Reload).await.ok_or_else(stopping)?;
+    let reloaded =
+        sources.commands.ask(|reply| Command::Reload(reply, current())).await.ok_or_else(stopping)?;
     let after = digest(&sources.configuration.borrow());
     let refused = reloaded.as_ref().err().cloned();
     let number = sources.ledger.record(Change { after, refused, ..change });

@@ -58,9 +58,12 @@ async fn scrape(State(sources): State<Sources>, headers: HeaderMap) -> Response 
         let process = metrics::Process::read(&sources.udp_sockets);
         let (probes, known) = (sources.probes.counters(), sources.vitals.known());
         let (report, configuration) = (&report, &configuration);
-        let (probes, queries) = (&*probes, &*sources.queries);
-        metrics::render(metrics::Sources { report, probes, queries, configuration, known, process }, format)
-            .map_err(|error| error.to_string())
+        let (probes, queries, told) = (&*probes, &*sources.queries, sources.tracer.counters());
+        metrics::render(
+            metrics::Sources { report, probes, queries, told, configuration, known, process },
+            format,
+        )
+        .map_err(|error| error.to_string())
     });
     match made.await.map_err(|error| error.to_string()).flatten() {
         Ok(text) => ([(CONTENT_TYPE, format.content_type())], text).into_response(),

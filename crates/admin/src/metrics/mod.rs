@@ -5,8 +5,10 @@ mod page;
 mod process;
 mod queries;
 mod state;
+mod told;
 
 use std::fmt;
+use std::sync::Arc;
 
 use meridian_dns::Counters as Queries;
 use meridian_health_probe::{Counters as Probes, Report};
@@ -48,6 +50,7 @@ pub(crate) struct Sources<'s> {
     pub(crate) report: &'s Report,
     pub(crate) probes: &'s Probes,
     pub(crate) queries: &'s Queries,
+    pub(crate) told: Arc<meridian_telemetry::Counters>,
     pub(crate) configuration: &'s Configuration,
     pub(crate) known: Known,
     pub(crate) process: Process,
@@ -56,13 +59,14 @@ pub(crate) struct Sources<'s> {
 /// # Errors
 /// Of the encoder, which has none on a `String`.
 pub(crate) fn render(of: Sources<'_>, format: Format) -> Result<String, fmt::Error> {
-    let Sources { report, probes, queries, configuration, known, process } = of;
+    let Sources { report, probes, queries, told, configuration, known, process } = of;
     let mut ours = Registry::with_prefix("meridian");
     ours.register_collector(Box::new(Scrape {
         health: health::Health::new(report, probes),
         queries: queries::Seen::new(queries, process.udp_drops),
         state: state::State { configuration: configuration.clone(), known },
     }));
+    ours.register_collector(Box::new(told::Told(told)));
     let mut common = Registry::default();
     common.register_collector(Box::new(process));
     let mut page = String::new();

@@ -46,6 +46,14 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
 }
 
+/// `GET /v1/log`, and what `PUT /v1/log` says and answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// The filter of log lines: a level, or levels by where they come from: `info,meridian_dns=debug`.
+    pub level: String,
+}
+
 /// `GET /v1/process`; and `POST /v1/restart`, which starts a successor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Process {

@@ -66,6 +66,17 @@ fn read_bounds(table: &mut Table<'_>) -> Option<(Bounds, Bounds)> {
     Some((wanted, Bounds { min: value(below), max: value(above) }))
 }
 
+/// The URL of a server of HTTP: a scheme, a host, perhaps a port and a path.
+///
+/// # Errors
+/// What it must not be.
+pub(crate) fn server_url(text: &str) -> Result<Box<str>, String> {
+    if text.split('/').nth(2).is_some_and(|host| host.contains('@')) {
+        return Err("with a user".into());
+    }
+    parse_url(text).map(|url| url.text)
+}
+
 /// A scheme, a host, perhaps a port and a path (RFC 3986 §3); no user, query or fragment.
 fn parse_url(text: &str) -> Result<ServerUrl, String> {
     if text.len() > limits::PROBE_TEXT_OCTETS {

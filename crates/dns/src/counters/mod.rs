@@ -136,6 +136,8 @@ counters! {
         connection_aged reason = "aged",
         connection_unread reason = "unread",
     }
+    taken "Queries taken down, for the query log, dnstap or traces" { taken, }
+    taken_dropped "Queries that were to be taken down and were not, as too many waited" { taken_dropped, }
     accept_failures "Failures of accepting a connection" { accept_failed, }
     handshake_failures "Handshakes of TLS that failed, or took too long" {
         handshake_failed reason = "failed",

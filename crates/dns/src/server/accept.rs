@@ -13,7 +13,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::framed::Framed;
 use super::table::Place;
-use super::{Passed, Service, Shared, http, proxy, tls};
+use super::{Ends, Passed, Service, Shared, http, proxy, tls};
 use crate::counters::add;
 use crate::limits::{FAILURE_PAUSE, HANDSHAKE, SHED_PAUSE};
 use crate::peer::{Peer, Transport};
@@ -58,7 +58,8 @@ async fn accept(
         };
         match accepted {
             Ok((stream, from)) => {
-                let (carries, shared) = (carries.clone(), shared.clone());
+                let ends = Ends { client_port: Some(from.port()), server: stream.local_addr().ok() };
+                let (carries, shared) = (carries.clone(), Shared { ends, ..shared.clone() });
                 Connection { stream, from, carries, random: seeds.fork(), shared }.start();
             }
             // No error of accept ends the listener: the client is gone, or descriptors are short.
@@ -114,6 +115,7 @@ impl Connection {
         match timeout(HANDSHAKE, proxy::of_stream(&mut self.stream)).await {
             Ok(Ok(client)) => {
                 let client = client.unwrap_or(self.from.ip());
+                self.shared.ends.client_port = None;
                 place.belongs_to(client, &self.shared.streams());
                 self.serve(client, place).await;
             }
@@ -158,9 +160,12 @@ pub(super) fn resume(passed: Passed, shared: &Shared, random: fastrand::Rng) {
     let Passed { stream, client, input, skipped, age, idle } = passed;
     let resumed = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
     let Ok(stream) = resumed else { return };
+    let port = stream.peer_addr().ok().filter(|from| from.ip() == client).map(|from| from.port());
+    let ends = Ends { client_port: port, server: stream.local_addr().ok() };
+    let shared = Shared { ends, ..shared.clone() };
     let place = Arc::new(shared.table.take(Some(client), &shared.streams()));
     let peer = Peer { address: client, transport: Transport::Tcp };
-    let framed = Framed::new(stream, peer, shared.clone(), random).with(&input, skipped, age, idle);
+    let framed = Framed::new(stream, peer, shared, random).with(&input, skipped, age, idle);
     tokio::spawn(async move {
         tokio::select! {
             biased;

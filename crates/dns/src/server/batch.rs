@@ -1,7 +1,7 @@
 //! Batches of datagrams: many received by one system call, and their replies sent by one.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
@@ -12,6 +12,7 @@ use nix::sys::socket::{
 };
 use smallvec::SmallVec;
 
+use super::Ends;
 use crate::limits::{UDP_BATCH, UDP_PAYLOAD_SIZE, UDP_QUERY_SIZE};
 
 /// Between the starts of two queries in their buffer: not a power of two, or all of them would share a few lines of
@@ -52,6 +53,23 @@ impl<'d, F: Family> Arrivals<'_, 'd, F> {
     /// From which address one came, and its octets.
     pub(super) fn datagram(&self, index: usize) -> Option<(IpAddr, &'d [u8])> {
         self.arrived.get(index).map(|(from, _, octets)| (F::ip(from), *octets))
+    }
+
+    /// The ends of one of a client, on a socket that is bound here.
+    pub(super) fn ends(&self, index: usize, client: IpAddr, mut server: SocketAddr) -> Ends {
+        let Some((from, to, _)) = self.arrived.get(index) else { return Ends::default() };
+        if let Some(to) = to {
+            server.set_ip(F::local_ip(to));
+        }
+        // Behind a load balancer the port is that of the balancer.
+        let client_port = (F::ip(from) == client).then(|| F::port(from));
+        Ends { client_port, server: Some(server) }
+    }
+
+    /// The reply that was written last.
+    pub(super) fn last(&self) -> &[u8] {
+        let last = self.to.len().checked_sub(1).and_then(|last| self.replies.get(last));
+        last.map_or(&[], Vec::as_slice)
     }
 
     /// Replies to one what `write` makes of the room for it, which says whether that is to be sent.
@@ -190,6 +208,7 @@ pub(super) trait Family {
     /// The room for a [`Family::Local`].
     fn control_space() -> Vec<u8>;
     fn local(control: &ControlMessageOwned) -> Option<Self::Local>;
+    fn local_ip(local: &Self::Local) -> IpAddr;
     fn with_control<T>(local: Self::Local, then: impl FnOnce(ControlMessage<'_>) -> T) -> T;
 }
 
@@ -220,6 +239,10 @@ impl Family for V4 {
             }
             _ => None,
         }
+    }
+
+    fn local_ip(local: &Ipv4Addr) -> IpAddr {
+        IpAddr::V4(*local)
     }
 
     fn with_control<T>(local: Ipv4Addr, then: impl FnOnce(ControlMessage<'_>) -> T) -> T {
@@ -256,6 +279,10 @@ impl Family for V6 {
             }
             _ => None,
         }
+    }
+
+    fn local_ip((ip, _): &Self::Local) -> IpAddr {
+        IpAddr::V6(*ip)
     }
 
     fn with_control<T>((ip, index): Self::Local, then: impl FnOnce(ControlMessage<'_>) -> T) -> T {

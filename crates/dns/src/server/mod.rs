@@ -18,6 +18,7 @@ mod phase;
 mod proxy;
 mod quic;
 mod table;
+mod tap;
 mod tls;
 mod udp;
 
@@ -36,6 +37,8 @@ pub use inherited::{Inherited, Protocol};
 pub use passed::Passed;
 use phase::{Phase, Phases};
 use table::Table;
+pub use tap::{Ends, Taken, Taps};
+use tap::{Served, Tap, draw};
 
 use crate::answer::{Reply, answer};
 use crate::counters::{Counters, add};
@@ -62,6 +65,7 @@ pub struct Server {
     quic: Vec<(Service, UdpSocket)>,
     seeds: fastrand::Rng,
     shared: Shared,
+    taps: Arc<Taps>,
     /// Closed when the last worker and connection has ended.
     ended: mpsc::Receiver<()>,
     /// Closed when nothing reads the sockets of QUIC.
@@ -90,12 +94,15 @@ impl Server {
         let (alive, ended) = mpsc::channel(1);
         let (quic_alive, quic_ended) = mpsc::channel(1);
         let listening = bound.listening().to_vec();
+        let taps = Arc::new(Taps::new());
         let shared = Shared {
             live,
             counters: counters.clone(),
+            tap: taps.tap(counters.clone()),
             table: Table::new(counters),
             wall,
             started: Instant::now(),
+            ends: Ends::default(),
             transfers: Arc::new(Semaphore::new(TRANSFERS)),
             phases: Phases::new(phases),
             _alive: alive,
@@ -103,7 +110,8 @@ impl Server {
         let mut seeds = fastrand::Rng::with_seed(seed);
         let Parts { udp, tcp, quic } = bound.parts;
         for (index, sockets) in udp.into_iter().enumerate() {
-            let shared = Shared { counters: shared.counters.of_worker(), ..shared.clone() };
+            let counters = shared.counters.of_worker();
+            let shared = Shared { tap: taps.tap(counters.clone()), counters, ..shared.clone() };
             udp::start(index, sockets, workers_stop.try_clone()?, shared, seeds.u64(..))?;
         }
         accept::start(tcp, &shared, seeds.u64(..))?;
@@ -114,6 +122,7 @@ impl Server {
             quic,
             seeds,
             shared,
+            taps,
             ended,
             quic_ended,
             quic_alive,
@@ -145,6 +154,12 @@ impl Server {
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
         &self.shared.counters
+    }
+
+    /// What takes queries down.
+    #[must_use]
+    pub fn taps(&self) -> &Arc<Taps> {
+        &self.taps
     }
 
     /// Stops: no new connection, what has arrived is answered, then all sockets close. Returns
@@ -244,9 +259,12 @@ fn guarded(
 struct Shared {
     live: Arc<Live>,
     counters: Arc<Counters>,
+    tap: Arc<Tap>,
     table: Arc<Table>,
     wall: Wall,
     started: Instant,
+    /// Of a connection.
+    ends: Ends,
     /// The room for zone transfers.
     transfers: Arc<Semaphore>,
     phases: Phases,
@@ -255,8 +273,15 @@ struct Shared {
 }
 
 impl Shared {
-    /// Answers and counts one message.
-    fn answer(&self, view: &View, packet: &[u8], peer: Peer, moment: Moment, out: &mut Vec<u8>) -> Reply {
+    /// Answers and counts one message, and takes it down if it is one of those.
+    fn answer(
+        &self,
+        view: &Arc<View>,
+        packet: &[u8],
+        peer: Peer,
+        moment: Moment,
+        out: &mut Vec<u8>,
+    ) -> Reply {
         add(match peer.transport {
             Transport::Udp => &self.counters.udp_received,
             Transport::Tcp => &self.counters.tcp_received,
@@ -267,6 +292,12 @@ impl Shared {
         let reply = guarded(&self.counters, packet, out, |out| answer(view, packet, peer, moment, out));
         self.counters.count(peer.transport, &reply);
         self.counters.answered(view.ground(), &reply);
+        let below = self.tap.below();
+        if below > 0 && draw(moment) < below {
+            let ends = self.ends;
+            let served = Served { view, peer, ends, moment, reply, query: packet, answer: out };
+            served.take(&self.tap, self.wall, self.uptime_us());
+        }
         reply
     }
 

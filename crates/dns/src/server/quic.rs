@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::table::Place;
-use super::{Service, Shared, doh3, doq, tls};
+use super::{Ends, Service, Shared, doh3, doq, tls};
 use crate::counters::add;
 use crate::limits::{
     CLOSING, HANDSHAKE, QUIC_HANDSHAKES, QUIC_SEND_WINDOW, QUIC_STREAM_WINDOW, QUIC_STREAMS,
@@ -36,7 +36,8 @@ pub(super) fn start(
         let config = Some(config(service, shared)?);
         let runtime = Arc::new(quinn::TokioRuntime);
         let endpoint = Endpoint::new(EndpointConfig::default(), config, socket, runtime)?;
-        let (shared, seeds, alive) = (shared.clone(), seeds.fork(), alive.clone());
+        let ends = Ends { client_port: None, server: endpoint.local_addr().ok() };
+        let (shared, seeds, alive) = (Shared { ends, ..shared.clone() }, seeds.fork(), alive.clone());
         tokio::spawn(async move {
             accept(endpoint, service, shared, seeds).await;
             drop(alive);
@@ -101,10 +102,12 @@ async fn connect(
     incoming: Incoming,
     permit: Option<OwnedSemaphorePermit>,
     service: Service,
-    shared: Shared,
+    mut shared: Shared,
     random: fastrand::Rng,
 ) {
-    let (validated, address) = (incoming.remote_address_validated(), incoming.remote_address().ip());
+    let (validated, from) = (incoming.remote_address_validated(), incoming.remote_address());
+    let address = from.ip();
+    shared.ends.client_port = Some(from.port());
     let take = || Arc::new(shared.table.take(Some(address), &shared.streams()));
     // Until the client has shown that it is there, it takes no place from anybody.
     let early = validated.then(take);
@@ -116,6 +119,9 @@ async fn connect(
     };
     drop(permit);
     let place = early.unwrap_or_else(take);
+    if let (Some(ip), Some(server)) = (connection.local_ip(), &mut shared.ends.server) {
+        server.set_ip(ip);
+    }
     let transport = if service == Service::Doq { Transport::Quic } else { Transport::Https };
     let peer = Peer { address, transport };
     add(if service == Service::Doq {

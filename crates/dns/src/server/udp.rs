@@ -4,7 +4,7 @@
 //! has to run there.
 
 use std::io::{self, PipeReader};
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use smallvec::SmallVec;
 
 use super::batch::{Arrivals, Batch, Family, V4, V6};
-use super::{Shared, guarded, proxy};
+use super::{Served, Shared, draw, guarded, proxy};
 use crate::answer::{Reply, answer_asked};
 use crate::counters::{Table, add, add_alone, add_many, series_of};
 use crate::limits::{FAILURE_PAUSE, SEND_WAIT, TOGETHER, UDP_TURNS};
@@ -30,12 +30,12 @@ pub(super) fn start(
     shared: Shared,
     seed: u64,
 ) -> io::Result<()> {
-    let mut addresses = Vec::with_capacity(sockets.len());
+    let mut addresses: Vec<SocketAddr> = Vec::with_capacity(sockets.len());
     for socket in &sockets {
         // A full send buffer is waited for: the kernel empties it at the pace of the wire.
         socket.set_nonblocking(false)?;
         socket.set_write_timeout(Some(SEND_WAIT))?;
-        addresses.push(socket.local_addr()?.ip());
+        addresses.push(socket.local_addr()?);
     }
     let random = fastrand::Rng::with_seed(seed);
     let worker = Worker { shared, random, stop, room: Room::default(), tally: None };
@@ -47,6 +47,7 @@ pub(super) fn start(
 /// A socket with its buffers.
 struct Port {
     socket: UdpSocket,
+    address: SocketAddr,
     batch: Buffers,
 }
 
@@ -57,12 +58,13 @@ enum Buffers {
 
 impl Port {
     /// For a socket that is bound to this address.
-    fn new((socket, ip): (UdpSocket, IpAddr)) -> Self {
+    fn new((socket, address): (UdpSocket, SocketAddr)) -> Self {
+        let ip = address.ip();
         let batch = match ip {
             IpAddr::V4(_) => Buffers::V4(Batch::new(ip.is_unspecified())),
             IpAddr::V6(_) => Buffers::V6(Batch::new(ip.is_unspecified())),
         };
-        Self { socket, batch }
+        Self { socket, address, batch }
     }
 }
 
@@ -137,13 +139,15 @@ impl Worker {
     }
 
     /// Answers a batch from one load of the view; returns how many replies the kernel did not take.
-    fn turn(&mut self, Port { socket, batch }: &mut Port) -> io::Result<usize> {
+    fn turn(&mut self, Port { socket, address, batch }: &mut Port) -> io::Result<usize> {
         let view = self.shared.live.load();
         self.follow(&view);
         let Self { shared, random, room, tally, .. } = self;
         let moment = shared.moment(random);
         let tally = tally.as_deref();
-        let mut answering = Answering { shared, view: &view, moment, random, room, tally, answered: 0 };
+        let (below, local) = (shared.tap.below(), *address);
+        let mut answering =
+            Answering { shared, view: &view, moment, random, room, tally, answered: 0, below, local };
         let unsent = match batch {
             Buffers::V4(batch) => batch.turn(socket, |arrivals| answering.all(arrivals)),
             Buffers::V6(batch) => batch.turn(socket, |arrivals| answering.all(arrivals)),
@@ -174,13 +178,17 @@ impl Worker {
 /// The answers of one batch.
 struct Answering<'w> {
     shared: &'w Shared,
-    view: &'w View,
+    view: &'w Arc<View>,
     moment: Moment,
     random: &'w mut fastrand::Rng,
     room: &'w mut Room,
     tally: Option<&'w Table>,
     /// How many queries there were.
     answered: usize,
+    /// Which queries are taken down.
+    below: u64,
+    /// Where the socket is.
+    local: SocketAddr,
 }
 
 /// A query, by the number of its datagram.
@@ -192,7 +200,7 @@ impl Answering<'_> {
             let numbered = |index| Some((index, self.query(arrivals.datagram(index)?)?));
             let queries: SmallVec<[Numbered<'_>; TOGETHER]> =
                 (first..arrivals.len()).take(TOGETHER).filter_map(numbered).collect();
-            let (room, view) = (&mut *self.room, self.view);
+            let (room, view) = (&mut *self.room, &**self.view);
             let read = AssertUnwindSafe(|| room.read(view, queries.iter().map(|(_, query)| query)));
             if catch_unwind(read).is_err() {
                 // What goes wrong there goes wrong again where it counts.
@@ -202,14 +210,23 @@ impl Answering<'_> {
             for (&(index, (ref peer, query)), asked) in queries.iter().zip(self.room.asked()) {
                 let moment = Moment { random: self.random.u64(..), ..self.moment };
                 let answer = |out: &mut Vec<u8>| answer_asked(self.view, asked, query, *peer, moment, out);
+                let mut became = Reply::None;
                 arrivals.reply(index, |out| {
-                    let reply = guarded(&self.shared.counters, query, out, answer);
-                    self.shared.counters.count_alone(Transport::Udp, &reply);
-                    if let Some(cell) = series_of(&reply).and_then(|series| self.tally?.cell(series)) {
+                    became = guarded(&self.shared.counters, query, out, answer);
+                    self.shared.counters.count_alone(Transport::Udp, &became);
+                    if let Some(cell) = series_of(&became).and_then(|series| self.tally?.cell(series)) {
                         add_alone(cell, 1);
                     }
-                    matches!(reply, Reply::Sent { .. })
+                    matches!(became, Reply::Sent { .. })
                 });
+                if self.below > 0 && draw(moment) < self.below {
+                    let (ends, answer) = (arrivals.ends(index, peer.address, self.local), arrivals.last());
+                    let view = self.view;
+                    take(
+                        self.shared,
+                        &Served { view, peer: *peer, ends, moment, reply: became, query, answer },
+                    );
+                }
             }
         }
         add_alone(&self.shared.counters.udp_received, self.answered as u64);
@@ -229,4 +246,10 @@ impl Answering<'_> {
             }
         }
     }
+}
+
+/// Takes one down. Apart, and not in the loop: it is for few.
+#[cold]
+fn take(shared: &Shared, served: &Served<'_>) {
+    served.take(&shared.tap, shared.wall, shared.uptime_us());
 }

@@ -5,6 +5,9 @@ mod names;
 mod record;
 mod text;
 
+pub(crate) use names::Naming;
+pub(crate) use text::stages;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +32,6 @@ use crate::load::{Loaded, load, load_text};
 use crate::page::{json, print};
 use crate::supply::Supply;
 
-use names::Naming;
 use record::Answered;
 
 /// The demo's configuration, for a first look without a file.

@@ -19,7 +19,7 @@ pub(crate) fn render(
     answered: &Answered,
     naming: &Naming,
 ) -> String {
-    let mut page = Page(String::new());
+    let mut page = Page(Vec::new());
     let question_type = RecordType::from(asked.question_type);
     let through = asked.resolver.map_or_else(String::new, |resolver| format!(" through {resolver}"));
     page.text(&format!("{} {question_type} for {}{through}", asked.name, asked.client));
@@ -32,7 +32,23 @@ pub(crate) fn render(
     if let Explanation::Steered(steering) = explanation {
         page.fail_over(steering, naming);
     }
-    page.0
+    page.written()
+}
+
+/// What each stage came to, by its name, in their order.
+pub(crate) fn stages(explanation: &Explanation, naming: &Naming) -> Vec<(&'static str, String)> {
+    let mut page = Page(Vec::new());
+    match explanation {
+        Explanation::Steered(steering) => page.steering(steering, naming),
+        other => page.line("name", matter(other)),
+    }
+    let mut stage = "family";
+    let named = page.0.into_iter().map(|(what, text)| {
+        // A line without a name belongs to the one above it; what is no line of a stage says which family follows.
+        stage = what.map_or("family", |what| if what.is_empty() { stage } else { what });
+        (stage, text)
+    });
+    named.collect()
 }
 
 fn matter(explanation: &Explanation) -> &'static str {
@@ -48,17 +64,24 @@ fn matter(explanation: &Explanation) -> &'static str {
     }
 }
 
-struct Page(String);
+/// Lines: of a stage, by its name, or others.
+struct Page(Vec<(Option<&'static str>, String)>);
 
 impl Page {
-    fn text(&mut self, text: &str) {
-        self.0.push_str(text);
-        self.0.push('\n');
+    fn written(self) -> String {
+        let line = |(what, text): (Option<&str>, String)| match what {
+            Some(what) => format!("{what:<10} {text}\n"),
+            None => text + "\n",
+        };
+        self.0.into_iter().map(line).collect()
     }
 
-    fn line(&mut self, what: &str, text: &str) {
-        // A String takes everything.
-        let _written = writeln!(self.0, "{what:<10} {text}");
+    fn text(&mut self, text: &str) {
+        self.0.push((None, text.to_owned()));
+    }
+
+    fn line(&mut self, what: &'static str, text: &str) {
+        self.0.push((Some(what), text.to_owned()));
     }
 
     fn steering(&mut self, steering: &Steering, naming: &Naming) {
@@ -84,7 +107,7 @@ impl Page {
         }
     }
 
-    fn located(&mut self, what: &str, located: &Located, naming: &Naming) {
+    fn located(&mut self, what: &'static str, located: &Located, naming: &Naming) {
         let Located { place: known, prefix_len, .. } = located;
         let mut text =
             format!("{} (all of /{prefix_len}, by {})", place(known), naming.origin(located.origin));
