@@ -190,6 +190,7 @@ pub(crate) fn meet(view: &View, edns: Option<&mut Edns>, peer: Peer) -> bool {
 
 /// Whether there are too many replies to a client. Over anything but UDP, and with a cookie of ours, it has
 /// shown that it asks itself.
+#[inline]
 pub(crate) fn limited<'q>(
     view: &View,
     peer: Peer,

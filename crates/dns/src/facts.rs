@@ -33,7 +33,9 @@ impl Facts {
     /// Of a query with this EDNS, whose cookie was checked, and which was answered for so wide a scope.
     #[inline]
     pub(crate) fn new(asked: QueryType, edns: Option<&Edns>, checked: Option<Checked>, scope: u8) -> Self {
-        let Some(edns) = edns else { return Self { asked, ..Self::default() } };
+        let Some(edns) = edns.filter(|edns| edns.subnet.is_some() || checked.is_some()) else {
+            return Self { asked, ..Self::default() };
+        };
         let subnet = match &edns.subnet {
             None => Subnet::None,
             Some(subnet) if subnet.speaks() && scope > 0 => Subnet::Scoped,

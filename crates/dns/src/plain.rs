@@ -147,6 +147,7 @@ impl Answering<'_> {
         Some(())
     }
 
+    #[inline]
     fn facts(&self, written: &Written, extras: &Extras<'_>) -> Facts {
         let Asked { question_type, edns, .. } = self.asked;
         let asked = QueryType::of((*question_type).into());

@@ -62,9 +62,11 @@ impl<A: Number> Picking<'_, A> {
             // What most decisions are: one address, whose health was looked at when it was decided.
             (Draw::Random(_), [only @ Candidate { is_its_address: true, .. }]) if self.most() > 0 => {
                 debug_assert_eq!(self.usable(only).count(), 1, "it was decided by the same verdicts");
-                let listed = self.listed.get(usize::from(only.first));
-                into.extend(listed.map(|listed| listed.address.into()));
-                return Picked { first: listed.map(|_| only.endpoint), ..Picked::default() };
+                let Some(listed) = self.listed.get(usize::from(only.first)) else {
+                    return Picked::default();
+                };
+                into.push(listed.address.into());
+                return Picked { first: Some(only.endpoint), ..Picked::default() };
             }
             // Each is looked at once.
             (Draw::Random(random), [only]) if !only.as_cname => {

@@ -15,8 +15,10 @@ use queries::Matrix;
 pub use queries::{Count, QueryCounts};
 
 use crate::answer::{Denied, Reply};
+use crate::facts::Facts;
 use crate::message::Rcode;
 use crate::peer::Transport;
+use crate::view::Ground;
 
 //----------- Counters -------------------------------------------------------
 
@@ -212,19 +214,23 @@ impl Counters {
 
     #[inline]
     fn count_by(&self, transport: Transport, reply: &Reply, add: impl Fn(&AtomicU64)) {
-        let (rcode, truncated, slipped, denied, facts) = match reply {
-            Reply::Sent { rcode, truncated, slipped, denied, facts, .. } => {
-                (*rcode, *truncated, *slipped, *denied, facts)
-            }
-            Reply::Dropped => return add(&self.rate_dropped),
-            Reply::Transfer(asked) => {
-                let facts = crate::facts::Facts { asked: *asked, ..Default::default() };
-                self.matrix.count(transport, Rcode::NoError, &facts, &add);
-                return add(&self.transfers);
-            }
-            Reply::None => return add(&self.ignored),
+        let Reply::Sent { rcode, truncated, slipped, denied, facts, .. } = reply else {
+            return self.count_unsent(transport, reply, add);
         };
-        self.matrix.count(transport, rcode, facts, &add);
+        self.matrix.count(transport, *rcode, facts, &add);
+        // Most are none of these.
+        if *truncated || denied.is_some() || *slipped {
+            self.count_oddities((*truncated, *slipped), *denied, add);
+        }
+    }
+
+    #[cold]
+    fn count_oddities(
+        &self,
+        (truncated, slipped): (bool, bool),
+        denied: Option<Denied>,
+        add: impl Fn(&AtomicU64),
+    ) {
         if slipped {
             add(&self.rate_slipped);
         }
@@ -235,6 +241,19 @@ impl Counters {
             None => {}
             Some(Denied::Prohibited) => add(&self.residency_prohibited),
             Some(Denied::Filtered) => add(&self.residency_filtered),
+        }
+    }
+
+    #[cold]
+    fn count_unsent(&self, transport: Transport, reply: &Reply, add: impl Fn(&AtomicU64)) {
+        match reply {
+            Reply::Transfer(asked) => {
+                let facts = Facts { asked: *asked, ..Facts::default() };
+                self.matrix.count(transport, Rcode::NoError, &facts, &add);
+                add(&self.transfers);
+            }
+            Reply::Dropped => add(&self.rate_dropped),
+            Reply::None | Reply::Sent { .. } => add(&self.ignored),
         }
     }
 
@@ -252,7 +271,7 @@ impl Counters {
     }
 
     /// Counts an answer of a view in its series, on a connection.
-    pub(crate) fn answered(&self, ground: &crate::view::Ground, reply: &Reply) {
+    pub(crate) fn answered(&self, ground: &Ground, reply: &Reply) {
         if let (Some(series), Some(number)) = (ground.series(), series_of(reply)) {
             self.latest.count(&self.answers, series, number);
         }
