@@ -427,6 +427,17 @@ fn keys_alone_are_enough() {
         assert!(names.iter().any(|name| name.starts_with(wanted)), "{wanted}: {names:?}");
     }
     browser.run(r##"await the.until(() => document.querySelector("#map-gateway").value === "mail");"##);
+    // What has the focus and goes leaves it to its heading, not to the top of the page.
+    browser.run(
+        r##"await page.locator("#map-gateway").selectOption("shop");
+        await page.getByRole("button", { name: "Override shop/ap-northeast/" }).focus();
+        await page.evaluate(() => {
+            const select = document.querySelector("#map-gateway");
+            select.value = "mail";
+            select.dispatchEvent(new Event("change"));
+        });
+        await the.until(() => document.activeElement.id === "endpoints-title");"##,
+    );
     browser.assert_clean();
 }
 

@@ -24,14 +24,18 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** Puts children in place of those there are, and keeps the focus where it was by the key of what has it. */
+/**
+ * Puts children in place of those there are, and keeps the focus where it was by the key of what has it. If that is gone, the
+ * heading has it: who uses keys must not begin at the top again.
+ */
 export function replace(element, ...children) {
-  const key = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  const hadFocus = element.contains(document.activeElement);
+  const key = hadFocus ? document.activeElement.dataset.key : undefined;
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
-  if (key !== undefined) {
-    const again = [...element.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key);
-    again?.focus({ preventScroll: true });
-  }
+  if (!hadFocus) return;
+  const again = [...element.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key);
+  if (again) again.focus({ preventScroll: true });
+  else element.closest("section")?.querySelector("[tabindex='-1']")?.focus();
 }
 
 /** Sets a text, if it is another: what is read aloud is not read again. */
