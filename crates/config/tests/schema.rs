@@ -283,6 +283,7 @@ fn strangers() -> Value {
         "admin": below(&["tls"]),
         "resolver": below(&[]),
         "health": below(&[]),
+        "metrics": below(&[]),
         "query_log": below(&[]),
         "dnstap": below(&[]),
         "traces": below(&[]),

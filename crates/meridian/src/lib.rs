@@ -25,6 +25,7 @@ mod diff;
 mod exit;
 mod explain;
 mod handover;
+mod kept;
 mod live;
 mod load;
 mod log_level;

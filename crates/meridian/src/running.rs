@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use meridian_admin::{About, Admin, Book, Commands, Configuration, Events, Ledger, Network, SOCKET, Vitals};
+use meridian_admin::{About, Admin, Commands, Configuration, Events, Network, SOCKET, Vitals};
 use meridian_config::Geoip;
 use meridian_dns::{Bound, Counters, Handle, Listening, Notifier, Passed, Protocol, Server};
 use meridian_health_probe::{self as health_probe, NetworkChecker};
@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::advisor::Working;
 use crate::handover::{Offer, Successor};
+use crate::kept::Kept;
 use crate::load::Loaded;
 use crate::logs;
 use crate::publish::Publisher;
@@ -29,8 +30,6 @@ use crate::telemetry::{Telemetry, Tellers, Way, transitions};
 
 /// How long connections may take to end.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long the last changes may take to be written.
-const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// All of it.
 pub(crate) struct Running {
@@ -42,10 +41,7 @@ pub(crate) struct Running {
     server: Server,
     sockets: Arc<[Handle]>,
     folder: Option<Arc<Folder>>,
-    book: Option<Arc<Book>>,
-    ledger: Option<Arc<Ledger>>,
-    /// Keeps what the ledger records.
-    writer: Option<JoinHandle<()>>,
+    kept: Option<Kept>,
     admin: Option<Admin>,
     configuration: watch::Receiver<Configuration>,
     events: Arc<Events>,
@@ -86,9 +82,7 @@ impl Running {
         // Ends with the probes, as all that waits for them.
         tokio::spawn(Arc::clone(&events).follow(probes.transitions()));
         // Before the first round ends: what is forced is so from the first answer on.
-        let kept = folder.as_ref().and_then(|folder| kept(folder, &probes, &events));
-        let (book, ledger) = kept.map(|Kept { book, ledger }| (book, ledger)).unzip();
-        let writer = ledger.as_ref().map(|ledger| tokio::spawn(Arc::clone(ledger).run()));
+        let kept = folder.as_ref().and_then(|folder| Kept::open(folder, &probes, &events));
         let told = (Arc::clone(&events), vitals.clone(), telemetry.tracer.clone());
         let publisher = Publisher::first(ground, probes.snapshots(), serials, told)
             .await
@@ -107,7 +101,8 @@ impl Running {
         let (requester, requests) = requests();
         let (configuration, access, geoip) = (supply.configuration(), supply.access(), supply.geoip());
         let network = network.map(|listener| Network { listener, access });
-        let supply = tokio::spawn(supply.run(ledger.clone(), publisher.clone(), probes.clone(), requests));
+        let ledger = kept.as_ref().map(|kept| kept.ledger.clone());
+        let supply = tokio::spawn(supply.run(ledger, publisher.clone(), probes.clone(), requests));
         let sockets: Arc<[Handle]> = bound.take_handles().into();
         let udp_sockets = inodes(&sockets);
         let live = publisher.live();
@@ -115,11 +110,7 @@ impl Running {
             Server::start(bound, live.clone(), Arc::default(), seed(), wall).context("cannot serve")?;
         tellers.read(server.taps().clone(), &telemetry)?;
         let notifier = tokio::spawn(Notifier::new(live.clone(), wall, seed()).run());
-        for Listening { service, address } in server.listening() {
-            tracing::info!(%address, service = service.as_str(), "listening");
-        }
-        tracing::info!("ready");
-        let admin = None;
+        announce(&server);
         Ok(Self {
             probes,
             publisher,
@@ -129,10 +120,8 @@ impl Running {
             server,
             sockets,
             folder,
-            book,
-            ledger,
-            writer,
-            admin,
+            kept,
+            admin: None,
             configuration,
             events,
             geoip,
@@ -152,8 +141,7 @@ impl Running {
     pub(crate) fn open(&mut self, commands: Commands, inherited: Option<OwnedFd>) {
         // Without a folder it is closed: who connects must not wait for nobody.
         let network = self.network.take();
-        let (Some(folder), Some(book), Some(ledger), None) =
-            (&self.folder, &self.book, &self.ledger, &self.admin)
+        let (Some(folder), Some(Kept { book, ledger, .. }), None) = (&self.folder, &self.kept, &self.admin)
         else {
             return;
         };
@@ -201,11 +189,8 @@ impl Running {
     /// Takes up what the process before has kept until now.
     pub(crate) fn reread(&self) {
         let Some(folder) = &self.folder else { return };
-        if let Some(Err(error)) = self.book.as_ref().map(|book| book.reread(wall())) {
-            tracing::error!("overrides of the last moment are lost: {error}");
-        }
-        if let Some(Err(error)) = self.ledger.as_ref().map(|ledger| ledger.reread()) {
-            tracing::error!("changes of the last moment are not shown: {error}");
+        if let Some(kept) = &self.kept {
+            kept.reread();
         }
         self.publisher.reread_serials(folder);
     }
@@ -240,7 +225,7 @@ impl Running {
 
     /// Leaves everything to another process, which answers already.
     pub(crate) async fn leave(self, successor: &Successor) {
-        let Self { probes, publisher, requester, supply, notifier, server, admin, ledger, writer, .. } = self;
+        let Self { probes, publisher, requester, supply, notifier, server, admin, kept, .. } = self;
         let (telemetry, tellers) = (self.telemetry, self.tellers);
         let counters = server.counters().clone();
         let passing = successor.take(server.leave());
@@ -249,7 +234,9 @@ impl Running {
             if let Some(admin) = admin {
                 admin.leave().await;
             }
-            end_ledger(ledger.as_deref(), writer).await;
+            if let Some(kept) = kept {
+                kept.end().await;
+            }
             publisher.close().await;
             successor.free_folder().await;
         };
@@ -262,9 +249,7 @@ impl Running {
 
     /// Stops answering when what has arrived is answered, then stops what kept the views up to date.
     pub(crate) async fn stop(self) {
-        let Self {
-            probes, requester, supply, notifier, server, admin, sockets, book, ledger, writer, ..
-        } = self;
+        let Self { probes, requester, supply, notifier, server, admin, sockets, kept, .. } = self;
         let (telemetry, tellers) = (self.telemetry, self.tellers);
         // Else none would close.
         drop(sockets);
@@ -274,14 +259,22 @@ impl Running {
         if let Some(admin) = admin {
             admin.stop().await;
         }
-        drop(book);
-        end_ledger(ledger.as_deref(), writer).await;
+        if let Some(kept) = kept {
+            kept.end().await;
+        }
         if let Some(probes) = Arc::into_inner(probes) {
             probes.stop().await;
         }
         tellers.close(telemetry).await;
         tracing::info!(drained, totals = ?counters.totals(), "stopped");
     }
+}
+
+fn announce(server: &Server) {
+    for Listening { service, address } in server.listening() {
+        tracing::info!(%address, service = service.as_str(), "listening");
+    }
+    tracing::info!("ready");
 }
 
 /// By which numbers the system's tables have the sockets of UDP. To hold the sockets would keep them open.
@@ -298,27 +291,4 @@ async fn end_supply(requester: Requester, supply: JoinHandle<()>, notifier: &Joi
     supply.abort();
     notifier.abort();
     let _ended = supply.await;
-}
-
-/// Waits until the last changes are written, but not for a disk that hangs.
-async fn end_ledger(ledger: Option<&Ledger>, writer: Option<JoinHandle<()>>) {
-    let (Some(ledger), Some(writer)) = (ledger, writer) else { return };
-    ledger.close();
-    let _at_most = tokio::time::timeout(LAST_WRITE, writer).await;
-}
-
-/// What people have said, and who.
-struct Kept {
-    book: Arc<Book>,
-    ledger: Arc<Ledger>,
-}
-
-/// Takes up what a folder has. Whatever is wrong with it, answers are given.
-fn kept(folder: &Arc<Folder>, probes: &Arc<health_probe::Handle>, events: &Arc<Events>) -> Option<Kept> {
-    let opened = Ledger::open(folder.clone(), events.clone(), wall).and_then(|ledger| {
-        let ledger = Arc::new(ledger);
-        let book = Book::open(folder.clone(), probes.clone(), ledger.clone(), wall())?;
-        Ok(Kept { book: Arc::new(book), ledger })
-    });
-    opened.inspect_err(|error| tracing::error!("no status, no overrides, no metrics: data_dir: {error}")).ok()
 }
