@@ -384,7 +384,7 @@ mod tests {
         }
         assert_eq!(book.say(of("cluster/more"), None, WALL).unwrap_err(), BookError::Full);
         // In place of one that is there it fits, and behind the others.
-        book.say(of("cluster/c7"), None, WALL).unwrap();
+        book.say(Override { reason: "another".into(), ..of("cluster/c7") }, None, WALL).unwrap();
         assert_eq!(targets(&book).last().unwrap(), "cluster/c7");
         book.lift(&of("cluster/c0").target).unwrap();
         book.say(of("cluster/more"), None, WALL).unwrap();
