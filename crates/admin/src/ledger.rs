@@ -44,7 +44,7 @@ pub struct Change {
     pub by: String,
     /// Who it was.
     pub caller: String,
-    /// What: `override`, `restore`, `expire`, `reload`, `restart`.
+    /// What: `override`, `restore`, `expire`, `reload`, `restart`, `log`.
     pub action: &'static str,
     /// To what.
     pub target: String,

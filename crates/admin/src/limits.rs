@@ -28,6 +28,8 @@ pub const CONNECTIONS_MAX: usize = 64;
 pub const HEAD_OCTETS_MAX: usize = 16 << 10;
 /// Octets of a request's body.
 pub const BODY_OCTETS_MAX: usize = 16 << 10;
+/// Octets of a body with a configuration.
+pub const CONFIGURATION_OCTETS_MAX: usize = 4 << 20;
 /// How long a client may take for the head of a request.
 pub const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a connection lives: a client that reads nothing does not keep it for ever.

@@ -1,19 +1,23 @@
 //! Explain, prove and diff: what is worked out from the view in force.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::extract::{Body, Query};
 use super::{Refused, Sources};
+use crate::limits::CONFIGURATION_OCTETS_MAX;
 use crate::wire::{self, Refusal};
 
 pub(super) fn routes() -> OpenApiRouter<Sources> {
-    OpenApiRouter::new().routes(routes!(explain)).routes(routes!(prove)).routes(routes!(diff))
+    OpenApiRouter::new()
+        .routes(routes!(explain))
+        .routes(routes!(prove))
+        .routes(routes!(diff).layer(DefaultBodyLimit::max(CONFIGURATION_OCTETS_MAX)))
 }
 
 /// Why a client gets the answer that it gets now, stage by stage.

@@ -147,7 +147,7 @@ pub struct Change {
     pub by: String,
     /// Who it was: `token NAME`, `user NUMBER` at the Unix socket, `loopback`, `signal`, `file`, `clock`.
     pub caller: String,
-    /// `override`, `restore`, `expire`, `reload` or `restart`.
+    /// `override`, `restore`, `expire`, `reload`, `restart` or `log`.
     pub action: String,
     /// To what.
     pub target: String,
