@@ -180,6 +180,7 @@ fn json_is_what_the_readme_says() {
         ("audit", of_server(&["audit"])),
         ("status", of_server(&["status"])),
         ("config", of_server(&["config"])),
+        ("log-level", of_server(&["log-level"])),
         ("reload", of_server(&["reload", "--by", "ann"])),
     ]
     .into();

@@ -167,12 +167,19 @@ impl Ledger {
     pub async fn run(self: Arc<Self>) {
         let (mut made, mut closed) = (self.made.subscribe(), self.closed.subscribe());
         loop {
+            // Looked at first: what was recorded before the end is written after this.
+            let is_closed = *closed.borrow_and_update();
             let last = *made.borrow_and_update();
             self.write(last).await;
-            tokio::select! {
-                changed = made.changed() => if changed.is_err() { return },
-                // What came before the end is seen above.
-                _ = closed.wait_for(|closed| *closed), if !made.has_changed().unwrap_or(false) => return,
+            if is_closed {
+                return;
+            }
+            let changed = tokio::select! {
+                changed = made.changed() => changed,
+                changed = closed.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
             }
         }
     }
@@ -180,6 +187,8 @@ impl Ledger {
     async fn write(&self, last: u64) {
         let waiting = self.lock().waiting.clone();
         if waiting.is_empty() {
+            // Perhaps with the write before, which came between the entry and its number.
+            self.written.send_replace((last, None));
             return;
         }
         let (folder, count) = (Arc::clone(&self.folder), waiting.len());
